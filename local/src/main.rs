@@ -1,0 +1,2 @@
+//! The `largesse` binary.
+fn main() {}

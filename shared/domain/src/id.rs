@@ -1,0 +1,292 @@
+//! Identities. Parsed once at the edge; inside, no raw string carries meaning.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+pub use ulid::Ulid;
+
+use crate::time::Timestamp;
+
+/// Why a text is no identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not 1 to 64 characters of `[A-Za-z0-9_-]`.
+    #[error("a user id is 1 to 64 characters of [A-Za-z0-9_-]")]
+    User,
+    /// Not 26 characters of upper-case Crockford base 32.
+    #[error("an id is a ULID: 26 characters of Crockford's base 32, upper case")]
+    Ulid,
+    /// Not 3 characters of `[A-Z0-9]`.
+    #[error("a token is 3 characters of [A-Z0-9]")]
+    Token,
+    /// Not the name of a pool as the store writes it.
+    #[error("a pool is KIND#ULID")]
+    Pool,
+}
+
+/// The longest user id, in characters (api.md).
+pub const USER_ID_LEN_MAX: usize = 64;
+
+/// A member, named by the caller: 1 to 64 of `[A-Za-z0-9_-]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let length_fits = (1..=USER_ID_LEN_MAX).contains(&text.len());
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if length_fits && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::User)
+        }
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads a ULID in its one canonical spelling, so that one id has one text.
+fn ulid_from(text: &str) -> Result<Ulid, IdError> {
+    let ulid = Ulid::from_string(text).map_err(|_| IdError::Ulid)?;
+    if ulid.to_string() == text { Ok(ulid) } else { Err(IdError::Ulid) }
+}
+
+macro_rules! ulid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Ulid);
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                ulid_from(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+ulid_id!(
+    /// A chat room.
+    RoomId
+);
+ulid_id!(
+    /// A spray; its history lives under this id for ever.
+    SprayId
+);
+ulid_id!(
+    /// A grant: the permanent name under which one member is paid, whatever is retried.
+    GrantId
+);
+ulid_id!(
+    /// A transfer of the ledger. A grant's payment carries the grant's id.
+    TransferId
+);
+
+impl GrantId {
+    /// The id of the grant that a draw makes: the draw's time, then 80 bits of
+    /// SHA-256(pool, member). A pure function, so whoever settles the draw names it alike.
+    #[must_use]
+    pub fn of_draw(pool: &PoolId, member: &UserId, at: Timestamp) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(pool.to_string().as_bytes());
+        // A pool's name never holds a line feed, so no two pairs hash the same text.
+        hash.update(b"\n");
+        hash.update(member.as_str().as_bytes());
+        let digest = hash.finalize();
+        let mut random = [0_u8; 16];
+        for (to, from) in random.iter_mut().skip(6).zip(digest.iter()) {
+            *to = *from;
+        }
+        Self(Ulid::from_parts(at.ms_unsigned(), u128::from_be_bytes(random)))
+    }
+
+    /// The transfer that pays this grant.
+    #[must_use]
+    pub const fn transfer(self) -> TransferId {
+        TransferId(self.0)
+    }
+}
+
+/// The letters of a token, in order.
+const TOKEN_LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// How many tokens there are: 36^3.
+pub const TOKEN_COUNT: u32 = 46_656;
+
+/// The short name of a live spray: 3 of `[A-Z0-9]`. Never a credential.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token([u8; 3]);
+
+impl Token {
+    /// The `index`-th token; any index is taken modulo [`TOKEN_COUNT`].
+    #[must_use]
+    pub fn from_index(index: u32) -> Self {
+        let mut rest = index;
+        let mut letters = [b'A'; 3];
+        for letter in letters.iter_mut().rev() {
+            let digit = usize::try_from(rest.rem_euclid(36)).unwrap_or(0);
+            *letter = TOKEN_LETTERS.get(digit).copied().unwrap_or(b'A');
+            rest = rest.div_euclid(36);
+        }
+        Self(letters)
+    }
+
+    /// The token's number: the inverse of [`Token::from_index`].
+    #[must_use]
+    pub fn index(self) -> u32 {
+        self.0.iter().fold(0_u32, |sum, letter| {
+            let digit = TOKEN_LETTERS.iter().position(|l| l == letter).unwrap_or(0);
+            sum.saturating_mul(36).saturating_add(u32::try_from(digit).unwrap_or(0))
+        })
+    }
+
+    /// The three letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Token {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let letters: [u8; 3] = text.as_bytes().try_into().map_err(|_| IdError::Token)?;
+        let allowed = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+        if letters.iter().all(allowed) { Ok(Self(letters)) } else { Err(IdError::Token) }
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.as_str())
+    }
+}
+
+/// What is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PoolId {
+    /// The shares of a spray.
+    Spray(SprayId),
+}
+
+impl PoolId {
+    /// The moment in the pool's id: when it was made.
+    #[must_use]
+    pub fn ulid(self) -> Ulid {
+        match self {
+            Self::Spray(id) => id.0,
+        }
+    }
+}
+
+impl FromStr for PoolId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.split_once('#') {
+            Some(("SPRAY", id)) => id.parse().map(Self::Spray).map_err(|_| IdError::Pool),
+            _ => Err(IdError::Pool),
+        }
+    }
+}
+
+impl fmt::Display for PoolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spray(id) => write!(f, "SPRAY#{id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("a", true)]
+    #[case("Z9_-", true)]
+    #[case("", false)]
+    #[case("a b", false)]
+    #[case("a#b", false)]
+    #[case("é", false)]
+    #[case("a\0", false)]
+    fn a_user_id_has_one_alphabet(#[case] text: &str, #[case] fits: bool) {
+        assert_eq!(text.parse::<UserId>().is_ok(), fits);
+        assert!("x".repeat(64).parse::<UserId>().is_ok());
+        assert!("x".repeat(65).parse::<UserId>().is_err());
+    }
+
+    #[rstest]
+    #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("01arz3ndektsv4rrffq69g5fav", false)]
+    #[case("81ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
+    #[case("01ARZ3NDEKTSV4RRFFQ69G5FA", false)]
+    #[case("OIARZ3NDEKTSV4RRFFQ69G5FAV", false)]
+    fn one_ulid_has_one_spelling(#[case] text: &str, #[case] fits: bool) {
+        assert_eq!(text.parse::<SprayId>().is_ok(), fits);
+    }
+
+    #[rstest]
+    #[case("A0Z", true)]
+    #[case("a0z", false)]
+    #[case("AB", false)]
+    #[case("ABCD", false)]
+    #[case("AÉ", false)]
+    fn a_token_is_three_letters_or_digits(#[case] text: &str, #[case] fits: bool) {
+        assert_eq!(text.parse::<Token>().is_ok(), fits);
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_has_its_own_number(index in 0..TOKEN_COUNT) {
+            let token = Token::from_index(index);
+            prop_assert_eq!(token.index(), index);
+            prop_assert_eq!(token.as_str().parse::<Token>(), Ok(token));
+        }
+    }
+
+    #[test]
+    fn a_grant_is_named_by_its_pool_member_and_time_alone() {
+        let pool: PoolId = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+        let other: PoolId = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap();
+        let (a, b): (UserId, UserId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let at = Timestamp::from_ms(1_700_000_000_000);
+        let id = GrantId::of_draw(&pool, &a, at);
+        assert_eq!(id, GrantId::of_draw(&pool, &a, at));
+        assert_ne!(id, GrantId::of_draw(&pool, &b, at));
+        assert_ne!(id, GrantId::of_draw(&other, &a, at));
+        assert_eq!(id.0.timestamp_ms(), 1_700_000_000_000);
+    }
+}

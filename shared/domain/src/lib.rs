@@ -1,0 +1,20 @@
+//! The rules of Largesse: pure decisions about money.
+//!
+//! Nothing here reads a clock, draws a random number, waits or knows AWS. Every rule is a function
+//! of `(state, command, now)`, so that the store, the simulator and the model checker all ask the
+//! same code what should happen.
+//!
+//! Three nouns carry everything: a [`pool`] is drawn from, a draw makes a [`grant`], a grant is paid
+//! by one transfer of the [`ledger`].
+
+#![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
+
+pub mod grant;
+pub mod id;
+pub mod ledger;
+pub mod money;
+pub mod pool;
+pub mod room;
+pub mod split;
+pub mod spray;
+pub mod time;

@@ -1,0 +1,223 @@
+//! A pool: a bounded supply that many people draw from at the same moment.
+//!
+//! One engine, three supplies: pre-cut shares (spray), numbered slots (drop), an amount (product).
+//! A draw is decided by one conditional write on the pool's head, which takes from the supply and
+//! notes the draw in `pending`. It is then settled: its record is put, and the note trimmed. This
+//! module says what each step does; the store adapter carries it out, and the model checker and the
+//! property tests walk through all orders of it.
+//!
+//! # Guarantees
+//! * A pool is never over-drawn and no number is out twice: `numbers_are_out_once_each`.
+//! * Nobody draws while a draw of theirs is pending: `a_pending_member_draws_no_more`.
+//! * A released number is drawn before a new one: `a_released_number_is_drawn_first`.
+//! * Put in = drawn + remainder, after every step: `what_was_put_in_is_drawn_or_left`.
+//! * A closed pool gives nothing: `a_closed_pool_gives_nothing`.
+
+use std::collections::BTreeMap;
+
+use crate::id::{PoolId, UserId};
+use crate::money::Amount;
+use crate::time::{Timestamp, Window};
+
+mod stamp;
+mod supply;
+
+pub use stamp::{ATTEMPT_COUNT, Attempt, Drawn, StampError};
+pub use supply::{Numbers, Supply};
+
+/// How many draws may be decided but not yet recorded. A note takes about 30 bytes, so that the head
+/// stays below 2 KB, and within two write units, at the worst.
+pub const PENDING_MAX: usize = 48;
+
+/// A pending draw this old is settled by the sweep: far longer than a function may run (the
+/// longest timeout in template.yaml is 30 s).
+pub const PENDING_STALE_MS: u64 = 60_000;
+
+/// Whether a pool still gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolStatus {
+    /// Draws are taken while the window is open.
+    Open,
+    /// The remainder went back; nothing is drawn any more.
+    Closed,
+}
+
+/// The head of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub id: PoolId,
+    /// Whether it still gives.
+    pub status: PoolStatus,
+    /// When it gives.
+    pub window: Window,
+    /// What it gives.
+    pub supply: Supply,
+    /// Draws decided, not yet known to be recorded.
+    pub pending: BTreeMap<UserId, Drawn>,
+}
+
+/// What a member asks of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The next share or slot.
+    Next,
+    /// This much of an amount.
+    Amount(Amount),
+}
+
+/// One member's wish to draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// Who draws.
+    pub member: UserId,
+    /// When.
+    pub at: Timestamp,
+    /// Which attempt of theirs this is: it tells a repeat of the same call from another call.
+    pub attempt: Attempt,
+    /// What they ask for.
+    pub ask: Ask,
+}
+
+/// Why a pool gives nothing, in order of precedence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DrawRefused {
+    /// The window has not opened.
+    #[error("the pool is not open yet")]
+    Ahead,
+    /// The window is over, or the remainder went back.
+    #[error("the pool's window is over")]
+    Over,
+    /// This member's earlier draw is pending.
+    #[error("the member has drawn")]
+    Already(Drawn),
+    /// Too many draws await their record: settle some, then try again.
+    #[error("too many draws await their record")]
+    Crowded,
+    /// Nothing is left.
+    #[error("the pool is drawn empty")]
+    Exhausted,
+    /// Something is left, but less than was asked.
+    #[error("only {remaining} remain")]
+    AboveRemaining {
+        /// What could still be drawn.
+        remaining: u64,
+    },
+}
+
+/// Why a pool cannot be closed, in order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseRefused {
+    /// It is closed already.
+    #[error("the pool is closed")]
+    Closed,
+    /// Its window is not over.
+    #[error("the pool's window is not over")]
+    StillOpen,
+    /// Draws await their record: settle them first.
+    #[error("draws await their record")]
+    Pending,
+}
+
+/// What to do about a pending draw, given the record found under the member's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// There is no record: put it.
+    Record,
+    /// The record is this draw's own: trim the note.
+    Trim,
+    /// The record is another draw's (this draw raced a trim): give back what it drew.
+    Release,
+}
+
+impl Pool {
+    /// What `draw` would take now, without taking it.
+    ///
+    /// # Errors
+    /// [`DrawRefused`], the first reason in its order.
+    pub fn decide(&self, draw: &Draw) -> Result<Drawn, DrawRefused> {
+        if self.window.is_ahead(draw.at) {
+            return Err(DrawRefused::Ahead);
+        }
+        if self.status == PoolStatus::Closed || self.window.is_over(draw.at) {
+            return Err(DrawRefused::Over);
+        }
+        if let Some(earlier) = self.pending.get(&draw.member) {
+            return Err(DrawRefused::Already(*earlier));
+        }
+        let part = self.supply.next_part(draw.ask)?;
+        if self.pending.len() >= PENDING_MAX {
+            return Err(DrawRefused::Crowded);
+        }
+        Ok(Drawn { part, at: draw.at, attempt: draw.attempt })
+    }
+
+    /// Draws: takes from the supply and notes the draw.
+    ///
+    /// # Errors
+    /// As [`Pool::decide`]; then nothing has changed.
+    pub fn draw(&mut self, draw: &Draw) -> Result<Drawn, DrawRefused> {
+        let drawn = self.decide(draw)?;
+        self.supply.take(draw.ask);
+        self.pending.insert(draw.member.clone(), drawn);
+        Ok(drawn)
+    }
+
+    /// What is to be done about a pending draw.
+    #[must_use]
+    pub fn settlement(pending: Drawn, record: Option<Drawn>) -> Settlement {
+        match record {
+            None => Settlement::Record,
+            Some(recorded) if recorded == pending => Settlement::Trim,
+            Some(_) => Settlement::Release,
+        }
+    }
+
+    /// Forgets the note of a recorded draw. Only that very note: a later draw's stays.
+    pub fn trim(&mut self, member: &UserId, recorded: Drawn) -> bool {
+        let is_that_note = self.pending.get(member) == Some(&recorded);
+        if is_that_note {
+            self.pending.remove(member);
+        }
+        is_that_note
+    }
+
+    /// Takes back what a draw drew that must not have happened. Only while its note stands.
+    pub fn release(&mut self, member: &UserId, pending: Drawn) -> bool {
+        let stands = self.trim(member, pending);
+        if stands {
+            self.supply.give_back(pending.part);
+        }
+        stands
+    }
+
+    /// Closes the pool and says what goes back.
+    ///
+    /// # Errors
+    /// [`CloseRefused`]; then nothing has changed.
+    pub fn close(&mut self, now: Timestamp) -> Result<u64, CloseRefused> {
+        if self.status == PoolStatus::Closed {
+            return Err(CloseRefused::Closed);
+        }
+        if !self.window.is_over(now) {
+            return Err(CloseRefused::StillOpen);
+        }
+        if !self.pending.is_empty() {
+            return Err(CloseRefused::Pending);
+        }
+        self.status = PoolStatus::Closed;
+        Ok(self.supply.remainder())
+    }
+
+    /// The pending draws that whoever made them should have settled by now.
+    pub fn stale(&self, now: Timestamp) -> impl Iterator<Item = (&UserId, Drawn)> {
+        let is_stale = move |drawn: &Drawn| now.ms_since(drawn.at) >= PENDING_STALE_MS;
+        self.pending
+            .iter()
+            .map(|(member, drawn)| (member, *drawn))
+            .filter(move |(_, d)| is_stale(d))
+    }
+}
+
+#[cfg(test)]
+mod tests;

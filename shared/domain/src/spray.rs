@@ -1,0 +1,306 @@
+//! A spray (뿌리기): a member gives an amount to N members of a chat room under a 3-character token;
+//! each claims one share, once; what nobody claimed goes back.
+//!
+//! # Guarantees
+//! * A request outside the limits makes no spray: `a_spray_keeps_its_limits`.
+//! * A claim is refused for the first reason in api.md's order: `refusals_come_in_their_order`.
+//! * Only the sender reads a spray by its token, for seven days: `only_the_sender_reads_for_seven_days`.
+
+use crate::id::{PoolId, RoomId, SprayId, Token, UserId};
+use crate::money::{Amount, MoneyError};
+use crate::pool::{Numbers, Pool, PoolStatus, Supply};
+use crate::split::{RECIPIENTS_MAX, Seed, Split};
+use crate::time::{Timestamp, Window};
+
+/// The shortest time a spray may be open, in seconds (issue: 10 s … 7 days).
+pub const EXPIRES_IN_S_MIN: u64 = 10;
+/// The longest, and the default (api.md: 604,800 s = 7 days).
+pub const EXPIRES_IN_S_MAX: u64 = 604_800;
+/// How long the sender may read a spray by its token, from its creation (api.md: 7 days).
+pub const READABLE_MS: u64 = 604_800_000;
+
+/// The terms of a spray, within their limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    amount: Amount,
+    recipients: u32,
+    split: Split,
+    expires_in_s: u64,
+}
+
+/// Which term of a spray is outside its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermsError {
+    /// The amount is no amount.
+    #[error(transparent)]
+    Amount(#[from] MoneyError),
+    /// Not 1 to 1,000 people.
+    #[error("recipients is 1 to {RECIPIENTS_MAX}")]
+    Recipients,
+    /// Not everyone could get 1.
+    #[error("amount is at least recipients")]
+    AmountBelowRecipients,
+    /// Not 10 s to 7 days.
+    #[error("expires_in_s is {EXPIRES_IN_S_MIN} to {EXPIRES_IN_S_MAX}")]
+    ExpiresIn,
+}
+
+impl Terms {
+    /// Checks the terms.
+    ///
+    /// # Errors
+    /// [`TermsError`], the first in its order.
+    pub fn new(
+        amount: u64,
+        recipients: u64,
+        split: Split,
+        expires_in_s: u64,
+    ) -> Result<Self, TermsError> {
+        let amount = Amount::new(amount)?;
+        let recipients = u32::try_from(recipients)
+            .ok()
+            .filter(|n| (1..=RECIPIENTS_MAX).contains(n))
+            .ok_or(TermsError::Recipients)?;
+        if amount.get() < u64::from(recipients) {
+            return Err(TermsError::AmountBelowRecipients);
+        }
+        if !(EXPIRES_IN_S_MIN..=EXPIRES_IN_S_MAX).contains(&expires_in_s) {
+            return Err(TermsError::ExpiresIn);
+        }
+        Ok(Self { amount, recipients, split, expires_in_s })
+    }
+
+    /// What is given, in all.
+    #[must_use]
+    pub const fn amount(&self) -> Amount {
+        self.amount
+    }
+
+    /// To how many.
+    #[must_use]
+    pub const fn recipients(&self) -> u32 {
+        self.recipients
+    }
+
+    /// When a spray of these terms, made at `now`, is open.
+    #[must_use]
+    pub fn window(&self, now: Timestamp) -> Window {
+        let open_ms = self.expires_in_s.saturating_mul(1_000);
+        Window { opens: now, closes: now.plus_ms(open_ms) }
+    }
+}
+
+/// A spray, as its head tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spray {
+    /// Its permanent id.
+    pub id: SprayId,
+    /// The token it was made under; another spray may carry it later.
+    pub token: Token,
+    /// The room it was made in.
+    pub room: RoomId,
+    /// Who gave.
+    pub sender: UserId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// What is drawn from.
+    pub pool: Pool,
+}
+
+impl Spray {
+    /// A new spray.
+    #[must_use]
+    pub fn new(
+        id: SprayId,
+        token: Token,
+        room: RoomId,
+        sender: UserId,
+        terms: &Terms,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Self {
+        let supply = Supply::Shares {
+            split: terms.split,
+            seed,
+            amount: terms.amount,
+            numbers: Numbers::new(terms.recipients),
+        };
+        let pool = Pool {
+            id: PoolId::Spray(id),
+            status: PoolStatus::Open,
+            window: terms.window(now),
+            supply,
+            pending: std::collections::BTreeMap::new(),
+        };
+        Self { id, token, room, sender, created_at: now, pool }
+    }
+
+    /// Whether the sender may still read it by its token.
+    #[must_use]
+    pub fn is_readable(&self, now: Timestamp) -> bool {
+        now.ms_since(self.created_at) < READABLE_MS
+    }
+
+    /// The seed, once no claim can win any more.
+    #[must_use]
+    pub fn revealed_seed(&self, now: Timestamp) -> Option<&Seed> {
+        match &self.pool.supply {
+            Supply::Shares { seed, .. } if self.pool.window.is_over(now) => Some(seed),
+            Supply::Shares { .. } | Supply::Slots { .. } | Supply::Amount { .. } => None,
+        }
+    }
+}
+
+/// What a token stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenEntry {
+    /// The token.
+    pub token: Token,
+    /// The spray that carries it now.
+    pub spray: SprayId,
+    /// The room of that spray.
+    pub room: RoomId,
+    /// Its sender.
+    pub sender: UserId,
+    /// Its window.
+    pub window: Window,
+    /// Whether what nobody claimed went back: only then may the token be given away again.
+    pub refunded: bool,
+}
+
+impl TokenEntry {
+    /// Whether another spray may take the token at `now`: its own timestamp decides, never TTL.
+    #[must_use]
+    pub fn is_reusable(&self, now: Timestamp) -> bool {
+        self.refunded && self.window.is_over(now)
+    }
+}
+
+/// Why a claim is refused before the pool is asked, in order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimBarred {
+    /// The caller is not in the room.
+    #[error("the caller is not a member of the room")]
+    NotAMember,
+    /// No live spray of this room carries the token.
+    #[error("no spray of this room carries the token")]
+    NoSuchToken,
+    /// The caller sprayed it.
+    #[error("one does not claim one's own spray")]
+    OwnSpray,
+    /// The window is over.
+    #[error("the spray is over")]
+    WindowOver,
+}
+
+/// Says whether `member` may ask the pool for a share at all.
+///
+/// # Errors
+/// [`ClaimBarred`], the first reason in its order.
+pub fn may_claim(
+    is_member: bool,
+    entry: Option<&TokenEntry>,
+    room: RoomId,
+    member: &UserId,
+    now: Timestamp,
+) -> Result<SprayId, ClaimBarred> {
+    if !is_member {
+        return Err(ClaimBarred::NotAMember);
+    }
+    let entry = entry.filter(|entry| entry.room == room).ok_or(ClaimBarred::NoSuchToken)?;
+    if entry.sender == *member {
+        return Err(ClaimBarred::OwnSpray);
+    }
+    if entry.window.is_over(now) {
+        return Err(ClaimBarred::WindowOver);
+    }
+    Ok(entry.spray)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(0, 1, 10, Some(TermsError::Amount(MoneyError::Zero)))]
+    #[case(1_000_000_000_001, 1, 10, Some(TermsError::Amount(MoneyError::TooLarge)))]
+    #[case(10, 0, 10, Some(TermsError::Recipients))]
+    #[case(10_000, 1_001, 10, Some(TermsError::Recipients))]
+    #[case(u64::MAX, u64::MAX, 10, Some(TermsError::Amount(MoneyError::TooLarge)))]
+    #[case(9, 10, 10, Some(TermsError::AmountBelowRecipients))]
+    #[case(10, 10, 9, Some(TermsError::ExpiresIn))]
+    #[case(10, 10, 604_801, Some(TermsError::ExpiresIn))]
+    #[case(10, 10, 10, None)]
+    #[case(1_000, 1_000, 604_800, None)]
+    fn a_spray_keeps_its_limits(
+        #[case] amount: u64,
+        #[case] recipients: u64,
+        #[case] expires_in_s: u64,
+        #[case] error: Option<TermsError>,
+    ) {
+        assert_eq!(Terms::new(amount, recipients, Split::Random, expires_in_s).err(), error);
+    }
+
+    fn room(n: u8) -> RoomId {
+        format!("01ARZ3NDEKTSV4RRFFQ69G5FA{n}").parse().unwrap()
+    }
+
+    fn entry() -> TokenEntry {
+        TokenEntry {
+            token: "ABC".parse().unwrap(),
+            spray: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+            room: room(1),
+            sender: "sender".parse().unwrap(),
+            window: Window { opens: Timestamp::from_ms(0), closes: Timestamp::from_ms(100) },
+            refunded: false,
+        }
+    }
+
+    /// Each case breaks one rule more, from the last in order to the first.
+    #[rstest]
+    #[case(true, 1, "other", 99, Ok(()))]
+    #[case(true, 1, "other", 100, Err(ClaimBarred::WindowOver))]
+    #[case(true, 1, "sender", 100, Err(ClaimBarred::OwnSpray))]
+    #[case(true, 2, "sender", 100, Err(ClaimBarred::NoSuchToken))]
+    #[case(false, 2, "sender", 100, Err(ClaimBarred::NotAMember))]
+    fn refusals_come_in_their_order(
+        #[case] is_member: bool,
+        #[case] in_room: u8,
+        #[case] member: &str,
+        #[case] now: i64,
+        #[case] expected: Result<(), ClaimBarred>,
+    ) {
+        let now = Timestamp::from_ms(now);
+        let member = member.parse().unwrap();
+        let answer = may_claim(is_member, Some(&entry()), room(in_room), &member, now);
+        assert_eq!(answer.map(|_| ()), expected);
+        let unknown = may_claim(true, None, room(1), &member, now);
+        assert_eq!(unknown, Err(ClaimBarred::NoSuchToken));
+    }
+
+    #[rstest]
+    #[case(false, 100, false)]
+    #[case(true, 99, false)]
+    #[case(true, 100, true)]
+    fn a_token_is_reused_only_when_over_and_refunded(
+        #[case] refunded: bool,
+        #[case] now: i64,
+        #[case] reusable: bool,
+    ) {
+        let entry = TokenEntry { refunded, ..entry() };
+        assert_eq!(entry.is_reusable(Timestamp::from_ms(now)), reusable);
+    }
+
+    #[test]
+    fn only_the_sender_reads_for_seven_days() {
+        let terms = Terms::new(10, 2, Split::Equal, 10).unwrap();
+        let now = Timestamp::from_ms(1_000);
+        let e = entry();
+        let spray = Spray::new(e.spray, e.token, e.room, e.sender, &terms, Seed([1; 32]), now);
+        assert!(spray.is_readable(now.plus_ms(READABLE_MS - 1)));
+        assert!(!spray.is_readable(now.plus_ms(READABLE_MS)));
+        assert_eq!(spray.revealed_seed(now.plus_ms(9_999)), None);
+        assert_eq!(spray.revealed_seed(now.plus_ms(10_000)), Some(&Seed([1; 32])));
+    }
+}

@@ -1,0 +1,1 @@
+//! One embedded AWS in the process.
