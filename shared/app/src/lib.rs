@@ -1,1 +1,14 @@
-//! x
+//! What Largesse does, one use case per file, and the ports it does it through.
+//!
+//! A use case takes its ports as one generic value that implements them, so each signature lists
+//! exactly what it touches. Nothing here knows AWS; [`ports`] holds all contracts in one place.
+
+#![deny(clippy::float_arithmetic)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod grant;
+pub mod page;
+pub mod ports;
+pub mod room;
+pub mod spray;
+pub mod wallet;

@@ -130,7 +130,26 @@ pub enum Settlement {
     Release,
 }
 
+/// Whether the head of a pool of `parts` numbers has room for a note of every draw. Such a pool is
+/// not trimmed while it is open, so that it knows by itself who drew, and no record need be read
+/// before a draw (ADR 0001).
+#[must_use]
+pub fn keeps_notes(parts: u32) -> bool {
+    usize::try_from(parts).is_ok_and(|parts| parts <= PENDING_MAX)
+}
+
 impl Pool {
+    /// Whether this head keeps the notes of all its draws: see [`keeps_notes`].
+    #[must_use]
+    pub fn keeps_notes(&self) -> bool {
+        match &self.supply {
+            Supply::Shares { numbers, .. } | Supply::Slots { numbers, .. } => {
+                keeps_notes(numbers.total)
+            }
+            Supply::Amount { .. } => false,
+        }
+    }
+
     /// What `draw` would take now, without taking it.
     ///
     /// # Errors

@@ -164,6 +164,8 @@ pub struct TokenEntry {
     pub sender: UserId,
     /// Its window.
     pub window: Window,
+    /// Into how many shares it is cut.
+    pub recipients: u32,
     /// Whether what nobody claimed went back: only then may the token be given away again.
     pub refunded: bool,
 }
@@ -253,6 +255,7 @@ mod tests {
             room: room(1),
             sender: "sender".parse().unwrap(),
             window: Window { opens: Timestamp::from_ms(0), closes: Timestamp::from_ms(100) },
+            recipients: 2,
             refunded: false,
         }
     }

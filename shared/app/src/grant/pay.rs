@@ -1,0 +1,116 @@
+//! A grant is paid: money moves, once.
+//!
+//! The payment carries the grant's own permanent id, so whatever is redelivered or retried, the
+//! ledger moves the money once. A crash between payment and note leaves a grant that looks unpaid;
+//! its redelivery finds the transfer and notes it.
+
+use largesse_domain::grant::{Grant, GrantStatus, RetryPolicy};
+use largesse_domain::ledger::{PostRefused, TransferKind, TransferOrder};
+
+use crate::ports::{Event, Events, GrantRef, Grants, PayOutcome, PortError, Wallets};
+
+/// What became of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paid {
+    /// Paid by this call.
+    Now,
+    /// Paid before.
+    Before,
+}
+
+/// Why a message was not paid, in order of precedence.
+#[derive(Debug, thiserror::Error)]
+pub enum PayError {
+    /// The message names a grant that does not exist: nobody can pay it.
+    #[error("there is no such grant")]
+    NoSuchGrant,
+    /// It was given up before.
+    #[error("the grant was given up after {attempts} failures")]
+    GivenUp {
+        /// How many payments failed.
+        attempts: u32,
+    },
+    /// It failed and will be tried again.
+    #[error("the payment failed {attempts} times and is retried: {failure}")]
+    Retry {
+        /// How many payments have failed.
+        attempts: u32,
+        /// Why the last one did.
+        failure: String,
+    },
+    /// A port failed before or while the outcome was noted.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// Pays one grant.
+///
+/// # Errors
+/// [`PayError`], the first in its order.
+pub async fn pay<D>(deps: &D, wanted: &GrantRef, policy: RetryPolicy) -> Result<Paid, PayError>
+where
+    D: Grants + Wallets + Events,
+{
+    let grant = deps.grant(wanted.pool, &wanted.member).await?;
+    let grant = grant.filter(|g| g.id == wanted.id).ok_or(PayError::NoSuchGrant)?;
+    match grant.status {
+        GrantStatus::Success => return Ok(Paid::Before),
+        GrantStatus::PermanentlyFailed => {
+            return Err(PayError::GivenUp { attempts: grant.attempts });
+        }
+        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {}
+    }
+    let failure = match deps.post(order_of(&grant)).await {
+        Ok(Ok(_once)) => {
+            deps.note_outcome(&grant, &PayOutcome::Paid).await?;
+            return Ok(Paid::Now);
+        }
+        Ok(Err(refused)) => describe(refused),
+        Err(error) => error.to_string(),
+    };
+    give_back(deps, &grant, failure, policy).await
+}
+
+/// Notes a failed payment and says whether it is tried again.
+async fn give_back<D: Grants + Events>(
+    deps: &D,
+    grant: &Grant,
+    failure: String,
+    policy: RetryPolicy,
+) -> Result<Paid, PayError> {
+    let attempts = grant.attempts.saturating_add(1);
+    let status = policy.after_failure(attempts);
+    let outcome = PayOutcome::NotPaid { attempts, status, failure: failure.clone() };
+    match deps.note_outcome(grant, &outcome).await? {
+        // Another worker paid it meanwhile.
+        GrantStatus::Success => Ok(Paid::Before),
+        GrantStatus::PermanentlyFailed => {
+            let grant = grant.clone();
+            deps.publish(&Event::GrantPermanentlyFailed { grant, attempts, failure }).await?;
+            Err(PayError::GivenUp { attempts })
+        }
+        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {
+            Err(PayError::Retry { attempts, failure })
+        }
+    }
+}
+
+fn order_of(grant: &Grant) -> TransferOrder {
+    TransferOrder {
+        id: grant.id.transfer(),
+        wallet: grant.member.clone(),
+        kind: TransferKind::Claim,
+        amount: grant.amount,
+        at: grant.decided_at(),
+        pool: Some(grant.pool),
+        counterpart: Some(grant.counterpart.clone()),
+        memo: None,
+    }
+}
+
+fn describe(refused: PostRefused) -> String {
+    match refused {
+        PostRefused::Insufficient { .. } => "the escrow is empty".to_owned(),
+        PostRefused::TooFull => "the wallet cannot hold that much".to_owned(),
+    }
+}

@@ -1,0 +1,483 @@
+//! All contracts with the outside, in one place.
+//!
+//! # Errors
+//! Every port method fails with [`PortError`] and nothing else. A [`PortErrorKind::Unknown`] outcome
+//! is never a failure: the call may have taken effect. Every write here is therefore idempotent
+//! under the identity it carries, and the caller repeats it under the same identity.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use largesse_domain::grant::{Grant, GrantStatus};
+use largesse_domain::id::{GrantId, PoolId, RoomId, SprayId, Token, TransferId, Ulid, UserId};
+use largesse_domain::ledger::{PostRefused, Transfer, TransferKind, TransferOrder, Wallet};
+use largesse_domain::money::Amount;
+use largesse_domain::pool::{Draw, DrawRefused, Drawn, Pool};
+use largesse_domain::room::RoomName;
+use largesse_domain::spray::{Spray, TokenEntry};
+use largesse_domain::time::Timestamp;
+
+use crate::page::Page;
+
+/// The cause of a failure, kept for the log and never shown to a caller.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What kind of failure it was; decides whether to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortErrorKind {
+    /// Refused for load. Nothing happened.
+    Throttled,
+    /// Lost against a concurrent writer as often as the adapter tries. Nothing happened.
+    Contended,
+    /// No answer: it may have happened.
+    Unknown,
+    /// What is stored cannot be read as what it should be.
+    Corrupt,
+    /// The request itself was refused: wrong table, missing permission, a defect of ours.
+    Rejected,
+}
+
+/// A port failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {kind:?}")]
+pub struct PortError {
+    /// What was tried.
+    pub operation: &'static str,
+    /// How it failed.
+    pub kind: PortErrorKind,
+    /// Why, as the adapter knows it.
+    #[source]
+    pub cause: Option<Cause>,
+}
+
+impl PortError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self.kind {
+            PortErrorKind::Throttled | PortErrorKind::Contended | PortErrorKind::Unknown => true,
+            PortErrorKind::Corrupt | PortErrorKind::Rejected => false,
+        }
+    }
+}
+
+/// A port's answer.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now. May jump either way; no rule relies on it going forward.
+    fn now(&self) -> Timestamp;
+}
+
+/// Makes identities.
+pub trait Ids: Send + Sync {
+    /// A ULID never made before, with the clock's time in it.
+    fn ulid(&self) -> Ulid;
+}
+
+/// Makes randomness that nobody can foresee.
+pub trait Rng: Send + Sync {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// A number from 0 to `below - 1`, 0 when `below` is 0. Its bias is below 2^-32.
+    fn below(&self, below: u32) -> u32 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        let number = u64::from_be_bytes(bytes).checked_rem(u64::from(below)).unwrap_or(0);
+        u32::try_from(number).unwrap_or(0)
+    }
+}
+
+/// A room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Its id.
+    pub id: RoomId,
+    /// Its name.
+    pub name: RoomName,
+}
+
+/// What became of a change of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MembersChanged {
+    /// Done.
+    Changed,
+    /// It was so already.
+    Unchanged,
+}
+
+/// Rooms and who is in them.
+pub trait Rooms: Send + Sync {
+    /// Makes a room with its first members, in one transaction. Repeating it changes nothing.
+    fn create_room(
+        &self,
+        room: &Room,
+        members: &[UserId],
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// The room of that id. Strongly consistent.
+    fn room(&self, id: RoomId) -> impl Future<Output = PortResult<Option<Room>>> + Send;
+
+    /// Whether the user is in the room. "Yes" may be up to one second old; "no" is never old.
+    fn is_member(
+        &self,
+        room: RoomId,
+        user: &UserId,
+    ) -> impl Future<Output = PortResult<bool>> + Send;
+
+    /// The members in the order of their ids, `limit` at a time.
+    fn members(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page<UserId, UserId>>> + Send;
+
+    /// Adds a member. Idempotent. The room exists: the caller has read it.
+    fn add_member(
+        &self,
+        room: RoomId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<MembersChanged>> + Send;
+
+    /// Removes a member. Idempotent.
+    fn remove_member(
+        &self,
+        room: RoomId,
+        user: &UserId,
+    ) -> impl Future<Output = PortResult<MembersChanged>> + Send;
+}
+
+/// A write under a permanent identity, and whether this call did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Once<T> {
+    /// Done by this call.
+    Now(T),
+    /// Done before, with this outcome.
+    Before(T),
+}
+
+impl<T> Once<T> {
+    /// The outcome, whoever did it.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Now(outcome) | Self::Before(outcome) => outcome,
+        }
+    }
+}
+
+/// Which transfers of a wallet are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// Only of this kind.
+    pub kind: Option<TransferKind>,
+    /// Only decided at or after.
+    pub from: Option<Timestamp>,
+    /// Only decided before.
+    pub to: Option<Timestamp>,
+}
+
+/// Wallets and their transfers.
+pub trait Wallets: Send + Sync {
+    /// The wallet; an empty one for a user who never had a transfer. Strongly consistent.
+    fn wallet(&self, user: &UserId) -> impl Future<Output = PortResult<Wallet>> + Send;
+
+    /// Carries out an order, at most once for its id, for ever: wallet and transfer in one
+    /// transaction.
+    fn post(
+        &self,
+        order: TransferOrder,
+    ) -> impl Future<Output = PortResult<Result<Once<Transfer>, PostRefused>>> + Send;
+
+    /// One transfer of the wallet.
+    fn transfer(
+        &self,
+        user: &UserId,
+        id: TransferId,
+    ) -> impl Future<Output = PortResult<Option<Transfer>>> + Send;
+
+    /// The wallet's transfers, newest first by the time of decision.
+    fn history(
+        &self,
+        user: &UserId,
+        filter: &HistoryFilter,
+        after: Option<TransferId>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page<Transfer, TransferId>>> + Send;
+}
+
+/// Why a spray was not made. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SprayNotMade {
+    /// A live spray carries the token: try another.
+    TokenTaken,
+    /// The wallet refuses.
+    Wallet(PostRefused),
+}
+
+/// Sprays and their tokens.
+pub trait Sprays: Send + Sync {
+    /// What the token stands for. An entry may be cached for as long as its window is open: it
+    /// cannot change before.
+    fn token_entry(
+        &self,
+        token: Token,
+    ) -> impl Future<Output = PortResult<Option<TokenEntry>>> + Send;
+
+    /// Takes the token, makes the pool, debits the wallet, writes the transfer: all or nothing, at
+    /// most once for the spray's id.
+    fn create_spray(
+        &self,
+        spray: &Spray,
+        order: &TransferOrder,
+    ) -> impl Future<Output = PortResult<Result<Once<Spray>, SprayNotMade>>> + Send;
+
+    /// The spray of that id. Strongly consistent.
+    fn spray(&self, id: SprayId) -> impl Future<Output = PortResult<Option<Spray>>> + Send;
+
+    /// What a user sprayed, newest first. May lag behind by a second.
+    fn sprays_by(
+        &self,
+        sender: &UserId,
+        after: Option<SprayId>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page<Spray, SprayId>>> + Send;
+}
+
+/// A draw that won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Won {
+    /// What was drawn.
+    pub drawn: Drawn,
+    /// What it is worth.
+    pub amount: Amount,
+}
+
+/// Why a draw did not win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotWon {
+    /// The window has not opened.
+    Ahead,
+    /// The window is over.
+    Over,
+    /// The member's earlier draw is pending. The same attempt number: it was this very call.
+    Already(Won),
+    /// Too many draws await their record.
+    Crowded,
+    /// Nothing is left.
+    Exhausted,
+    /// Less is left than was asked.
+    AboveRemaining {
+        /// What could still be drawn.
+        remaining: u64,
+    },
+    /// There is no such pool.
+    NoSuchPool,
+}
+
+impl NotWon {
+    /// The domain's refusal, with what an earlier draw is worth.
+    #[must_use]
+    pub fn of(refused: &DrawRefused, worth: impl Fn(u64) -> Option<Amount>) -> Self {
+        match refused {
+            DrawRefused::Ahead => Self::Ahead,
+            DrawRefused::Over => Self::Over,
+            DrawRefused::Already(drawn) => match worth(drawn.part) {
+                Some(amount) => Self::Already(Won { drawn: *drawn, amount }),
+                None => Self::NoSuchPool,
+            },
+            DrawRefused::Crowded => Self::Crowded,
+            DrawRefused::Exhausted => Self::Exhausted,
+            DrawRefused::AboveRemaining { remaining } => {
+                Self::AboveRemaining { remaining: *remaining }
+            }
+        }
+    }
+}
+
+/// Pools, drawn from by one conditional write.
+pub trait Pools: Send + Sync {
+    /// Draws: one conditional write on the head decides, takes from the supply and notes the draw
+    /// as pending. Draws of one pool that wait in the same process share a write.
+    ///
+    /// A repeat of the same attempt finds its own note and is told [`NotWon::Already`] with its own
+    /// attempt number.
+    fn draw(
+        &self,
+        pool: PoolId,
+        draw: Draw,
+    ) -> impl Future<Output = PortResult<Result<Won, NotWon>>> + Send;
+
+    /// The head. Strongly consistent.
+    fn pool(&self, pool: PoolId) -> impl Future<Output = PortResult<Option<Pool>>> + Send;
+
+    /// Notes that the draw is recorded: its note is trimmed with a later draw's write. Forgetting
+    /// this loses nothing; the sweep trims then.
+    fn trim_later(&self, pool: PoolId, member: &UserId, recorded: Drawn);
+
+    /// Trims notes of recorded draws now, each only while it is that very draw's.
+    fn trim(
+        &self,
+        pool: PoolId,
+        recorded: &BTreeMap<UserId, Drawn>,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Gives back what a draw drew, only while its note stands. Idempotent.
+    fn release(
+        &self,
+        pool: PoolId,
+        member: &UserId,
+        pending: Drawn,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// What became of putting a grant's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is new.
+    New,
+    /// It was there: this very draw, recorded before.
+    Same(Grant),
+    /// Another draw of this member is there.
+    Other(Grant),
+}
+
+/// Grants: the records of draws.
+pub trait Grants: Send + Sync {
+    /// The member's grant from the pool. Strongly consistent.
+    fn grant(
+        &self,
+        pool: PoolId,
+        member: &UserId,
+    ) -> impl Future<Output = PortResult<Option<Grant>>> + Send;
+
+    /// Puts the record if the member has none from this pool. Once put, the outbox will see it.
+    fn record(&self, grant: &Grant) -> impl Future<Output = PortResult<Recorded>> + Send;
+
+    /// The pool's grants, in the order of the members' ids. Strongly consistent.
+    fn grants_of(
+        &self,
+        pool: PoolId,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page<Grant, UserId>>> + Send;
+
+    /// Notes the outcome of a payment. A grant that is paid stays paid; a number of attempts never
+    /// falls. Returns where the grant stands then.
+    fn note_outcome(
+        &self,
+        grant: &Grant,
+        outcome: &PayOutcome,
+    ) -> impl Future<Output = PortResult<GrantStatus>> + Send;
+}
+
+/// How a payment ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayOutcome {
+    /// The money moved.
+    Paid,
+    /// It did not.
+    NotPaid {
+        /// How many payments have failed by now.
+        attempts: u32,
+        /// Where the grant stands.
+        status: GrantStatus,
+        /// Why, in words for the operator.
+        failure: String,
+    },
+}
+
+/// Which grant a queued message is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRef {
+    /// The pool it was drawn from.
+    pub pool: PoolId,
+    /// Who is paid.
+    pub member: UserId,
+    /// The grant's id.
+    pub id: GrantId,
+}
+
+/// The queue between recording a grant and paying it: FIFO, one group per member.
+pub trait GrantQueue: Send + Sync {
+    /// Sends messages; a grant sent twice within five minutes arrives once. Returns the positions
+    /// of those that were not taken.
+    fn send(&self, grants: &[GrantRef]) -> impl Future<Output = PortResult<Vec<usize>>> + Send;
+
+    /// Makes a received message visible again after `delay_s` seconds.
+    fn retry_in(&self, receipt: &str, delay_s: u32) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// What others are told about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A grant was given up after its last retry.
+    GrantPermanentlyFailed {
+        /// The grant.
+        grant: Grant,
+        /// How many payments failed.
+        attempts: u32,
+        /// Why the last one failed.
+        failure: String,
+    },
+}
+
+/// The event bus.
+pub trait Events: Send + Sync {
+    /// Publishes an event, at least once.
+    fn publish(&self, event: &Event) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// A stored answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+/// What an idempotency key stands for when a request with it arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Nobody has used it: run, under this operation id.
+    Fresh(Ulid),
+    /// An earlier run ended without an answer: run again, under the same operation id.
+    Resumed(Ulid),
+    /// It was answered.
+    Done(StoredAnswer),
+    /// An earlier request is still running.
+    InFlight,
+    /// It was used with another payload.
+    OtherPayload,
+}
+
+/// Remembers requests by their idempotency key, for 24 hours.
+pub trait Idempotency: Send + Sync {
+    /// Takes the key, or says what it stands for. `key` names the caller too, so that no caller
+    /// sees another's answer.
+    fn begin(
+        &self,
+        key: &str,
+        payload_hash: &str,
+        op: Ulid,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<Begun>> + Send;
+
+    /// Keeps the answer.
+    fn finish(
+        &self,
+        key: &str,
+        op: Ulid,
+        answer: &StoredAnswer,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Lets go of the key's lease, so that the next request with it runs again under the same
+    /// operation id: for answers that say "try again".
+    fn let_go(&self, key: &str, op: Ulid) -> impl Future<Output = PortResult<()>> + Send;
+}

@@ -1,0 +1,5 @@
+//! Sprays: create, claim, read.
+
+pub mod claim;
+pub mod create;
+pub mod read;

@@ -1,0 +1,155 @@
+//! A member of the room takes one share, once.
+//!
+//! The order of steps, and what a crash leaves behind at each:
+//! 1. Token and membership are read, at the same time. Nothing has changed.
+//! 2. Only in a pool too large to keep all its notes: the member's record is read, which answers
+//!    repeats. A pool of at most [`pool::PENDING_MAX`] shares is not trimmed while it is open, so its
+//!    head knows everybody who drew (ADR 0001).
+//! 3. One conditional write draws. A crash after it leaves a pending note, which the sweep settles.
+//! 4. The draw is settled: its record is put, which the outbox sends to be paid. Only then the
+//!    member is answered, since a record of another draw means that this one must not count.
+
+use largesse_domain::grant::Grant;
+use largesse_domain::id::{PoolId, RoomId, Token, UserId};
+use largesse_domain::money::Amount;
+use largesse_domain::pool::{self, Ask, Attempt, Draw, Drawn};
+use largesse_domain::spray::{ClaimBarred, may_claim};
+
+use crate::grant::settle::{self, Settled};
+use crate::ports::{Clock, Grants, NotWon, Pools, PortError, PortErrorKind, Rooms, Sprays};
+
+/// How often a crowded pool is helped and asked again.
+const CROWDED_TRIES_MAX: u32 = 8;
+
+/// A wish to claim.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// In which room.
+    pub room: RoomId,
+    /// Under which token.
+    pub token: Token,
+    /// Who claims.
+    pub member: UserId,
+    /// Tells a repeat of the same call from another call of the same member.
+    pub attempt: Attempt,
+}
+
+/// A claim that won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The share.
+    pub amount: Amount,
+    /// Whether an earlier run of this very call had won it.
+    pub replayed: bool,
+}
+
+/// Why a claim did not win, in order of precedence.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The caller is not in the room.
+    #[error("the caller is not a member of the room")]
+    NotAMember,
+    /// No live spray of this room carries the token.
+    #[error("no spray of this room carries the token")]
+    NoSuchToken,
+    /// The caller sprayed it.
+    #[error("one does not claim one's own spray")]
+    OwnSpray,
+    /// The window is over.
+    #[error("the spray is over")]
+    WindowOver,
+    /// The member has claimed.
+    #[error("the member has claimed {amount}")]
+    Already {
+        /// The share they got.
+        amount: Amount,
+    },
+    /// All shares are taken.
+    #[error("all shares are taken")]
+    Exhausted,
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl From<ClaimBarred> for ClaimError {
+    fn from(barred: ClaimBarred) -> Self {
+        match barred {
+            ClaimBarred::NotAMember => Self::NotAMember,
+            ClaimBarred::NoSuchToken => Self::NoSuchToken,
+            ClaimBarred::OwnSpray => Self::OwnSpray,
+            ClaimBarred::WindowOver => Self::WindowOver,
+        }
+    }
+}
+
+/// Claims one share.
+///
+/// # Errors
+/// [`ClaimError`], the first in its order.
+pub async fn claim<D>(deps: &D, wish: Claim) -> Result<Claimed, ClaimError>
+where
+    D: Sprays + Rooms + Pools + Grants + Clock,
+{
+    let member = deps.is_member(wish.room, &wish.member);
+    let entry = deps.token_entry(wish.token);
+    let (is_member, entry) = futures::future::try_join(member, entry).await?;
+    let now = deps.now();
+    let spray = may_claim(is_member, entry.as_ref(), wish.room, &wish.member, now)?;
+    let Some(entry) = entry else { return Err(ClaimError::NoSuchToken) };
+    let pool_id = PoolId::Spray(spray);
+    if !pool::keeps_notes(entry.recipients)
+        && let Some(record) = deps.grant(pool_id, &wish.member).await?
+    {
+        return answer_repeat(record.amount, record.drawn, wish.attempt);
+    }
+    let draw = Draw { member: wish.member, at: now, attempt: wish.attempt, ask: Ask::Next };
+    draw_and_settle(deps, pool_id, draw, entry.sender).await
+}
+
+/// A member who has a share is told so; a repeat of the very same call gets its answer again.
+fn answer_repeat(amount: Amount, earlier: Drawn, attempt: Attempt) -> Result<Claimed, ClaimError> {
+    if earlier.attempt == attempt {
+        Ok(Claimed { amount, replayed: true })
+    } else {
+        Err(ClaimError::Already { amount })
+    }
+}
+
+async fn draw_and_settle<D>(
+    deps: &D,
+    pool: PoolId,
+    draw: Draw,
+    sender: UserId,
+) -> Result<Claimed, ClaimError>
+where
+    D: Pools + Grants + Clock,
+{
+    for _ in 0..CROWDED_TRIES_MAX {
+        let (won, replayed) = match deps.draw(pool, draw.clone()).await? {
+            Ok(won) => (won, false),
+            // Our own note: the first run drew and was lost before its answer. Settle it again.
+            Err(NotWon::Already(won)) if won.drawn.attempt == draw.attempt => (won, true),
+            Err(NotWon::Already(won)) => return Err(ClaimError::Already { amount: won.amount }),
+            Err(NotWon::Crowded) => {
+                settle::pending_of(deps, pool, &sender).await?;
+                continue;
+            }
+            Err(NotWon::Exhausted | NotWon::AboveRemaining { .. }) => {
+                return Err(ClaimError::Exhausted);
+            }
+            Err(NotWon::Ahead | NotWon::Over) => return Err(ClaimError::WindowOver),
+            Err(NotWon::NoSuchPool) => return Err(ClaimError::NoSuchToken),
+        };
+        let member = draw.member.clone();
+        let grant = Grant::of_draw(pool, member, won.drawn, won.amount, sender);
+        return match settle::settle(deps, &grant).await? {
+            Settled::Recorded => Ok(Claimed { amount: won.amount, replayed }),
+            Settled::Released(earlier) => {
+                answer_repeat(earlier.amount, earlier.drawn, draw.attempt)
+            }
+        };
+    }
+    let kind = PortErrorKind::Contended;
+    Err(PortError { operation: "claim: the pool stays crowded", kind, cause: None }.into())
+}

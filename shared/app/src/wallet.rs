@@ -1,0 +1,5 @@
+//! Wallets: deposit, balance, history.
+
+pub mod deposit;
+pub mod history;
+pub mod read;
