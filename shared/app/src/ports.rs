@@ -20,7 +20,7 @@ use largesse_domain::time::Timestamp;
 use crate::page::Page;
 
 /// The cause of a failure, kept for the log and never shown to a caller.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = std::sync::Arc<dyn std::error::Error + Send + Sync>;
 
 /// What kind of failure it was; decides whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum PortErrorKind {
 }
 
 /// A port failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {kind:?}")]
 pub struct PortError {
     /// What was tried.

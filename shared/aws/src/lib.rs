@@ -1,1 +1,22 @@
-//! x
+//! The adapters: every port, on DynamoDB, SQS FIFO and EventBridge, through the real AWS SDK.
+//!
+#![doc = include_str!("SCHEMA.md")]
+
+mod cache;
+pub mod deadline;
+mod errors;
+mod events;
+mod grants;
+mod idempotency;
+mod item;
+pub mod keys;
+mod pools;
+pub mod production;
+pub mod queue;
+mod retry;
+mod rooms;
+mod sprays;
+mod store;
+mod wallets;
+
+pub use store::{Names, Outside, Store};

@@ -1,0 +1,53 @@
+//! The event bus: EventBridge. events/schemas/ describes what is published.
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use largesse_app::ports::{Event, Events, PortError, PortErrorKind, PortResult};
+use serde_json::json;
+
+use crate::errors::port_error;
+use crate::store::Store;
+
+/// Who publishes.
+const SOURCE: &str = "largesse";
+
+fn detail(event: &Event) -> (&'static str, serde_json::Value) {
+    match event {
+        Event::GrantPermanentlyFailed { grant, attempts, failure } => (
+            "grant.permanently_failed",
+            json!({
+                "grant_id": grant.id.to_string(),
+                "source": grant.pool.to_string(),
+                "member": grant.member.as_str(),
+                "amount": grant.amount.get(),
+                "reason": "claim",
+                "attempts": attempts,
+                "failure": failure,
+            }),
+        ),
+    }
+}
+
+impl Events for Store {
+    async fn publish(&self, event: &Event) -> PortResult<()> {
+        let (detail_type, detail) = detail(event);
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&self.names.bus_events)
+            .source(SOURCE)
+            .detail_type(detail_type)
+            .detail(detail.to_string())
+            .build();
+        let put = self
+            .bus
+            .put_events()
+            .entries(entry)
+            .send()
+            .await
+            .map_err(|error| port_error("publish event", error))?;
+        if put.failed_entry_count() == 0 {
+            return Ok(());
+        }
+        // The call succeeds although the bus did not take the event.
+        let kind = PortErrorKind::Throttled;
+        Err(PortError { operation: "publish event", kind, cause: None })
+    }
+}

@@ -1,0 +1,86 @@
+//! All keys, in one place. SCHEMA.md says which question each one answers.
+
+use largesse_domain::id::{RoomId, Token, TransferId, UserId};
+use largesse_domain::time::Timestamp;
+use ulid::Ulid;
+
+use crate::item::{Item, item, s};
+
+/// Partition key of every table.
+pub const PK: &str = "pk";
+/// Sort key of the tables that have one.
+pub const SK: &str = "sk";
+
+/// What stands before a member's id in a sort key.
+pub const MEMBER: &str = "MEMBER#";
+/// What stands before a room's id in a partition key.
+pub const ROOM: &str = "ROOM#";
+/// What stands before a transfer's id in a sort key.
+pub const TX: &str = "TX#";
+/// What stands before a token in a partition key.
+pub const TOKEN: &str = "TOKEN#";
+/// What stands before a user's id in a partition key of the ledger.
+pub const WALLET: &str = "WALLET#";
+
+/// Index of the pools by who put the money in.
+pub const BY_SENDER: &str = "by-sender";
+/// Sparse index of the pools by when something is due.
+pub const DUE: &str = "due";
+/// How many partitions the due index has: one partition takes 1,000 writes a second (Amazon
+/// DynamoDB Developer Guide, "Burst and adaptive capacity"), so eight take 8,000 new sprays.
+pub const DUE_SHARDS: u128 = 8;
+
+fn pk_sk(pk: String, sk: String) -> Item {
+    item([(PK, s(pk)), (SK, s(sk))])
+}
+
+pub(crate) fn room(id: RoomId) -> Item {
+    pk_sk(format!("{ROOM}{id}"), "META".to_owned())
+}
+
+pub(crate) fn member(room: RoomId, user: &UserId) -> Item {
+    pk_sk(format!("{ROOM}{room}"), format!("{MEMBER}{user}"))
+}
+
+pub(crate) fn wallet(user: &UserId) -> Item {
+    pk_sk(format!("{WALLET}{user}"), "BALANCE".to_owned())
+}
+
+pub(crate) fn transfer(user: &UserId, id: TransferId) -> Item {
+    pk_sk(format!("{WALLET}{user}"), transfer_sk(id))
+}
+
+pub(crate) fn transfer_sk(id: TransferId) -> String {
+    format!("{TX}{id}")
+}
+
+/// The smallest sort key of a transfer decided at or after `at`.
+pub(crate) fn transfer_sk_from(at: Timestamp) -> String {
+    transfer_sk(TransferId(Ulid::from_parts(at.ms_unsigned(), 0)))
+}
+
+/// The largest sort key of a transfer decided before `at`.
+pub(crate) fn transfer_sk_before(at: Timestamp) -> String {
+    transfer_sk(TransferId(Ulid::from_parts(at.minus_ms(1).ms_unsigned(), u128::MAX)))
+}
+
+pub(crate) fn token(token: Token) -> Item {
+    item([(PK, s(format!("{TOKEN}{token}")))])
+}
+
+pub(crate) fn pool(id: largesse_domain::id::PoolId) -> Item {
+    item([(PK, s(id))])
+}
+
+pub(crate) fn grant(pool: largesse_domain::id::PoolId, member: &UserId) -> Item {
+    pk_sk(pool.to_string(), format!("{MEMBER}{member}"))
+}
+
+pub(crate) fn idempotency(key: &str) -> Item {
+    item([(PK, s(format!("IDEM#{key}")))])
+}
+
+/// The partition of the due index that a pool lies in: by its id's random part.
+pub(crate) fn due_shard(id: Ulid) -> String {
+    format!("{}", id.random().checked_rem(DUE_SHARDS).unwrap_or(0))
+}

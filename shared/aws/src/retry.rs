@@ -1,0 +1,50 @@
+//! What the SDK tries again by itself.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_types::retry::{ErrorKind, RetryConfig};
+
+use crate::errors;
+
+/// Attempts of one call, the first included.
+const ATTEMPTS_MAX: u32 = 5;
+/// First and longest wait between attempts: the SDK doubles it and takes a random part.
+const BACKOFF_MS_FIRST: u64 = 25;
+const BACKOFF_MS_MAX: u64 = 1_000;
+
+pub(crate) fn config() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS_MAX)
+        .with_initial_backoff(Duration::from_millis(BACKOFF_MS_FIRST))
+        .with_max_backoff(Duration::from_millis(BACKOFF_MS_MAX))
+}
+
+/// A transaction that another one got in the way of is tried again; the SDK gives up at once, since
+/// it looks at the exception and not at the reasons in it. A failed condition is an answer and is
+/// never tried again, whatever else is among the reasons.
+#[derive(Debug)]
+pub(crate) struct TransactionConflicts;
+
+impl ClassifyRetry for TransactionConflicts {
+    fn name(&self) -> &'static str {
+        "TransactionConflicts"
+    }
+
+    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
+        let error = ctx.output_or_error().and_then(Result::err);
+        let error = error.and_then(|e| e.as_operation_error());
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+            error.and_then(|e| e.downcast_ref::<TransactWriteItemsError>())
+        else {
+            return RetryAction::NoActionIndicated;
+        };
+        if errors::is_only_contention(canceled.cancellation_reasons()) {
+            RetryAction::retryable_error(ErrorKind::TransientError)
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+}

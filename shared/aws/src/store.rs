@@ -1,0 +1,155 @@
+//! The one value that implements all ports.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_types::SdkConfig;
+use largesse_app::ports::{Clock, Ids, Rng};
+use largesse_domain::id::{RoomId, Token, Ulid, UserId};
+use largesse_domain::spray::TokenEntry;
+use largesse_domain::time::Timestamp;
+
+use crate::cache::{Cache, Turns};
+use crate::pools::Lanes;
+use crate::{deadline, retry};
+
+/// The names of what template.yaml deploys, as the functions' environment gives them.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Table of rooms and members: `TABLE_ROOMS`.
+    pub rooms: String,
+    /// Table of wallets and transfers: `TABLE_LEDGER`.
+    pub ledger: String,
+    /// Table of tokens and pool heads: `TABLE_POOLS`.
+    pub pools: String,
+    /// Table of grants: `TABLE_GRANTS`.
+    pub grants: String,
+    /// Table of idempotency keys: `TABLE_EDGE`.
+    pub edge: String,
+    /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
+    pub queue_grants_url: String,
+    /// Event bus: `BUS_EVENTS`.
+    pub bus_events: String,
+}
+
+impl Names {
+    /// Reads the names by their environment variables. A function is given only the names that its
+    /// policy lets it use; the others stay empty, and a call to them is refused by AWS.
+    #[must_use]
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let name = |variable: &str| lookup(variable).unwrap_or_default();
+        Self {
+            rooms: name("TABLE_ROOMS"),
+            ledger: name("TABLE_LEDGER"),
+            pools: name("TABLE_POOLS"),
+            grants: name("TABLE_GRANTS"),
+            edge: name("TABLE_EDGE"),
+            queue_grants_url: name("QUEUE_GRANTS_URL"),
+            bus_events: name("BUS_EVENTS"),
+        }
+    }
+}
+
+/// Time, ids and randomness, from outside.
+#[derive(Clone)]
+pub struct Outside {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes identities.
+    pub ids: Arc<dyn Ids>,
+    /// Makes randomness.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// How long a "yes, a member" may be remembered (ports: at most one second old).
+const MEMBER_CACHE_MS: u64 = 1_000;
+/// How many tokens and how many members one process remembers.
+const CACHE_LEN_MAX: usize = 10_000;
+
+/// All ports, on AWS.
+pub struct Store {
+    pub(crate) dynamo: aws_sdk_dynamodb::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) bus: aws_sdk_eventbridge::Client,
+    pub(crate) names: Names,
+    pub(crate) outside: Outside,
+    pub(crate) lanes: Lanes,
+    pub(crate) members: Cache<(RoomId, UserId), ()>,
+    pub(crate) tokens: Cache<Token, TokenEntry>,
+    pub(crate) wallet_turns: Turns<UserId>,
+}
+
+impl Store {
+    /// The adapters over one SDK configuration: credentials, region and HTTP client of AWS, or of the
+    /// embedded world.
+    #[must_use]
+    pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
+        let timeouts = deadline::Timeouts::new(outside.clock.clone());
+        let dynamo = aws_sdk_dynamodb::config::Builder::from(config)
+            .retry_config(retry::config())
+            .retry_classifier(retry::TransactionConflicts)
+            .interceptor(timeouts.clone())
+            .build();
+        let sqs = aws_sdk_sqs::config::Builder::from(config)
+            .retry_config(retry::config())
+            .interceptor(timeouts.clone())
+            .build();
+        let bus = aws_sdk_eventbridge::config::Builder::from(config)
+            .retry_config(retry::config())
+            .interceptor(timeouts)
+            .build();
+        Self {
+            dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs),
+            bus: aws_sdk_eventbridge::Client::from_conf(bus),
+            names,
+            outside,
+            lanes: Lanes::default(),
+            members: Cache::new(CACHE_LEN_MAX),
+            tokens: Cache::new(CACHE_LEN_MAX),
+            wallet_turns: Turns::default(),
+        }
+    }
+
+    pub(crate) fn remember_member(&self, room: RoomId, user: &UserId) {
+        let until = self.now().plus_ms(MEMBER_CACHE_MS);
+        self.members.put((room, user.clone()), (), until);
+    }
+
+    /// Runs a transaction under a request token made from the operation's id: the SDK makes a random
+    /// one, which a retry by a later invocation could not repeat. AWS remembers it for ten minutes
+    /// only, so every transaction also carries a permanent not-exists condition.
+    pub(crate) async fn transact(
+        &self,
+        operation: &'static str,
+        request_token: String,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<(), crate::errors::TransactError> {
+        let sent = self
+            .dynamo
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(request_token)
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| crate::errors::transact_error(operation, error))
+    }
+}
+
+impl Clock for Store {
+    fn now(&self) -> Timestamp {
+        self.outside.clock.now()
+    }
+}
+
+impl Ids for Store {
+    fn ulid(&self) -> Ulid {
+        self.outside.ids.ulid()
+    }
+}
+
+impl Rng for Store {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.outside.rng.fill(bytes);
+    }
+}
