@@ -30,7 +30,7 @@ fn status_of(reader: &Reader<'_>) -> PortResult<GrantStatus> {
     GrantStatus::from_name(reader.text("status")?).ok_or_else(|| reader.corrupt())
 }
 
-fn read_grant(item: &Item) -> PortResult<Grant> {
+pub(crate) fn read_grant(item: &Item) -> PortResult<Grant> {
     let reader = Reader { item, what: "grant item" };
     let drawn = Drawn::unpack(reader.number("drawn")?).map_err(|_| reader.corrupt())?;
     Ok(Grant {

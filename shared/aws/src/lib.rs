@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("SCHEMA.md")]
 
+pub mod books;
 mod cache;
 pub mod deadline;
 mod errors;

@@ -10,6 +10,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod audit;
 pub mod grant;
 pub mod id;
 pub mod ledger;

@@ -1,0 +1,94 @@
+//! The books, read from whole tables: for audits, not for requests.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue as Av;
+use largesse_app::ports::PortResult;
+use largesse_domain::audit::Books;
+use largesse_domain::id::UserId;
+
+use crate::errors::{contended, port_error};
+use crate::grants::read_grant;
+use crate::item::{Item, Reader};
+use crate::keys::{PK, SK, TOKEN, TX, WALLET};
+use crate::pools::head;
+use crate::store::Store;
+use crate::wallets::{read_transfer, read_wallet};
+
+/// Adds an item of the table `ledger` to the books.
+///
+/// # Errors
+/// When it is no wallet and no transfer.
+pub fn read_ledger(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
+    let reader = Reader { item, what: "ledger item" };
+    let user: UserId = reader.parse_after(PK, WALLET)?;
+    if reader.text(SK)?.starts_with(TX) {
+        books.transfers.push(read_transfer(&user, item)?);
+    } else {
+        books.wallets.push(read_wallet(&user, Some(item))?);
+    }
+    Ok(())
+}
+
+/// Adds an item of the table `pools` to the books; a token holds no money.
+///
+/// # Errors
+/// When it is no head of a pool.
+pub fn read_pools(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
+    let reader = Reader { item, what: "pools item" };
+    if !reader.text(PK)?.starts_with(TOKEN) {
+        books.pools.push(head::read(item)?);
+    }
+    Ok(())
+}
+
+/// Adds an item of the table `grants` to the books.
+///
+/// # Errors
+/// When it is no grant.
+pub fn read_grants(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
+    books.grants.push(read_grant(item)?);
+    Ok(())
+}
+
+/// Pages of one table are bounded so that a scan that never ends is noticed: 1 MB each.
+const PAGES_MAX: usize = 1_000_000;
+
+impl Store {
+    /// Reads the books. Sound only while nobody writes.
+    ///
+    /// # Errors
+    /// [`largesse_app::ports::PortError`].
+    pub async fn books(&self) -> PortResult<Books> {
+        let mut books = Books::default();
+        self.scan(&self.names.ledger, |item| read_ledger(item, &mut books)).await?;
+        self.scan(&self.names.pools, |item| read_pools(item, &mut books)).await?;
+        self.scan(&self.names.grants, |item| read_grants(item, &mut books)).await?;
+        Ok(books)
+    }
+
+    async fn scan(
+        &self,
+        table: &str,
+        mut read: impl FnMut(&Item) -> PortResult<()>,
+    ) -> PortResult<()> {
+        let mut start = None;
+        for _ in 0..PAGES_MAX {
+            let got = self
+                .dynamo
+                .scan()
+                .table_name(table)
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| port_error("read books", error))?;
+            got.items.unwrap_or_default().iter().try_for_each(&mut read)?;
+            match got.last_evaluated_key {
+                Some(key) => start = Some(key),
+                None => return Ok(()),
+            }
+        }
+        Err(contended("read books"))
+    }
+}

@@ -1,0 +1,59 @@
+//! Grants: one record for a member, and what is paid stays paid.
+
+use largesse_app::ports::{Grants, PayOutcome, Pools, Recorded};
+use largesse_domain::grant::{Grant, GrantStatus};
+use largesse_domain::id::PoolId;
+use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
+use largesse_tests::{Sandbox, user};
+
+async fn drawn(sandbox: &Sandbox) -> Grant {
+    let room = sandbox.room(&["s"]).await;
+    let pool = PoolId::Spray(sandbox.spray(room, "s", 30, 3).await.id);
+    let at = largesse_app::ports::Clock::now(&*sandbox.store);
+    let attempt = Attempt::from_bits(1);
+    let draw = Draw { member: user("m"), at, attempt, ask: Ask::Next };
+    let won = sandbox.store.draw(pool, draw).await.unwrap().unwrap();
+    Grant::of_draw(pool, user("m"), won.drawn, won.amount, user("s"))
+}
+
+#[tokio::test]
+async fn a_record_is_put_once_and_another_draw_finds_it() {
+    let sandbox = Sandbox::new(1);
+    let grant = drawn(&sandbox).await;
+    assert_eq!(sandbox.store.record(&grant).await.unwrap(), Recorded::New);
+    assert_eq!(sandbox.store.record(&grant).await.unwrap(), Recorded::Same(grant.clone()));
+    let drawn = Drawn { part: 2, ..grant.drawn };
+    let other = Grant { drawn, ..grant.clone() };
+    assert_eq!(sandbox.store.record(&other).await.unwrap(), Recorded::Other(grant.clone()));
+    let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap();
+    assert_eq!(read, Some(grant));
+}
+
+#[tokio::test]
+async fn what_is_paid_stays_paid_and_a_failure_counts_once() {
+    let sandbox = Sandbox::new(2);
+    let grant = drawn(&sandbox).await;
+    sandbox.store.record(&grant).await.unwrap();
+    let failed = |attempts| PayOutcome::NotPaid {
+        attempts,
+        status: GrantStatus::Failed,
+        failure: "why".to_owned(),
+    };
+    let note = async |outcome| sandbox.store.note_outcome(&grant, &outcome).await.unwrap();
+    assert_eq!(note(failed(1)).await, GrantStatus::Failed);
+    assert_eq!(note(failed(1)).await, GrantStatus::Failed);
+    let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
+    assert_eq!((read.attempts, read.failure.as_deref()), (1, Some("why")));
+    largesse_app::grant::pay::pay(
+        &*sandbox.store,
+        &largesse_app::ports::GrantRef {
+            pool: grant.pool,
+            member: grant.member.clone(),
+            id: grant.id,
+        },
+        largesse_domain::grant::RetryPolicy::default(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(note(failed(2)).await, GrantStatus::Success);
+}

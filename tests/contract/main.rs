@@ -1,0 +1,9 @@
+//! The adapters keep the ports' contracts, over the embedded AWS and the real SDK.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod grants;
+mod idempotency;
+mod pools;
+mod sprays;
+mod wallets;

@@ -1,0 +1,134 @@
+//! A world, and a store over it.
+
+use std::sync::Arc;
+
+use largesse_app::ports::{Clock, Once, Rooms, Wallets};
+use largesse_app::spray::create::{self, Create};
+use largesse_app::wallet::deposit::{self, Deposit};
+use largesse_aws::production::SecureRng;
+use largesse_aws::{Names, Outside, Store};
+use largesse_domain::id::{RoomId, SprayId, TransferId, Ulid, UserId};
+use largesse_domain::ledger::{Transfer, TransferOrder};
+use largesse_domain::money::Amount;
+use largesse_domain::split::Split;
+use largesse_domain::spray::{Spray, Terms};
+use largesse_domain::time::Timestamp;
+use largesse_world::{Stack, World, WorldClock};
+
+use crate::money;
+
+/// The template that is deployed, as it is.
+pub(crate) const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// When the tests' worlds begin: 2026-01-01T00:00:00Z.
+pub(crate) const BEGINS_MS: i64 = 1_767_225_600_000;
+
+/// A world in memory with a store over it. When it is dropped, money must be conserved.
+pub struct Sandbox {
+    /// The embedded AWS.
+    pub world: World,
+    /// All ports.
+    pub store: Arc<Store>,
+}
+
+struct WorldTime(WorldClock);
+
+impl Clock for WorldTime {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.0.now_ms())
+    }
+}
+
+impl Sandbox {
+    /// A new world; the seed decides all its randomness.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let stack = Stack::parse(TEMPLATE).expect("the template parses");
+        let clock = WorldClock::at(BEGINS_MS);
+        let world = World::memory_at(&stack, clock).expect("a world in memory");
+        let store = Arc::new(store(&world, seed));
+        Self { world, store }
+    }
+
+    /// Another process over the same world: its own caches, its own randomness.
+    #[must_use]
+    pub fn another_process(&self, seed: u64) -> Arc<Store> {
+        Arc::new(store(&self.world, seed))
+    }
+
+    /// Gives a user money.
+    pub async fn deposit(&self, name: &str, minor: u64) -> Transfer {
+        let deposit = Deposit {
+            id: TransferId(self.id()),
+            user: user(name),
+            amount: amount(minor),
+            memo: None,
+        };
+        deposit::deposit(&*self.store, deposit).await.expect("a deposit")
+    }
+
+    /// Makes a room of these members; returns its id.
+    pub async fn room(&self, members: &[&str]) -> RoomId {
+        let id = RoomId(self.id());
+        let name = largesse_domain::room::RoomName::new("room").expect("a name");
+        let room = largesse_app::ports::Room { id, name };
+        let members: Vec<UserId> = members.iter().map(|name| user(name)).collect();
+        for some in members.chunks(90) {
+            // The first chunk makes the room; each further one adds members.
+            self.store.create_room(&room, some, self.store.now()).await.expect("a room");
+            for member in some {
+                self.store.add_member(id, member, self.store.now()).await.expect("a member");
+            }
+        }
+        id
+    }
+
+    /// Sprays, with money for it.
+    pub async fn spray(&self, room: RoomId, sender: &str, minor: u64, recipients: u64) -> Spray {
+        self.deposit(sender, minor).await;
+        let terms = Terms::new(minor, recipients, Split::Random, 600).expect("terms");
+        let (id, sender) = (SprayId(self.id()), user(sender));
+        let wish = Create { id, room, sender, terms };
+        create::create(&*self.store, wish).await.expect("a spray")
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn id(&self) -> Ulid {
+        largesse_app::ports::Ids::ulid(&*self.store)
+    }
+
+    /// Posts an order that must go through.
+    pub async fn post(&self, order: TransferOrder) -> Once<Transfer> {
+        self.store.post(order).await.expect("an answer").expect("posted")
+    }
+}
+
+fn store(world: &World, seed: u64) -> Store {
+    let environment: std::collections::BTreeMap<String, String> =
+        world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
+    let names = Names::from_lookup(|name| environment.get(name).cloned());
+    let clock = Arc::new(WorldTime(world.clock().clone()));
+    let outside = Outside::of(clock, Arc::new(SecureRng::from_seed(seed)));
+    Store::new(&world.sdk_config(), names, outside)
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            money::assert_conserved(&self.world);
+        }
+    }
+}
+
+/// A user's id.
+#[must_use]
+pub fn user(name: &str) -> UserId {
+    name.parse().expect("a user id")
+}
+
+/// An amount.
+#[must_use]
+pub fn amount(minor: u64) -> Amount {
+    Amount::new(minor).expect("an amount")
+}
