@@ -1,1 +1,71 @@
-//! x
+//! The HTTP kernel: versions, errors, identities, idempotency, cursors, telemetry.
+//!
+//! A function's crate builds a router with handlers that take a [`call::Call`] and fail with an
+//! [`error::ApiError`]; [`kernel::wrap`] goes around it once. What two functions share lives here.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod answer;
+pub mod call;
+pub mod code;
+pub mod config;
+pub mod cursor;
+pub mod error;
+pub mod extract;
+pub mod idempotency;
+pub mod kernel;
+pub mod lambda;
+pub mod meta;
+pub mod openapi;
+pub mod query;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod time;
+pub mod v1;
+
+use largesse_app::ports::{
+    Clock, Events, GrantQueue, Grants, Idempotency, Ids, Pools, Rng, Rooms, Sprays, Wallets,
+};
+
+pub use answer::Answer;
+pub use call::{App, Call};
+pub use code::Code;
+pub use config::EdgeConfig;
+pub use error::{ApiError, FieldError, Place};
+
+/// Every port: what a function's dependencies implement.
+pub trait Ports:
+    Rooms
+    + Wallets
+    + Sprays
+    + Pools
+    + Grants
+    + GrantQueue
+    + Events
+    + Idempotency
+    + Clock
+    + Ids
+    + Rng
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<T> Ports for T where
+    T: Rooms
+        + Wallets
+        + Sprays
+        + Pools
+        + Grants
+        + GrantQueue
+        + Events
+        + Idempotency
+        + Clock
+        + Ids
+        + Rng
+        + Send
+        + Sync
+        + 'static
+{
+}

@@ -1,0 +1,385 @@
+//! Errors as callers see them: RFC 9457 in v2, the established shape in v1.
+//!
+//! A handler fails with an [`ApiError`], which knows nothing of versions. The kernel writes it down
+//! in the version that was asked for and logs it, once. Causes go to the log, never to a caller.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use largesse_app::ports::PortError;
+use serde_json::{Map, Value, json};
+
+use crate::code::Code;
+use crate::meta::{Meta, Version};
+
+/// Where a field was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the JSON body.
+    Body,
+    /// Among the headers.
+    Header,
+    /// In the query string.
+    Query,
+}
+
+impl Place {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Header => "header",
+            Self::Query => "query",
+        }
+    }
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where it is.
+    pub place: Place,
+    /// Its name; empty when it is the body as a whole.
+    pub field: String,
+    /// What is wrong, for programs.
+    pub code: &'static str,
+    /// What is wrong, for people.
+    pub detail: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// An error of one field.
+    pub fn new(
+        place: Place,
+        field: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { place, field: field.into(), code, detail: detail.into() }
+    }
+
+    /// An error of a field of the body.
+    pub fn body(
+        field: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Place::Body, field, code, detail)
+    }
+
+    fn v2(&self) -> Value {
+        json!({ "field": self.field, "code": self.code, "detail": self.detail })
+    }
+
+    /// As FastAPI lists it: headers in lower case, positions in the text as numbers.
+    fn v1(&self) -> Value {
+        let mut loc = vec![Value::from(self.place.as_str())];
+        if let Ok(position) = self.field.parse::<u64>() {
+            loc.push(position.into());
+        } else if self.place == Place::Header {
+            loc.push(self.field.to_ascii_lowercase().into());
+        } else if !self.field.is_empty() {
+            loc.push(self.field.as_str().into());
+        }
+        json!({ "loc": loc, "msg": self.detail, "type": self.code })
+    }
+}
+
+/// An answer that says no.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    code: Code,
+    status: Option<StatusCode>,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    members: Map<String, Value>,
+    retry_after_s: Option<u32>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error of that code.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            status: None,
+            detail: detail.into(),
+            errors: Vec::new(),
+            members: Map::new(),
+            retry_after_s: None,
+            cause: None,
+        }
+    }
+
+    /// A request that is malformed or outside its limits.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self { errors, ..Self::new(Code::InvalidRequest, "The request is not valid.") }
+    }
+
+    /// The one answer for everything that is not there for this caller.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "Not Found")
+    }
+
+    /// A refusal for load; the caller tries again.
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(Code::Unavailable, detail) }
+    }
+
+    /// A spray that is over, with the status number that clients know.
+    pub fn expired(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Expired, detail).with("token_status", -2)
+    }
+
+    /// Another status than the table's.
+    #[must_use]
+    pub fn status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// A member beside the standard ones.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// When to try again, in seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// The reason, for the log.
+    #[must_use]
+    pub fn because(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { cause: Some(Arc::new(cause)), ..self }
+    }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The status in that version.
+    #[must_use]
+    pub fn status_in(&self, version: Version) -> StatusCode {
+        self.status.unwrap_or(match (version, self.code) {
+            (Version::V1, Code::InvalidRequest) => StatusCode::UNPROCESSABLE_ENTITY,
+            (Version::V1 | Version::V2, code) => code.status(),
+        })
+    }
+
+    /// The causes, outermost first, for the log.
+    #[must_use]
+    pub fn causes(&self) -> Option<String> {
+        let mut source = self.cause.as_deref().map(|c| c as &dyn std::error::Error);
+        let mut texts = Vec::new();
+        while let Some(error) = source {
+            texts.push(error.to_string());
+            source = error.source();
+        }
+        (!texts.is_empty()).then(|| texts.join(": "))
+    }
+
+    /// Writes the error down.
+    #[must_use]
+    pub fn render(self, meta: &Meta) -> Response {
+        let status = self.status_in(meta.version);
+        let kind = match meta.version {
+            Version::V1 => "application/json",
+            Version::V2 => "application/problem+json",
+        };
+        let mut response = Response::new(Body::from(self.body(meta)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(Rendered(Arc::new(self)));
+        response
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn body(&self, meta: &Meta) -> String {
+        let status = self.status_in(meta.version);
+        let body = match meta.version {
+            Version::V1 => self.v1(),
+            Version::V2 => self.v2(status, &meta.request_id),
+        };
+        body.to_string()
+    }
+
+    fn v1(&self) -> Value {
+        let mut body = self.members.clone();
+        let detail = if self.errors.is_empty() {
+            Value::from(self.detail.as_ref())
+        } else {
+            self.errors.iter().map(FieldError::v1).collect()
+        };
+        body.insert("detail".to_owned(), detail);
+        body.insert("code".to_owned(), self.code.as_str().into());
+        Value::Object(body)
+    }
+
+    fn v2(&self, status: StatusCode, request_id: &str) -> Value {
+        let mut body = self.members.clone();
+        let standard = [
+            ("type", Value::from(self.code.type_uri())),
+            ("title", self.code.title().into()),
+            ("status", status.as_u16().into()),
+            ("detail", self.detail.as_ref().into()),
+            ("code", self.code.as_str().into()),
+            ("request_id", request_id.into()),
+        ];
+        body.extend(standard.map(|(name, value)| (name.to_owned(), value)));
+        if !self.errors.is_empty() {
+            let errors = self.errors.iter().map(FieldError::v2).collect();
+            body.insert("errors".to_owned(), errors);
+        }
+        Value::Object(body)
+    }
+}
+
+/// Marks a response as an error that the kernel has yet to write down.
+#[derive(Clone)]
+pub(crate) struct Unrendered(pub(crate) Arc<ApiError>);
+
+/// The error that a response tells of, for the log.
+#[derive(Clone)]
+pub(crate) struct Rendered(pub(crate) Arc<ApiError>);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status_in(Version::V2);
+        response.extensions_mut().insert(Unrendered(Arc::new(self)));
+        response
+    }
+}
+
+impl From<PortError> for ApiError {
+    fn from(error: PortError) -> Self {
+        let refusal = if error.is_retryable() {
+            Self::unavailable("Try again in a moment.", 1)
+        } else {
+            Self::new(Code::Internal, "Something went wrong on our side.")
+        };
+        refusal.because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use largesse_app::ports::PortErrorKind;
+    use rstest::rstest;
+
+    fn meta(version: Version) -> Meta {
+        Meta { request_id: "req-1".to_owned(), version }
+    }
+
+    #[test]
+    fn a_problem_carries_all_standard_members() {
+        let error = ApiError::invalid(vec![FieldError::body("amount", "missing", "needed")]);
+        insta::assert_json_snapshot!(error.v2(StatusCode::BAD_REQUEST, "req-1"), @r#"
+        {
+          "code": "ERR001",
+          "detail": "The request is not valid.",
+          "errors": [
+            {
+              "code": "missing",
+              "detail": "needed",
+              "field": "amount"
+            }
+          ],
+          "request_id": "req-1",
+          "status": 400,
+          "title": "Invalid request",
+          "type": "/docs#ERR001"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_v1_error_keeps_the_established_shape() {
+        let errors = vec![
+            FieldError::new(Place::Header, "X-USER-ID", "missing", "Field required"),
+            FieldError::body("17", "json_invalid", "JSON decode error"),
+            FieldError::body("", "missing", "Field required"),
+        ];
+        insta::assert_json_snapshot!(ApiError::invalid(errors).v1(), @r#"
+        {
+          "code": "ERR001",
+          "detail": [
+            {
+              "loc": [
+                "header",
+                "x-user-id"
+              ],
+              "msg": "Field required",
+              "type": "missing"
+            },
+            {
+              "loc": [
+                "body",
+                17
+              ],
+              "msg": "JSON decode error",
+              "type": "json_invalid"
+            },
+            {
+              "loc": [
+                "body"
+              ],
+              "msg": "Field required",
+              "type": "missing"
+            }
+          ]
+        }
+        "#);
+        insta::assert_json_snapshot!(ApiError::expired("Over.").v1(), @r#"
+        {
+          "code": "ERR104",
+          "detail": "Over.",
+          "token_status": -2
+        }
+        "#);
+    }
+
+    #[rstest]
+    #[case(PortErrorKind::Throttled, 503, true)]
+    #[case(PortErrorKind::Contended, 503, true)]
+    #[case(PortErrorKind::Unknown, 503, true)]
+    #[case(PortErrorKind::Corrupt, 500, false)]
+    #[case(PortErrorKind::Rejected, 500, false)]
+    fn a_failed_port_says_whether_to_try_again_and_nothing_else(
+        #[case] kind: PortErrorKind,
+        #[case] status: u16,
+        #[case] retry: bool,
+    ) {
+        let cause = Arc::new(std::io::Error::other("table-secret"));
+        let error = PortError { operation: "read-secret", kind, cause: Some(cause) };
+        let error = ApiError::from(error);
+        assert!(error.causes().unwrap().contains("table-secret"));
+        assert!(!error.v2(StatusCode::OK, "r").to_string().contains("secret"));
+        let response = error.render(&meta(Version::V2));
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.headers().contains_key(header::RETRY_AFTER), retry);
+    }
+
+    #[test]
+    fn v1_answers_422_where_v2_answers_400() {
+        let error = ApiError::invalid(Vec::new());
+        assert_eq!(error.status_in(Version::V1).as_u16(), 422);
+        assert_eq!(error.status_in(Version::V2).as_u16(), 400);
+        let too_large = error.status(StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(too_large.status_in(Version::V1).as_u16(), 413);
+    }
+}

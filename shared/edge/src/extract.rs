@@ -1,0 +1,323 @@
+//! What v2 takes out of a request: strict, and with a name for whatever is wrong.
+
+use std::str::FromStr;
+
+use http::{HeaderMap, StatusCode, header};
+use largesse_domain::id::{RoomId, UserId};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+
+use crate::call::Call;
+use crate::code::Code;
+use crate::error::{ApiError, FieldError, Place};
+
+/// Names the member that the caller acts for.
+pub const USER_HEADER: &str = "X-USER-ID";
+/// Names the chat room.
+pub const ROOM_HEADER: &str = "X-ROOM-ID";
+
+/// Why a header is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// It is not there.
+    Missing,
+    /// It is there more than once: which one counts must not depend on who reads it.
+    Repeated,
+    /// It holds more than visible ASCII.
+    Malformed,
+}
+
+/// The one value of a header.
+///
+/// # Errors
+/// [`HeaderFault`].
+pub fn header_once<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, HeaderFault> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().ok_or(HeaderFault::Missing)?;
+    if values.next().is_some() {
+        return Err(HeaderFault::Repeated);
+    }
+    value.to_str().map_err(|_| HeaderFault::Malformed)
+}
+
+impl Call {
+    /// `X-USER-ID`.
+    ///
+    /// # Errors
+    /// ERR001 when it is missing, repeated or no user id.
+    pub fn caller(&self) -> Result<UserId, ApiError> {
+        identity(&self.headers, USER_HEADER, "1 to 64 characters of [A-Za-z0-9_-]")
+    }
+
+    /// `X-ROOM-ID`.
+    ///
+    /// # Errors
+    /// ERR001 when it is missing, repeated or no room id.
+    pub fn room(&self) -> Result<RoomId, ApiError> {
+        identity(&self.headers, ROOM_HEADER, "a room id: a ULID of 26 characters")
+    }
+
+    /// A path parameter.
+    ///
+    /// # Errors
+    /// ERR005 when it is malformed: nothing has such a name.
+    pub fn path<T: FromStr>(&self, name: &str) -> Result<T, ApiError> {
+        self.param(name).parse().map_err(|_| ApiError::not_found())
+    }
+
+    /// The caller, who is the user that the path names: a wallet is shown to its owner alone.
+    ///
+    /// # Errors
+    /// ERR001, ERR005, ERR004: in this order.
+    pub fn owner(&self) -> Result<UserId, ApiError> {
+        let caller = self.caller()?;
+        let user: UserId = self.path("user")?;
+        if user == caller {
+            return Ok(user);
+        }
+        Err(ApiError::new(Code::Forbidden, "The wallet is another user's."))
+    }
+
+    /// The JSON body, strictly.
+    ///
+    /// # Errors
+    /// ERR001: 415 when it is not declared as JSON, else 400 naming the field where there is one.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        if !is_json(&self.headers) {
+            let detail = "The body must be application/json.";
+            return Err(ApiError::new(Code::InvalidRequest, detail)
+                .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        strict(&self.body).map_err(|error| ApiError::invalid(vec![error]))
+    }
+}
+
+fn identity<T: FromStr>(
+    headers: &HeaderMap,
+    name: &str,
+    form: &'static str,
+) -> Result<T, ApiError> {
+    let (code, detail) = match header_once(headers, name) {
+        Ok(text) => match text.parse() {
+            Ok(value) => return Ok(value),
+            Err(_) => ("malformed", form),
+        },
+        Err(HeaderFault::Missing) => ("missing", "the header is needed"),
+        Err(HeaderFault::Repeated) => ("repeated", "the header is needed once"),
+        Err(HeaderFault::Malformed) => ("malformed", form),
+    };
+    Err(ApiError::invalid(vec![FieldError::new(Place::Header, name, code, detail)]))
+}
+
+/// Whether the content type is JSON, with any parameters.
+#[must_use]
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let kind = header_once(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Reads an object that has each known field at most once and no other.
+fn strict<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
+    // serde would also fill a struct from an array, in the order of its fields.
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if !matches!(first, Some(b'{')) {
+        return Err(if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
+            FieldError::body("", "wrong_type", "expected an object")
+        } else {
+            malformed()
+        });
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        describe(if path == "." { "" } else { &path }, error.inner())
+    })?;
+    json.end().map_err(|_| malformed())?;
+    Ok(value)
+}
+
+fn malformed() -> FieldError {
+    FieldError::body("", "malformed", "the body is not well-formed JSON")
+}
+
+/// Says what serde found without repeating what the caller sent.
+fn describe(path: &str, error: &serde_json::Error) -> FieldError {
+    if error.classify() != Category::Data {
+        return malformed();
+    }
+    let text = error.to_string();
+    let named = |of: &str| {
+        // serde puts the field's name between back quotes, behind the kind of the error.
+        let name = text.strip_prefix(of)?.split('`').nth(1)?;
+        Some(if path.is_empty() || path.ends_with(name) {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        })
+    };
+    if let Some(field) = named("missing field ") {
+        return FieldError::body(field, "missing", "the field is needed");
+    }
+    if let Some(field) = named("unknown field ") {
+        return FieldError::body(field, "unknown", "no such field");
+    }
+    if let Some(field) = named("duplicate field ") {
+        return FieldError::body(field, "duplicate", "the field is given twice");
+    }
+    let code = if text.starts_with("invalid type") { "wrong_type" } else { "invalid" };
+    // Behind "expected" stands what our own types say they are, up to serde_json's position.
+    let expected = text.split_once(", expected ").map(|(_, rest)| rest);
+    let expected = expected.and_then(|rest| rest.split(" at line ").next());
+    match expected {
+        Some(expected) => FieldError::body(path, code, format!("expected {expected}")),
+        None => FieldError::body(path, code, "the value cannot be read"),
+    }
+}
+
+/// A whole number from 0, written as one: no quotes, fraction, exponent or sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Whole(pub u64);
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a whole number without sign, fraction, exponent or quotes")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Whole, E> {
+        Ok(Whole(number))
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_u64(WholeVisitor)
+    }
+}
+
+/// Reads a text through the domain's own parser, with the domain's own words for what is wrong.
+///
+/// # Errors
+/// The parser's error, as the field's.
+pub fn parsed<'de, T, D>(json: D) -> Result<T, D::Error>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(json)?;
+    text.parse().map_err(|error| D::Error::custom(format!("invalid, expected {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use rstest::rstest;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it is read matters")]
+    struct Form {
+        amount: Whole,
+        memo: Option<String>,
+        #[serde(default)]
+        members: Vec<String>,
+    }
+
+    #[rstest]
+    #[case(r#"{"amount":1}"#, None)]
+    #[case(" {\"amount\":18446744073709551615,\"memo\":\"점심\"}\n", None)]
+    #[case("", Some(("", "malformed")))]
+    #[case("{", Some(("", "malformed")))]
+    #[case(r#"{"amount":1"#, Some(("", "malformed")))]
+    #[case(r#"{"amount":1}}"#, Some(("", "malformed")))]
+    #[case(r#"{"amount":1} x"#, Some(("", "malformed")))]
+    #[case("{'amount':1}", Some(("", "malformed")))]
+    #[case("null", Some(("", "wrong_type")))]
+    #[case("[1]", Some(("", "wrong_type")))]
+    #[case("7", Some(("", "wrong_type")))]
+    #[case("{}", Some(("amount", "missing")))]
+    #[case(r#"{"amount":null}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":"1"}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":true}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":-1}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":1.0}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":1e3}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":18446744073709551616}"#, Some(("amount", "wrong_type")))]
+    #[case(r#"{"amount":1e999}"#, Some(("", "malformed")))]
+    #[case(r#"{"amount":1,"amount":2}"#, Some(("amount", "duplicate")))]
+    #[case(r#"{"amount":1,"Amount":2}"#, Some(("Amount", "unknown")))]
+    #[case(r#"{"amount":1,"memo":7}"#, Some(("memo", "wrong_type")))]
+    #[case(r#"{"amount":1,"memo":"\ud800"}"#, Some(("", "malformed")))]
+    #[case(r#"{"amount":1,"members":["a",2]}"#, Some(("members[1]", "wrong_type")))]
+    fn a_body_is_an_object_of_known_fields(
+        #[case] body: &str,
+        #[case] expected: Option<(&str, &str)>,
+    ) {
+        let error = strict::<Form>(body.as_bytes()).err();
+        let found = error.as_ref().map(|e| (e.field.as_str(), e.code));
+        assert_eq!(found, expected, "{error:?}");
+    }
+
+    #[test]
+    fn a_deep_body_is_refused_without_being_followed() {
+        let deep = format!("{{\"amount\":{}", "[".repeat(60_000));
+        assert_eq!(strict::<Form>(deep.as_bytes()).unwrap_err().code, "wrong_type");
+        let deep = "[".repeat(60_000);
+        assert_eq!(strict::<Form>(deep.as_bytes()).unwrap_err().code, "malformed");
+        assert_eq!(
+            strict::<Form>(b"{\"amount\":1,\"memo\":\"\xff\"}").unwrap_err().code,
+            "malformed"
+        );
+    }
+
+    #[test]
+    fn what_the_caller_sent_is_not_repeated() {
+        let error = strict::<Form>(br#"{"amount":"s3cret"}"#).unwrap_err();
+        assert!(!error.detail.contains("s3cret"), "{error:?}");
+        assert!(error.detail.contains("whole number"), "{error:?}");
+    }
+
+    #[rstest]
+    #[case(&[], Some("missing"))]
+    #[case(&["u1"], None)]
+    #[case(&["u1", "u1"], Some("repeated"))]
+    #[case(&["u1,u1"], Some("malformed"))]
+    #[case(&[""], Some("malformed"))]
+    #[case(&["u 1"], Some("malformed"))]
+    #[case(&["\u{e9}"], Some("malformed"))]
+    fn an_identity_header_comes_once_and_in_one_alphabet(
+        #[case] values: &[&str],
+        #[case] code: Option<&str>,
+    ) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(USER_HEADER, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let found = identity::<UserId>(&headers, USER_HEADER, "a user id").err();
+        let body = found.map(|e| format!("{e:?}"));
+        assert_eq!(body.is_some(), code.is_some());
+        assert!(code.is_none_or(|code| body.unwrap().contains(code)));
+        let mut long = HeaderMap::new();
+        long.insert(USER_HEADER, HeaderValue::from_str(&"x".repeat(65)).unwrap());
+        assert!(identity::<UserId>(&long, USER_HEADER, "a user id").is_err());
+    }
+
+    #[rstest]
+    #[case("application/json", true)]
+    #[case("Application/JSON; charset=utf-8", true)]
+    #[case("text/json", false)]
+    #[case("application/jsonl", false)]
+    #[case("", false)]
+    fn only_json_is_json(#[case] kind: &str, #[case] fits: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+        assert_eq!(is_json(&headers), fits);
+    }
+}

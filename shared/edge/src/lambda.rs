@@ -1,0 +1,101 @@
+//! How a function runs on Lambda: its router or handler, with logs, deadlines and request ids.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_lambda_events::event::dynamodb::Event as StreamEvent;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::streams::DynamoDbEventResponse;
+use axum::Router;
+use axum::body::to_bytes;
+use http::Response;
+use lambda_http::{Body, Request, RequestExt};
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use largesse_app::ports::{Clock, Ids};
+use largesse_aws::deadline;
+use largesse_domain::time::Timestamp;
+use tower::ServiceExt;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::kernel;
+use crate::meta::RequestId;
+
+/// Kept back from Lambda's deadline, so that there is time to answer that there was none.
+const DEADLINE_MARGIN_MS: u64 = 200;
+
+/// Sends logs to standard output, one JSON object a line, as loud as `RUST_LOG` says.
+pub fn start_logging() {
+    let wanted = std::env::var("RUST_LOG").ok();
+    let filter = wanted.and_then(|text| text.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    // CloudWatch stamps each line itself.
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).without_time();
+    // A second call changes nothing.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+fn deadline_of(context: &Context) -> Timestamp {
+    let ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
+    Timestamp::from_ms(ms).minus_ms(DEADLINE_MARGIN_MS)
+}
+
+/// Serves a router behind an HTTP API, with the kernel around it.
+///
+/// # Errors
+/// When Lambda's runtime API cannot be reached.
+pub async fn run_http<D>(router: Router, deps: Arc<D>) -> Result<(), Error>
+where
+    D: Clock + Ids + Send + Sync + 'static,
+{
+    let router = kernel::wrap(router, deps);
+    // Serves one request at a time, or several where Lambda hands in several.
+    lambda_http::run_concurrent(service_fn(move |request| answer(router.clone(), request))).await
+}
+
+async fn answer(router: Router, mut request: Request) -> Result<Response<Body>, Error> {
+    let context = request.lambda_context_ref().cloned().unwrap_or_default();
+    let deadline = deadline_of(&context);
+    request.extensions_mut().insert(RequestId(context.request_id));
+    let request = request.map(axum::body::Body::new);
+    let response = deadline::scope(deadline, router.oneshot(request)).await?;
+    // Every answer of ours is a text, whole before it is sent.
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(to_bytes(body, usize::MAX).await?.into())?;
+    Ok(Response::from_parts(parts, Body::Text(text)))
+}
+
+/// Handles batches of SQS messages.
+///
+/// # Errors
+/// When Lambda's runtime API cannot be reached.
+pub async fn run_sqs<F, Fut>(handle: F) -> Result<(), Error>
+where
+    F: Fn(SqsEvent) -> Fut,
+    Fut: Future<Output = SqsBatchResponse>,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
+        let deadline = deadline_of(&event.context);
+        Ok::<_, Error>(deadline::scope(deadline, handle(event.payload)).await)
+    }))
+    .await
+}
+
+/// Handles batches of records of a DynamoDB stream.
+///
+/// # Errors
+/// When Lambda's runtime API cannot be reached.
+pub async fn run_stream<F, Fut>(handle: F) -> Result<(), Error>
+where
+    F: Fn(StreamEvent) -> Fut,
+    Fut: Future<Output = DynamoDbEventResponse>,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<StreamEvent>| {
+        let deadline = deadline_of(&event.context);
+        Ok::<_, Error>(deadline::scope(deadline, handle(event.payload)).await)
+    }))
+    .await
+}

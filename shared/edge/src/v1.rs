@@ -1,0 +1,249 @@
+//! What v1 takes out of a request: what its clients have always sent, answered in FastAPI's words.
+//!
+//! All that is wrong is told at once, so reading goes on past the first issue; a value that could
+//! not be read is `None`, and there is an issue about it.
+
+use std::borrow::Cow;
+
+use http::header;
+use largesse_domain::id::{RoomId, UserId};
+use largesse_domain::money::AMOUNT_MAX;
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::error::{ApiError, FieldError, Place};
+use crate::extract::{HeaderFault, ROOM_HEADER, USER_HEADER, header_once, is_json};
+
+/// The longest text taken for a room's name in a header.
+const ROOM_LEN_MAX: usize = 64;
+
+/// The issues of one request, in the order in which they were found.
+#[derive(Debug, Default)]
+pub struct Issues(Vec<FieldError>);
+
+/// An integer between two limits, in pydantic's words for what is beyond them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    min: i64,
+    max: i64,
+}
+
+impl Limits {
+    /// Above zero, up to the largest amount.
+    pub const AMOUNT: Self = Self { min: 1, max: AMOUNT_MAX.cast_signed() };
+
+    /// From `min` to `max`.
+    #[must_use]
+    pub const fn new(min: i64, max: i64) -> Self {
+        Self { min, max }
+    }
+}
+
+impl Issues {
+    /// Notes an issue.
+    pub fn note(&mut self, error: FieldError) {
+        self.0.push(error);
+    }
+
+    /// The answer that names them all.
+    #[must_use]
+    pub fn refuse(self) -> ApiError {
+        ApiError::invalid(self.0)
+    }
+
+    /// `X-USER-ID`: an integer, in any spelling of it.
+    pub fn caller(&mut self, call: &Call) -> Option<UserId> {
+        let text = self.header(call, USER_HEADER)?;
+        match integer_in(text) {
+            Ok(number) => number.to_string().parse().ok(),
+            Err((code, detail)) => {
+                self.note(FieldError::new(Place::Header, USER_HEADER, code, detail));
+                None
+            }
+        }
+    }
+
+    /// `X-ROOM-ID`: a text. `Some(None)`: it names no room, as no room is named like that.
+    pub fn room(&mut self, call: &Call) -> Option<Option<RoomId>> {
+        let text = self.header(call, ROOM_HEADER)?;
+        let (code, detail) = match text.len() {
+            0 => ("string_too_short", "String should have at least 1 character"),
+            1..=ROOM_LEN_MAX => return Some(text.parse().ok()),
+            _ => ("string_too_long", "String should have at most 64 characters"),
+        };
+        self.note(FieldError::new(Place::Header, ROOM_HEADER, code, detail));
+        None
+    }
+
+    fn header<'a>(&mut self, call: &'a Call, name: &str) -> Option<&'a str> {
+        let (code, detail) = match header_once(&call.headers, name) {
+            Ok(text) => return Some(text),
+            Err(HeaderFault::Missing) => ("missing", "Field required"),
+            Err(HeaderFault::Repeated) => ("value_error", "Value error, the header came twice"),
+            Err(HeaderFault::Malformed) => ("string_type", "Input should be a valid string"),
+        };
+        self.note(FieldError::new(Place::Header, name, code, detail));
+        None
+    }
+
+    /// The body as an object. Fields that nobody asks for are ignored.
+    pub fn body(&mut self, call: &Call) -> Option<Map<String, Value>> {
+        if call.body.is_empty() {
+            self.note(FieldError::body("", "missing", "Field required"));
+            return None;
+        }
+        // A body without a type has always been taken as JSON.
+        let typed = call.headers.contains_key(header::CONTENT_TYPE);
+        if !typed || is_json(&call.headers) {
+            match serde_json::from_slice(&call.body) {
+                Ok(Value::Object(fields)) => return Some(fields),
+                Ok(_) => {}
+                Err(error) => {
+                    let at = position(&call.body, &error).to_string();
+                    self.note(FieldError::body(at, "json_invalid", "JSON decode error"));
+                    return None;
+                }
+            }
+        }
+        let detail = "Input should be a valid dictionary or object to extract fields from";
+        self.note(FieldError::body("", "model_attributes_type", detail));
+        None
+    }
+
+    /// An integer of the body, or a text of one.
+    pub fn integer(
+        &mut self,
+        body: &Map<String, Value>,
+        name: &str,
+        limits: Limits,
+    ) -> Option<i64> {
+        let number = match body.get(name) {
+            None => Err(("missing", "Field required")),
+            Some(Value::String(text)) => integer_in(text),
+            Some(Value::Number(number)) => number.as_i64().ok_or_else(|| match number.as_u64() {
+                Some(_) => INT_TOO_LONG,
+                None => {
+                    let detail =
+                        "Input should be a valid integer, got a number with a fractional part";
+                    ("int_from_float", detail)
+                }
+            }),
+            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                Err(("int_type", "Input should be a valid integer"))
+            }
+        };
+        self.limited(Place::Body, name, number, limits)
+    }
+
+    /// A positive amount of the body.
+    pub fn amount(&mut self, body: &Map<String, Value>, name: &str) -> Option<u64> {
+        self.integer(body, name, Limits::AMOUNT).and_then(|number| u64::try_from(number).ok())
+    }
+
+    /// A text of the body.
+    pub fn text<'a>(&mut self, body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+        let (code, detail) = match body.get(name) {
+            Some(Value::String(text)) => return Some(text),
+            Some(_) => ("string_type", "Input should be a valid string"),
+            None => ("missing", "Field required"),
+        };
+        self.note(FieldError::body(name, code, detail));
+        None
+    }
+
+    /// An integer of the query; `default` when it is not given.
+    pub fn query_integer(
+        &mut self,
+        call: &Call,
+        name: &str,
+        limits: Limits,
+        default: i64,
+    ) -> Option<i64> {
+        match query(call, name) {
+            None => Some(default),
+            Some(text) => self.limited(Place::Query, name, integer_in(&text), limits),
+        }
+    }
+
+    /// A parameter of the query, read by `read`. `Some(None)` when it is not given.
+    #[expect(clippy::option_option, reason = "absent and unreadable are two things here")]
+    pub fn query<T>(
+        &mut self,
+        call: &Call,
+        name: &str,
+        (code, detail): (&'static str, &'static str),
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<Option<T>> {
+        let Some(text) = query(call, name) else { return Some(None) };
+        let value = read(&text);
+        if value.is_none() {
+            self.note(FieldError::new(Place::Query, name, code, detail));
+        }
+        value.map(Some)
+    }
+
+    fn limited(
+        &mut self,
+        place: Place,
+        name: &str,
+        number: Result<i64, (&'static str, &'static str)>,
+        Limits { min, max }: Limits,
+    ) -> Option<i64> {
+        let (code, detail): (_, Cow<'static, str>) = match number {
+            Ok(number) if (min..=max).contains(&number) => return Some(number),
+            Ok(number) if number > max => {
+                let detail = format!("Input should be less than or equal to {max}");
+                ("less_than_equal", detail.into())
+            }
+            Ok(_) if min == 1 && place == Place::Body => {
+                ("greater_than", "Input should be greater than 0".into())
+            }
+            Ok(_) => {
+                let detail = format!("Input should be greater than or equal to {min}");
+                ("greater_than_equal", detail.into())
+            }
+            Err((code, detail)) => (code, detail.into()),
+        };
+        self.note(FieldError::new(place, name, code, detail));
+        None
+    }
+}
+
+const INT_TOO_LONG: (&str, &str) =
+    ("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
+
+/// The integer that a text spells: blanks around it, a sign, digits.
+fn integer_in(text: &str) -> Result<i64, (&'static str, &'static str)> {
+    let text = text.trim_matches(' ');
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let detail = "Input should be a valid integer, unable to parse string as an integer";
+        return Err(("int_parsing", detail));
+    }
+    text.parse().map_err(|_| INT_TOO_LONG)
+}
+
+/// The last parameter of that name, as v1 has always read repeated ones.
+fn query(call: &Call, name: &str) -> Option<String> {
+    let pairs = form_urlencoded::parse(call.query().as_bytes());
+    pairs.filter(|(key, _)| key == name).last().map(|(_, value)| value.into_owned())
+}
+
+/// The byte at which reading failed.
+fn position(body: &[u8], error: &serde_json::Error) -> usize {
+    let lines = body.split_inclusive(|byte| *byte == b'\n');
+    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    before.saturating_add(error.column().saturating_sub(1))
+}
+
+/// A user as v1 shows one: a number where the id is one in its canonical spelling.
+#[must_use]
+pub fn user_value(user: &UserId) -> Value {
+    let number = user.as_str().parse::<i64>().ok();
+    let number = number.filter(|number| number.to_string() == user.as_str());
+    number.map_or_else(|| Value::from(user.as_str()), Value::from)
+}
+
+#[cfg(test)]
+#[path = "v1_tests.rs"]
+mod tests;
