@@ -1,1 +1,49 @@
-//! One embedded AWS in the process.
+//! One embedded AWS in the process, under the real SDK clients.
+//!
+//! [`World`] is a region with tables, queues and event buses. Clients made from
+//! [`World::sdk_config`] talk to it through the SDK as they would to AWS; there are no sockets and
+//! no other processes. Handlers are attached to queues, streams, rules and schedules, and run by
+//! [`World::start`] in the background or by [`World::settle`] step by step.
+//!
+//! Guarantees, with the tests that prove them:
+//! * FIFO groups keep order and block while in flight: `tests/world/sqs.rs`;
+//! * an effect whose reply is lost has taken place: `tests/world/faults.rs`;
+//! * tables, queues and stream positions outlive the process: `tests/world/disk.rs`;
+//! * a stream is delivered in order, from the lowest failure on: `tests/world/pumps.rs`.
+//!
+//! What it does not model: eventual consistency, throughput limits, several stream shards. Lambda's
+//! own calls to SQS are not recorded.
+
+mod bus;
+mod clock;
+mod connector;
+mod dynamo;
+mod faults;
+mod names;
+mod pattern;
+mod pump;
+mod recorder;
+mod reply;
+mod running;
+mod signals;
+mod sqs;
+mod stack;
+mod world;
+
+pub use bus::{Bus, BusEvent};
+pub use clock::WorldClock;
+pub use dynamo::Database;
+pub use faults::{Call, Fault, Faults, Interpose, Matching, Outcome, Service};
+pub use names::{
+    ACCOUNT, REGION, STACK_NAME, bus_arn, queue_arn, queue_url, stream_arn, table_arn,
+};
+pub use pattern::{Pattern, PatternError};
+pub use pump::BoxError;
+pub use recorder::{Recorded, Recorder, Totals, Units};
+pub use running::{Running, Unsettled};
+pub use sqs::{Message, QueueView};
+pub use stack::{
+    FunctionSpec, QueueSpec, QueueTrigger, Redrive, RuleTrigger, Stack, StackError, StreamTrigger,
+    TableSpec,
+};
+pub use world::{World, WorldError};

@@ -1,0 +1,224 @@
+//! EventBridge: takes events, keeps the latest for tests, and hands them to who subscribed.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::clock::WorldClock;
+use crate::names;
+use crate::pattern::Pattern;
+use crate::signals::{Signals, Topic};
+
+/// Events kept for inspection; the oldest go first.
+const KEPT_MAX: usize = 10_000;
+/// Entries per request, as EventBridge limits them.
+const ENTRIES_MAX: usize = 10;
+
+/// An event as a rule's target sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BusEvent {
+    /// The bus it was put on.
+    pub bus: String,
+    /// Its id.
+    pub id: String,
+    /// When it was put, in epoch milliseconds.
+    pub time_ms: i64,
+    /// Who says it.
+    pub source: String,
+    /// What it is about.
+    pub detail_type: String,
+    /// What it says.
+    pub detail: Value,
+}
+
+impl BusEvent {
+    /// The event's envelope: what patterns match and targets receive.
+    #[must_use]
+    pub fn envelope(&self) -> Value {
+        json!({
+            "version": "0",
+            "id": self.id,
+            "detail-type": self.detail_type,
+            "source": self.source,
+            "account": names::ACCOUNT,
+            "time": iso(self.time_ms),
+            "region": names::REGION,
+            "resources": [],
+            "detail": self.detail,
+        })
+    }
+}
+
+/// A request that EventBridge refuses as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub(crate) struct BusError {
+    pub(crate) kind: &'static str,
+    message: String,
+    pub(crate) status: u16,
+}
+
+impl BusError {
+    pub(crate) fn new(kind: &'static str, message: &str, status: u16) -> Self {
+        Self { kind, message: message.to_owned(), status }
+    }
+
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let kind = format!("com.amazonaws.events#{}", self.kind);
+        json!({ "__type": kind, "message": self.message }).to_string().into_bytes()
+    }
+}
+
+/// What waits for one subscriber.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    bus: String,
+    pattern: Option<Pattern>,
+    pub(crate) waiting: Mutex<VecDeque<Delivery>>,
+}
+
+/// One event on its way to one target.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) event: Arc<BusEvent>,
+    pub(crate) due_ms: i64,
+    pub(crate) attempts: u32,
+}
+
+/// The event buses. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    shared: Arc<Shared>,
+    clock: WorldClock,
+    signals: Signals,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    buses: Vec<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kept: VecDeque<Arc<BusEvent>>,
+    put: u64,
+    subscriptions: Vec<Arc<Subscription>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutEvents {
+    #[serde(default)]
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    source: Option<String>,
+    detail_type: Option<String>,
+    detail: Option<String>,
+    event_bus_name: Option<String>,
+}
+
+impl Bus {
+    pub(crate) fn new(buses: &[String], clock: &WorldClock, signals: &Signals) -> Self {
+        let mut buses = buses.to_vec();
+        buses.push("default".to_owned());
+        let shared = Arc::new(Shared { buses, state: Mutex::default() });
+        Self { shared, clock: clock.clone(), signals: signals.clone() }
+    }
+
+    /// The latest events, oldest first (at most 10,000).
+    #[must_use]
+    pub fn events(&self) -> Vec<BusEvent> {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.kept.iter().map(|event| BusEvent::clone(event)).collect()
+    }
+
+    /// How many events were put since the world began.
+    #[must_use]
+    pub fn put_count(&self) -> u64 {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).put
+    }
+
+    pub(crate) fn subscribe(&self, bus: &str, pattern: Option<Pattern>) -> Arc<Subscription> {
+        let waiting = Mutex::default();
+        let subscription = Arc::new(Subscription { bus: bus.to_owned(), pattern, waiting });
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.subscriptions.push(Arc::clone(&subscription));
+        subscription
+    }
+
+    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, BusError> {
+        let invalid = |text: &str| BusError::new("ValidationException", text, 400);
+        if operation != "PutEvents" {
+            return Err(invalid(&format!("The embedded EventBridge does not serve {operation}.")));
+        }
+        let request: PutEvents =
+            serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))?;
+        if request.entries.is_empty() || request.entries.len() > ENTRIES_MAX {
+            return Err(invalid("A request holds 1 to 10 entries."));
+        }
+        let results: Vec<Value> =
+            request.entries.into_iter().map(|entry| self.put(entry)).collect();
+        let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
+        self.signals.raise(&Topic::Bus);
+        let answer = json!({ "FailedEntryCount": failed, "Entries": results });
+        Ok(answer.to_string().into_bytes())
+    }
+
+    /// Entries succeed and fail one by one.
+    fn put(&self, entry: Entry) -> Value {
+        let refuse = |code: &str, text: &str| json!({ "ErrorCode": code, "ErrorMessage": text });
+        let (Some(source), Some(detail_type)) = (entry.source, entry.detail_type) else {
+            return refuse("InvalidArgument", "Parameters Source and DetailType are required.");
+        };
+        let detail = entry.detail.as_deref().map(serde_json::from_str::<Value>);
+        let Some(Ok(detail @ Value::Object(_))) = detail else {
+            return refuse("MalformedDetail", "Detail is malformed.");
+        };
+        let named = entry.event_bus_name.as_deref().unwrap_or("default");
+        let bus = names::last_part(named).to_owned();
+        if !self.shared.buses.contains(&bus) {
+            return refuse("ResourceNotFoundException", "The event bus does not exist.");
+        }
+        let time_ms = self.clock.now_ms();
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.put = state.put.saturating_add(1);
+        let id = uuid_of(&format!("{bus}/{time_ms}/{}", state.put));
+        let event =
+            Arc::new(BusEvent { bus, id: id.clone(), time_ms, source, detail_type, detail });
+        for subscription in &state.subscriptions {
+            let wants = |pattern: &Pattern| pattern.matches(&event.envelope());
+            if subscription.bus == event.bus && subscription.pattern.as_ref().is_none_or(wants) {
+                let event = Arc::clone(&event);
+                let delivery = Delivery { event, due_ms: time_ms, attempts: 0 };
+                let mut waiting =
+                    subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.push_back(delivery);
+            }
+        }
+        state.kept.push_back(event);
+        if state.kept.len() > KEPT_MAX {
+            state.kept.pop_front();
+        }
+        json!({ "EventId": id })
+    }
+}
+
+/// An id in the form of a UUID that follows from `name`, so that a simulation replays byte for byte.
+pub(crate) fn uuid_of(name: &str) -> String {
+    let hash = format!("{:x}", md5::compute(name));
+    let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+/// `2026-01-02T03:04:05Z`, as EventBridge writes times.
+pub(crate) fn iso(epoch_ms: i64) -> String {
+    let time = aws_smithy_types::DateTime::from_secs(epoch_ms.div_euclid(1_000));
+    time.fmt(aws_smithy_types::date_time::Format::DateTime).unwrap_or_default()
+}

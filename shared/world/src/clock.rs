@@ -1,0 +1,111 @@
+//! One clock for everything in the world: the SDK, the tables, the queues and the pumps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_async::time::TimeSource;
+use tokio::time::Instant;
+
+/// Epoch milliseconds that follow tokio's clock: real when tokio runs as usual, virtual when its
+/// clock is paused. Cloning shares the skew.
+#[derive(Clone, Debug)]
+pub struct WorldClock {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    base_ms: i64,
+    start: Instant,
+    skew_ms: AtomicI64,
+}
+
+impl WorldClock {
+    /// Starts at the system's time. Make it inside the runtime that will use it.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the world learns the time; everything else asks this clock"
+    )]
+    pub fn real() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::at(millis(now))
+    }
+
+    /// Starts at `epoch_ms`, so that a test reads the same times in every run.
+    #[must_use]
+    pub fn at(epoch_ms: i64) -> Self {
+        let start = Instant::now();
+        let shared = Shared { base_ms: epoch_ms, start, skew_ms: AtomicI64::new(0) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Milliseconds since the Unix epoch, skew included.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        let elapsed = millis(self.shared.start.elapsed());
+        let skew = self.shared.skew_ms.load(Ordering::Relaxed);
+        self.shared.base_ms.saturating_add(elapsed).saturating_add(skew)
+    }
+
+    /// How far this clock is ahead of (or, negative, behind) the time that passes.
+    pub fn set_skew_ms(&self, skew_ms: i64) {
+        self.shared.skew_ms.store(skew_ms, Ordering::Relaxed);
+    }
+
+    /// How long from now until `epoch_ms`; zero when that has passed.
+    #[must_use]
+    pub fn until(&self, epoch_ms: i64) -> Duration {
+        let wait_ms = epoch_ms.saturating_sub(self.now_ms());
+        Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
+    }
+
+    fn since_epoch(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now_ms()).unwrap_or(0))
+    }
+}
+
+impl TimeSource for WorldClock {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + self.since_epoch()
+    }
+}
+
+impl dynoxide::storage_backend::Clock for WorldClock {
+    fn now_unix_secs(&self) -> u64 {
+        self.since_epoch().as_secs()
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        self.since_epoch().as_secs_f64()
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_clock_moves_only_when_it_is_advanced() {
+        let clock = WorldClock::at(1_000);
+        assert_eq!(clock.now_ms(), 1_000);
+        tokio::time::advance(Duration::from_secs(300)).await;
+        assert_eq!(clock.now_ms(), 301_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn skew_moves_the_clock_both_ways() {
+        let clock = WorldClock::at(1_000);
+        clock.set_skew_ms(-250);
+        assert_eq!(clock.now_ms(), 750);
+        assert_eq!(clock.until(1_000), Duration::from_millis(250));
+        clock.set_skew_ms(250);
+        assert_eq!(clock.now_ms(), 1_250);
+        assert_eq!(clock.until(1_000), Duration::ZERO);
+    }
+}

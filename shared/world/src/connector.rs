@@ -1,0 +1,170 @@
+//! The HTTP client under the SDK: no socket, only a dispatch to the embedded services.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+
+use crate::bus::Bus;
+use crate::dynamo::Database;
+use crate::faults::{Call, Fault, Interpose, Outcome, Service};
+use crate::recorder::Recorder;
+use crate::reply::{Reply, call_of, fault_reply, unprocessed};
+use crate::signals::{Signals, Topic};
+use crate::sqs::Sqs;
+
+/// Serves the SDK's requests from the embedded services.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) services: Arc<Services>,
+}
+
+/// Everything a request can reach.
+pub(crate) struct Services {
+    pub(crate) database: Database,
+    pub(crate) sqs: Sqs,
+    pub(crate) bus: Bus,
+    pub(crate) recorder: Recorder,
+    pub(crate) signals: Signals,
+    pub(crate) interpose: RwLock<Option<Arc<dyn Interpose>>>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let services = Arc::clone(&self.services);
+        HttpConnectorFuture::new(async move { services.serve(&request).await })
+    }
+}
+
+impl Services {
+    async fn serve(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let body = request.body().bytes().unwrap_or_default();
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let call = call_of(target, body)
+            .ok_or_else(|| ConnectorError::user(format!("no such target: {target}").into()))?;
+        // A real request takes time: others get to run, and gather for a group commit.
+        tokio::task::yield_now().await;
+        let interpose =
+            self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let Some(interpose) = interpose else {
+            let reply = self.perform(&call, body);
+            tokio::task::yield_now().await;
+            return reply.into_response();
+        };
+        self.serve_faulty(&*interpose, &call, body).await
+    }
+
+    async fn serve_faulty(
+        &self,
+        interpose: &dyn Interpose,
+        call: &Call,
+        body: &[u8],
+    ) -> Result<HttpResponse, ConnectorError> {
+        let before = interpose.before(call).await;
+        let refusal = match before {
+            Some(Fault::ResetBeforeCommit) => {
+                self.recorder.record(call, None, Vec::new());
+                return Err(reset("connection reset before the request arrived"));
+            }
+            Some(Fault::Unprocessed) => unprocessed(call, body),
+            Some(Fault::DelayRequest(delay)) => {
+                wait(delay).await;
+                None
+            }
+            Some(fault) => fault_reply(call, fault),
+            None => None,
+        };
+        if let Some(reply) = refusal {
+            self.recorder.record(call, Some(reply.status), Vec::new());
+            return reply.into_response();
+        }
+        let reply = self.perform(call, body);
+        tokio::task::yield_now().await;
+        let after = interpose.after(call, Outcome { status: reply.status }).await;
+        for fault in [before, after].into_iter().flatten() {
+            match fault {
+                Fault::ReplyLost => {
+                    return Err(reset("connection reset before the answer arrived"));
+                }
+                Fault::DelayReply(delay) => wait(delay).await,
+                Fault::DelayRequest(delay) if Some(fault) == after => wait(delay).await,
+                _ => {}
+            }
+        }
+        reply.into_response()
+    }
+
+    /// The effect itself. It runs without waiting for anything, so it is atomic to every task.
+    fn perform(&self, call: &Call, body: &[u8]) -> Reply {
+        let operation = call.operation.as_str();
+        let reply = match call.service {
+            Service::DynamoDb => {
+                let answer = self.database.call(operation, body, self.recorder.is_measuring());
+                let reply = Reply::from_dynamo(answer);
+                if reply.status < 400 && is_write(operation) {
+                    for table in &call.resources {
+                        self.signals.raise(&Topic::Table(table.clone()));
+                    }
+                }
+                reply
+            }
+            Service::Sqs => Reply::from_sqs(self.sqs.call(operation, body)),
+            Service::EventBridge => Reply::from_bus(self.bus.call(operation, body)),
+        };
+        self.recorder.record(call, Some(reply.status), reply.units.clone());
+        reply
+    }
+}
+
+fn is_write(operation: &str) -> bool {
+    matches!(
+        operation,
+        "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems"
+    )
+}
+
+fn reset(text: &str) -> ConnectorError {
+    let error = std::io::Error::new(std::io::ErrorKind::ConnectionReset, text.to_owned());
+    ConnectorError::io(Box::new(error))
+}
+
+async fn wait(delay: Duration) {
+    tokio::time::sleep(delay).await;
+}
+
+impl Reply {
+    fn into_response(self) -> Result<HttpResponse, ConnectorError> {
+        let status =
+            self.status.try_into().map_err(|error| ConnectorError::user(Box::new(error)))?;
+        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+        let headers = response.headers_mut();
+        headers.insert("content-type", "application/x-amz-json-1.0");
+        if let Some(error) = self.query_error {
+            headers.insert("x-amzn-query-error", error);
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,200 @@
+//! `DynamoDB`: the embedded engine, the world's clock, and the repairs that a long run needs.
+//!
+//! The engine's own `Database` takes a clock only in memory and hides its connection, so this module
+//! holds the engine's storage itself and calls the same public actions on it.
+//!
+//! A call takes 20 to 200 microseconds and runs on the caller's thread: handing it to another
+//! thread would cost as much as the call. On disk, `synchronous = NORMAL` is set: in write-ahead
+//! mode a commit then is a plain write, without waiting for the device. Killing the process at any
+//! moment loses nothing; a power cut may lose the last commits but never corrupts the file.
+
+mod ops;
+mod tokens;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dynoxide::actions::scan::ScanRequest;
+use dynoxide::actions::{create_table, scan, update_time_to_live};
+use dynoxide::storage::Storage;
+use dynoxide::{DynoxideError, Item};
+use futures::FutureExt;
+
+use crate::clock::WorldClock;
+use crate::stack::TableSpec;
+
+pub(crate) use ops::Answer;
+use tokens::Tokens;
+
+/// Rows per page when a whole table is read.
+const SCAN_PAGE: usize = 1_000;
+
+/// Without this index the engine reads all stream records of all tables at each write, to number
+/// the next one. It also serves reading a stream from a position.
+const STREAM_INDEX: &str = "CREATE INDEX IF NOT EXISTS _world_stream_order \
+     ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
+
+/// Where the world keeps what is not in a table: queues and positions in streams.
+const ROWS_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS _world_rows (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID";
+
+/// The embedded tables. Cloning shares them.
+#[derive(Clone)]
+pub struct Database {
+    storage: Arc<Mutex<Storage>>,
+    tokens: Arc<Tokens>,
+    clock: WorldClock,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    pub(crate) fn memory(clock: &WorldClock) -> Result<Self, DynoxideError> {
+        Self::prepare(Storage::memory()?, clock)
+    }
+
+    pub(crate) fn on_disk(file: &Path, clock: &WorldClock) -> Result<Self, DynoxideError> {
+        let storage = Storage::new(&file.to_string_lossy())?;
+        storage.conn().execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000")?;
+        Self::prepare(storage, clock)
+    }
+
+    fn prepare(storage: Storage, clock: &WorldClock) -> Result<Self, DynoxideError> {
+        let storage = storage.with_clock(Arc::new(clock.clone()));
+        storage.conn().execute_batch(STREAM_INDEX)?;
+        storage.conn().execute_batch(ROWS_TABLE)?;
+        let storage = Arc::new(Mutex::new(storage));
+        Ok(Self { storage, tokens: Arc::default(), clock: clock.clone() })
+    }
+
+    /// Creates the tables that are not there yet. A table that is there stays as it is.
+    pub(crate) fn create(&self, tables: &[TableSpec]) -> Result<(), DynoxideError> {
+        let storage = self.lock();
+        for table in tables {
+            if storage.table_exists(&table.name)? {
+                continue;
+            }
+            let request = serde_json::from_value(table.create_request())
+                .map_err(|error| DynoxideError::ValidationException(error.to_string()))?;
+            at_once(create_table::execute(&*storage, request))?;
+            if let Some(attribute) = &table.ttl_attribute {
+                let request = update_time_to_live::UpdateTimeToLiveRequest {
+                    table_name: table.name.clone(),
+                    time_to_live_specification: update_time_to_live::TimeToLiveSpecification {
+                        attribute_name: attribute.clone(),
+                        enabled: true,
+                    },
+                };
+                at_once(update_time_to_live::execute(&*storage, request))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every item of a table, as one consistent snapshot. For tests and checks: it costs no units
+    /// and is not recorded.
+    ///
+    /// # Errors
+    /// When the table does not exist or the storage fails.
+    pub fn scan(&self, table: &str) -> Result<Vec<Item>, DynoxideError> {
+        let storage = self.lock();
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let request = ScanRequest {
+                table_name: table.to_owned(),
+                limit: Some(SCAN_PAGE),
+                exclusive_start_key: start.take(),
+                ..ScanRequest::default()
+            };
+            let page = at_once(scan::execute(&*storage, request))?;
+            items.extend(page.items.unwrap_or_default());
+            match page.last_evaluated_key {
+                Some(key) => start = Some(key),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Deletes what has expired in every table that has a TTL attribute, and says how many items.
+    /// Nothing calls this by itself: AWS may lag by days, so rules must not depend on it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn sweep_ttl(&self) -> Result<usize, DynoxideError> {
+        at_once(dynoxide::ttl::sweep_expired_items(&*self.lock()))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Storage> {
+        self.storage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The raw stream records of `table` after `position`, oldest first.
+    pub(crate) fn stream_after(
+        &self,
+        table: &str,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<dynoxide::storage::StreamRecord>, DynoxideError> {
+        let shard = dynoxide::streams::shard_id(table);
+        self.lock().get_stream_records(table, &shard, position, limit)
+    }
+
+    /// Forgets stream records before `position`. The one at `position` stays, because the engine
+    /// numbers the next record after the highest that it finds.
+    pub(crate) fn trim_stream(&self, table: &str, position: i64) -> Result<(), DynoxideError> {
+        let sql = "DELETE FROM _stream_records \
+                   WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) < ?2";
+        self.lock().conn().execute(sql, (table, position))?;
+        Ok(())
+    }
+
+    /// Writes (`Some`) and removes (`None`) rows, all or nothing.
+    pub(crate) fn save_rows(&self, rows: &[(String, Option<String>)]) -> Result<(), DynoxideError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let storage = self.lock();
+        storage.begin_transaction()?;
+        let write = || -> Result<(), DynoxideError> {
+            let conn = storage.conn();
+            let mut put =
+                conn.prepare_cached("INSERT OR REPLACE INTO _world_rows VALUES (?1, ?2)")?;
+            let mut remove = conn.prepare_cached("DELETE FROM _world_rows WHERE k = ?1")?;
+            for (key, value) in rows {
+                match value {
+                    Some(value) => put.execute((key, value))?,
+                    None => remove.execute((key,))?,
+                };
+            }
+            Ok(())
+        };
+        match write() {
+            Ok(()) => storage.commit(),
+            Err(error) => {
+                storage.rollback()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// All rows whose key begins with `prefix`, in key order.
+    pub(crate) fn load_rows(&self, prefix: &str) -> Result<Vec<(String, String)>, DynoxideError> {
+        let storage = self.lock();
+        let sql = "SELECT k, v FROM _world_rows WHERE substr(k, 1, length(?1)) = ?1 ORDER BY k";
+        let mut statement = storage.conn().prepare(sql)?;
+        let rows = statement.query_map((prefix,), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.map(|row| row.map_err(DynoxideError::from)).collect()
+    }
+}
+
+/// The engine's actions are async in form only: on this storage they never wait.
+fn at_once<T>(action: impl Future<Output = Result<T, DynoxideError>>) -> Result<T, DynoxideError> {
+    action.now_or_never().unwrap_or_else(|| {
+        Err(DynoxideError::InternalServerError("the engine waited for something".to_owned()))
+    })
+}

@@ -1,0 +1,189 @@
+//! Dispatch of `DynamoDB`'s operations to the embedded engine.
+
+use dynoxide::DynoxideError;
+use dynoxide::actions::vector_lifecycle::VectorIndexLifecycle;
+use dynoxide::actions::{
+    batch_get_item, batch_write_item, create_table, delete_item, describe_table,
+    describe_time_to_live, get_item, list_tables, put_item, query, scan, transact_get_items,
+    transact_write_items, update_item, update_time_to_live,
+};
+use dynoxide::types::ConsumedCapacity;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::tokens::{Known, content_hash};
+use super::{Database, at_once};
+use crate::recorder::Units;
+
+/// A successful answer: its JSON, and what it consumed.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) body: Vec<u8>,
+    pub(crate) units: Vec<Units>,
+}
+
+/// The two shapes in which answers tell what they consumed.
+trait Consumed {
+    fn each(&self) -> &[ConsumedCapacity];
+}
+
+impl Consumed for Option<ConsumedCapacity> {
+    fn each(&self) -> &[ConsumedCapacity] {
+        self.as_slice()
+    }
+}
+
+impl Consumed for Option<Vec<ConsumedCapacity>> {
+    fn each(&self) -> &[ConsumedCapacity] {
+        self.as_deref().unwrap_or_default()
+    }
+}
+
+/// Runs an action that reports no capacity.
+macro_rules! plain {
+    ($database:expr, $body:expr, $action:ident) => {{
+        let request = parse($body)?;
+        let response = at_once($action::execute(&*$database.lock(), request))?;
+        Ok(Answer { body: write(&response)?, units: Vec::new() })
+    }};
+}
+
+/// Runs an action that reports capacity; when the recorder measures, asks for it on the caller's
+/// behalf and takes it out of the answer again.
+macro_rules! metered {
+    ($database:expr, $body:expr, $measure:expr, $write:expr, $action:ident :: $Request:ident) => {{
+        let mut request: $action::$Request = parse($body)?;
+        let asked = request.return_consumed_capacity.is_some();
+        if $measure && !asked {
+            request.return_consumed_capacity = Some("TOTAL".to_owned());
+        }
+        let mut response = at_once($action::execute(&*$database.lock(), request))?;
+        let units = units(&response.consumed_capacity, $write);
+        if !asked {
+            response.consumed_capacity = None;
+        }
+        Ok(Answer { body: write(&response)?, units })
+    }};
+}
+
+impl Database {
+    /// Runs one operation. `measure` makes every answer tell its units.
+    pub(crate) fn call(
+        &self,
+        operation: &str,
+        body: &[u8],
+        measure: bool,
+    ) -> Result<Answer, DynoxideError> {
+        match operation {
+            "GetItem" => metered!(self, body, measure, false, get_item::GetItemRequest),
+            "PutItem" => metered!(self, body, measure, true, put_item::PutItemRequest),
+            "UpdateItem" => metered!(self, body, measure, true, update_item::UpdateItemRequest),
+            "DeleteItem" => metered!(self, body, measure, true, delete_item::DeleteItemRequest),
+            "Query" => metered!(self, body, measure, false, query::QueryRequest),
+            "Scan" => metered!(self, body, measure, false, scan::ScanRequest),
+            "BatchGetItem" => {
+                metered!(self, body, measure, false, batch_get_item::BatchGetItemRequest)
+            }
+            "BatchWriteItem" => {
+                metered!(self, body, measure, true, batch_write_item::BatchWriteItemRequest)
+            }
+            "TransactGetItems" => {
+                metered!(self, body, measure, false, transact_get_items::TransactGetItemsRequest)
+            }
+            "TransactWriteItems" => self.transact_write(body, measure),
+            "CreateTable" => plain!(self, body, create_table),
+            "DescribeTable" => {
+                let request = parse(body)?;
+                // Only vector indexes have a life of their own, and there are none.
+                let none = VectorIndexLifecycle::new();
+                let response = at_once(describe_table::execute(&*self.lock(), request, &none))?;
+                Ok(Answer { body: write(&response)?, units: Vec::new() })
+            }
+            "ListTables" => plain!(self, body, list_tables),
+            "UpdateTimeToLive" => plain!(self, body, update_time_to_live),
+            "DescribeTimeToLive" => plain!(self, body, describe_time_to_live),
+            other => Err(DynoxideError::ValidationException(format!(
+                "The embedded DynamoDB does not serve {other}."
+            ))),
+        }
+    }
+
+    /// A transaction under a token that it has seen answers as it did, and does nothing.
+    fn transact_write(&self, body: &[u8], measure: bool) -> Result<Answer, DynoxideError> {
+        let mut content: Value = parse(body)?;
+        let token = content["ClientRequestToken"].as_str().map(ToOwned::to_owned);
+        let Some(token) = token else {
+            return self.transact_write_once(content, measure);
+        };
+        let hash = content_hash(&content["TransactItems"]);
+        let now_ms = self.clock.now_ms();
+        let _alone = self.tokens.alone();
+        match self.tokens.look_up(&token, hash, now_ms) {
+            Known::Done(body) => return Ok(Answer { body, units: Vec::new() }),
+            Known::Mismatch => {
+                return Err(DynoxideError::IdempotentParameterMismatchException(
+                    "The request uses the same client token as a previous, but non-identical \
+                     request. Do not reuse a client token with different requests, unless the \
+                     requests are identical"
+                        .to_owned(),
+                ));
+            }
+            Known::New => {}
+        }
+        if let Some(members) = content.as_object_mut() {
+            members.remove("ClientRequestToken");
+        }
+        let answer = self.transact_write_once(content, measure)?;
+        self.tokens.remember(token, hash, answer.body.clone(), now_ms);
+        Ok(answer)
+    }
+
+    fn transact_write_once(&self, content: Value, measure: bool) -> Result<Answer, DynoxideError> {
+        let mut request: transact_write_items::TransactWriteItemsRequest =
+            serde_json::from_value(content).map_err(|error| refused(&error))?;
+        let asked = request.return_consumed_capacity.is_some();
+        if measure && !asked {
+            request.return_consumed_capacity = Some("TOTAL".to_owned());
+        }
+        let mut response = at_once(transact_write_items::execute(&*self.lock(), request))?;
+        let units = units(&response.consumed_capacity, true);
+        if !asked {
+            response.consumed_capacity = None;
+        }
+        Ok(Answer { body: write(&response)?, units })
+    }
+}
+
+fn units(consumed: &impl Consumed, is_write: bool) -> Vec<Units> {
+    let unit = |one: &ConsumedCapacity| Units {
+        table: one.table_name.clone(),
+        read: if is_write { 0.0 } else { one.capacity_units },
+        write: if is_write { one.capacity_units } else { 0.0 },
+    };
+    consumed.each().iter().map(unit).collect()
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
+    serde_json::from_slice(body).map_err(|error| refused(&error))
+}
+
+/// The engine marks in the text of its parse errors which AWS error they are.
+fn refused(error: &serde_json::Error) -> DynoxideError {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    for mark in ["VALIDATION_REQUEST:", "VALIDATION_AS_READ:", "VALIDATION:"] {
+        if let Some(message) = text.strip_prefix(mark) {
+            return DynoxideError::ValidationException(message.to_owned());
+        }
+    }
+    if text.contains("missing field") || text.contains("AttributeValue") {
+        return DynoxideError::ValidationException(text.to_owned());
+    }
+    DynoxideError::SerializationException(text.to_owned())
+}
+
+fn write(response: &impl Serialize) -> Result<Vec<u8>, DynoxideError> {
+    serde_json::to_vec(response)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}

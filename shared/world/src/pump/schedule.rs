@@ -1,0 +1,111 @@
+//! A schedule that triggers a function.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+
+use super::{Activity, Handler, Pump, Slots, invoke};
+use crate::bus::iso;
+use crate::clock::WorldClock;
+use crate::names;
+
+/// Longest run of a scheduled function: Lambda's own limit.
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+pub(crate) struct SchedulePump {
+    pub(crate) name: String,
+    every_ms: i64,
+    next_ms: Mutex<i64>,
+    handler: Handler<EventBridgeEvent, ()>,
+    activity: Activity,
+    clock: WorldClock,
+    slots: Arc<Slots>,
+    ended: Notify,
+    /// Nothing but time wakes a schedule.
+    never: watch::Sender<u64>,
+}
+
+impl SchedulePump {
+    pub(crate) fn new(
+        name: &str,
+        every: Duration,
+        handler: Handler<EventBridgeEvent, ()>,
+        activity: Activity,
+        clock: WorldClock,
+    ) -> Self {
+        let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+        let next_ms = Mutex::new(clock.now_ms().saturating_add(every_ms));
+        Self {
+            name: name.to_owned(),
+            every_ms,
+            next_ms,
+            handler,
+            activity,
+            clock,
+            // One at a time: locally a run that outlasts its interval is a finding, not a load.
+            slots: Arc::new(Slots::new(1)),
+            ended: Notify::new(),
+            never: watch::channel(0).0,
+        }
+    }
+
+    /// Runs the schedule's function now, whatever the time.
+    pub(crate) async fn run(&self) -> Result<(), super::BoxError> {
+        let now_ms = self.clock.now_ms();
+        let mut event = EventBridgeEvent::<serde_json::Value>::default();
+        event.version = Some("0".to_owned());
+        event.id = Some(crate::bus::uuid_of(&format!("{}/{now_ms}", self.name)));
+        "Scheduled Event".clone_into(&mut event.detail_type);
+        "aws.scheduler".clone_into(&mut event.source);
+        event.account = Some(names::ACCOUNT.to_owned());
+        event.region = Some(names::REGION.to_owned());
+        event.time = serde_json::from_value(json!(iso(now_ms))).ok();
+        event.detail = json!({});
+        invoke(&self.handler, event, TIMEOUT).await
+    }
+}
+
+impl Pump for SchedulePump {
+    fn begin(self: Arc<Self>) -> bool {
+        let taking = self.activity.taking();
+        let now_ms = self.clock.now_ms();
+        let mut next_ms = self.next_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        if now_ms < *next_ms {
+            return false;
+        }
+        let Some(slot) = self.slots.take() else { return false };
+        // Runs that were missed (a frozen machine, a leap of virtual time) are not made up for.
+        *next_ms = now_ms.saturating_add(self.every_ms);
+        drop(next_ms);
+        let active = self.activity.enter();
+        drop(taking);
+        tokio::spawn(async move {
+            if let Err(error) = self.run().await {
+                tracing::warn!(schedule.name = %self.name, %error, "a scheduled run failed");
+            }
+            drop(slot);
+            self.ended.notify_one();
+            drop(active);
+        });
+        true
+    }
+
+    fn next_due_ms(&self) -> Option<i64> {
+        Some(*self.next_ms.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn listen(&self) -> watch::Receiver<u64> {
+        self.never.subscribe()
+    }
+
+    fn ended(&self) -> &Notify {
+        &self.ended
+    }
+
+    fn is_awaited(&self) -> bool {
+        false
+    }
+}

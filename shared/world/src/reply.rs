@@ -1,0 +1,178 @@
+//! What goes over the wire: which call a request is, and how answers and faults look.
+
+use std::collections::BTreeMap;
+
+use dynoxide::DynoxideError;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use crate::bus::BusError;
+use crate::dynamo::Answer;
+use crate::faults::{Call, Fault, Service};
+use crate::names;
+use crate::recorder::Units;
+use crate::sqs::SqsError;
+
+/// An answer before it becomes HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    /// The error in the terms of the query protocol, which SQS clients go by.
+    pub(crate) query_error: Option<String>,
+    pub(crate) units: Vec<Units>,
+}
+
+impl Reply {
+    fn new(status: u16, body: Vec<u8>) -> Self {
+        Self { status, body, query_error: None, units: Vec::new() }
+    }
+
+    pub(crate) fn from_dynamo(answer: Result<Answer, DynoxideError>) -> Self {
+        match answer {
+            Ok(answer) => Self { units: answer.units, ..Self::new(200, answer.body) },
+            Err(error) => Self::new(error.status_code(), error.to_json().into_bytes()),
+        }
+    }
+
+    pub(crate) fn from_sqs(answer: Result<Vec<u8>, SqsError>) -> Self {
+        match answer {
+            Ok(body) => Self::new(200, body),
+            Err(error) => {
+                let query_error = Some(error.query_error());
+                Self { query_error, ..Self::new(error.status, error.body()) }
+            }
+        }
+    }
+
+    pub(crate) fn from_bus(answer: Result<Vec<u8>, BusError>) -> Self {
+        match answer {
+            Ok(body) => Self::new(200, body),
+            Err(error) => Self::new(error.status, error.body()),
+        }
+    }
+}
+
+/// The parts of a request body that name resources. Everything else is skipped unread.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Probe {
+    table_name: Option<String>,
+    request_items: BTreeMap<String, IgnoredAny>,
+    transact_items: Vec<BTreeMap<String, Named>>,
+    queue_url: Option<String>,
+    queue_name: Option<String>,
+    entries: Vec<Named>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Named {
+    table_name: Option<String>,
+    event_bus_name: Option<String>,
+}
+
+/// Which call a request is; `None` when it is for no service that the world embeds.
+pub(crate) fn call_of(target: &str, body: &[u8]) -> Option<Call> {
+    let (prefix, operation) = target.split_once('.')?;
+    let service = match prefix {
+        "DynamoDB_20120810" => Service::DynamoDb,
+        "AmazonSQS" => Service::Sqs,
+        "AWSEvents" => Service::EventBridge,
+        _ => return None,
+    };
+    // A body that does not parse names nothing; its service will say what is wrong with it.
+    let probe: Probe = serde_json::from_slice(body).unwrap_or_default();
+    let actions = probe.transact_items.len();
+    let mut resources = Vec::new();
+    let transacted = probe.transact_items.into_iter().flat_map(BTreeMap::into_values);
+    let named = probe.table_name.into_iter().chain(probe.request_items.into_keys());
+    let named = named.chain(transacted.filter_map(|action| action.table_name));
+    let named = named.chain(probe.queue_url).chain(probe.queue_name);
+    let buses = probe.entries.into_iter().filter_map(|entry| entry.event_bus_name);
+    for name in named.chain(buses) {
+        let name = names::last_part(&name);
+        if !resources.iter().any(|known| known == name) {
+            resources.push(name.to_owned());
+        }
+    }
+    Some(Call { service, operation: operation.to_owned(), resources, actions })
+}
+
+/// How a service words a fault that means "nothing is done"; `None` when the fault is another kind
+/// or does not exist in that service.
+pub(crate) fn fault_reply(call: &Call, fault: Fault) -> Option<Reply> {
+    match call.service {
+        Service::DynamoDb => dynamo_fault(call, fault),
+        Service::Sqs => match fault {
+            Fault::Throttle => Some(Reply::from_sqs(Err(SqsError::throttled()))),
+            Fault::InternalError => {
+                Some(Reply::from_sqs(Err(SqsError::internal("We encountered an internal error."))))
+            }
+            _ => None,
+        },
+        Service::EventBridge => {
+            let error = match fault {
+                Fault::Throttle => BusError::new("ThrottlingException", "Rate exceeded", 400),
+                Fault::InternalError => BusError::new("InternalException", "Internal error", 500),
+                _ => return None,
+            };
+            Some(Reply::from_bus(Err(error)))
+        }
+    }
+}
+
+fn dynamo_fault(call: &Call, fault: Fault) -> Option<Reply> {
+    let (status, kind, message) = match fault {
+        Fault::Throttle => (
+            400,
+            "ProvisionedThroughputExceededException",
+            "The level of configured provisioned throughput for the table was exceeded.",
+        ),
+        Fault::InternalError => (500, "InternalServerError", "Internal server error"),
+        Fault::TransactionConflict if call.actions > 0 => return Some(conflict(call.actions)),
+        Fault::TransactionConflict if call.operation.ends_with("Item") => {
+            (400, "TransactionConflictException", "Transaction is ongoing for the item")
+        }
+        Fault::TransactionInProgress if call.operation == "TransactWriteItems" => (
+            400,
+            "TransactionInProgressException",
+            "The transaction with the given request token is already in progress.",
+        ),
+        _ => return None,
+    };
+    Some(dynamo_error(status, kind, json!({ "message": message })))
+}
+
+/// A cancelled transaction whose first action met another one.
+fn conflict(actions: usize) -> Reply {
+    let mut codes = vec!["None"; actions];
+    if let Some(first) = codes.first_mut() {
+        *first = "TransactionConflict";
+    }
+    let message = format!(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        codes.join(", ")
+    );
+    let reasons: Vec<Value> = codes.iter().map(|code| json!({ "Code": code })).collect();
+    let members = json!({ "Message": message, "CancellationReasons": reasons });
+    dynamo_error(400, "TransactionCanceledException", members)
+}
+
+fn dynamo_error(status: u16, kind: &str, mut members: Value) -> Reply {
+    members["__type"] = Value::String(format!("com.amazonaws.dynamodb.v20120810#{kind}"));
+    Reply::new(status, members.to_string().into_bytes())
+}
+
+/// A batch of which nothing was processed; `None` for what is not a batch.
+pub(crate) fn unprocessed(call: &Call, body: &[u8]) -> Option<Reply> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    let items = request.get("RequestItems")?;
+    let answer = match call.operation.as_str() {
+        "BatchWriteItem" => json!({ "UnprocessedItems": items }),
+        "BatchGetItem" => json!({ "Responses": {}, "UnprocessedKeys": items }),
+        _ => return None,
+    };
+    Some(Reply::new(200, answer.to_string().into_bytes()))
+}

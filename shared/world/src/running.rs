@@ -1,0 +1,216 @@
+//! Attaching handlers to sources, and running them: in the background or step by step.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lambda_events::event::dynamodb::{Event, StreamViewType};
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::streams::DynamoDbEventResponse;
+use futures::FutureExt;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::pump::{BoxError, Handler, Pump, QueuePump, RulePump, SchedulePump, StreamPump, drive};
+use crate::stack::{QueueTrigger, RuleTrigger, StreamTrigger};
+use crate::world::{World, WorldError};
+
+/// How much of the world's time `settle_with_time` lets pass: the longest that SQS keeps a message.
+const SETTLE_MS_MAX: i64 = 14 * 24 * 3_600 * 1_000;
+
+/// Queues that still held messages after 14 days of the world's time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("messages are left in {0:?}")]
+pub struct Unsettled(pub Vec<String>);
+
+/// The pumps in the background. Dropping it stops them without waiting.
+#[derive(Debug)]
+pub struct Running {
+    world: World,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Takes no more work, and waits until the handlers that run have ended.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            // A pump's loop has nothing to fail with; a panic in it was logged by the runtime.
+            let _ = task.await;
+        }
+        self.world.inner.activity.idle().await;
+    }
+}
+
+impl World {
+    /// Calls `handler` with batches of a queue, as a Lambda event source mapping with
+    /// `ReportBatchItemFailures` does.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub fn on_queue<F, R>(&self, trigger: QueueTrigger, handler: F) -> Result<(), WorldError>
+    where
+        F: Fn(SqsEvent) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<SqsBatchResponse, BoxError>> + Send + 'static,
+    {
+        if self.inner.stack.queue(&trigger.queue).is_none() {
+            return Err(WorldError::Unknown(format!("queue {}", trigger.queue)));
+        }
+        let services = &self.inner.services;
+        let (sqs, signals) = (services.sqs.clone(), services.signals.clone());
+        let activity = self.inner.activity.clone();
+        self.add(Arc::new(QueuePump::new(trigger, sqs, boxed(handler), activity, signals)));
+        Ok(())
+    }
+
+    /// Calls `handler` with batches of a table's stream, in order, from the position at which the
+    /// same consumer left off.
+    ///
+    /// # Errors
+    /// When there is no such table or it has no stream.
+    pub fn on_stream<F, R>(&self, trigger: StreamTrigger, handler: F) -> Result<(), WorldError>
+    where
+        F: Fn(Event) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<DynamoDbEventResponse, BoxError>> + Send + 'static,
+    {
+        let table = self.inner.stack.table(&trigger.table);
+        let view = table.and_then(|table| table.stream_view.as_deref());
+        let view = view.and_then(|view| serde_json::from_value::<StreamViewType>(json!(view)).ok());
+        let unknown = || WorldError::Unknown(format!("stream of table {}", trigger.table));
+        let view = view.ok_or_else(unknown)?;
+        let services = &self.inner.services;
+        let pump = StreamPump {
+            trigger,
+            view,
+            database: services.database.clone(),
+            sqs: services.sqs.clone(),
+            handler: boxed(handler),
+            activity: self.inner.activity.clone(),
+            signals: services.signals.clone(),
+            clock: self.inner.clock.clone(),
+            progress: self.inner.progress.clone(),
+            state: Mutex::default(),
+            ended: Notify::new(),
+        };
+        pump.resume()?;
+        self.add(Arc::new(pump));
+        Ok(())
+    }
+
+    /// Calls `handler` with the events that a rule takes, one by one.
+    pub fn on_rule<F, R>(&self, trigger: RuleTrigger, handler: F)
+    where
+        F: Fn(EventBridgeEvent) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let subscription = self.inner.services.bus.subscribe(&trigger.bus, trigger.pattern);
+        self.add(Arc::new(RulePump::new(
+            subscription,
+            boxed(handler),
+            trigger.timeout,
+            self.inner.activity.clone(),
+            self.inner.clock.clone(),
+            self.inner.services.signals.clone(),
+        )));
+    }
+
+    /// Calls `handler` every `every`, first after one interval.
+    pub fn on_schedule<F, R>(&self, name: &str, every: Duration, handler: F)
+    where
+        F: Fn(EventBridgeEvent) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let (activity, clock) = (self.inner.activity.clone(), self.inner.clock.clone());
+        let pump = Arc::new(SchedulePump::new(name, every, boxed(handler), activity, clock));
+        let mut schedules = self.inner.schedules.lock().unwrap_or_else(PoisonError::into_inner);
+        schedules.push(Arc::clone(&pump));
+        self.add(pump);
+    }
+
+    /// Runs a schedule's handler now, whatever the time, and gives what it returned.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or its handler fails.
+    pub async fn run_schedule(&self, name: &str) -> Result<(), BoxError> {
+        let schedules = self.inner.schedules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pump = schedules.iter().find(|pump| pump.name == name);
+        let pump = pump.ok_or_else(|| WorldError::Unknown(format!("schedule {name}")))?;
+        pump.run().await
+    }
+
+    /// Runs all pumps in the background, those attached so far.
+    #[must_use]
+    pub fn start(&self) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let run = |pump: Arc<dyn Pump>| {
+            tokio::spawn(drive(pump, self.inner.clock.clone(), stopped.clone()))
+        };
+        let tasks = self.pumps().into_iter().map(run).collect();
+        Running { world: self.clone(), stop, tasks }
+    }
+
+    /// Runs everything that can run at this moment, until nothing can: no handler is running,
+    /// streams are read to their end, and queues hold only what is not visible yet. Works whether
+    /// or not pumps run in the background.
+    pub async fn settle(&self) {
+        let mut running = self.inner.activity.watch();
+        loop {
+            running.borrow_and_update();
+            let mut began = false;
+            for pump in self.pumps() {
+                while Arc::clone(&pump).begin() {
+                    began = true;
+                }
+            }
+            if self.inner.activity.count() > 0 {
+                // The sender lives in the world, so waiting cannot fail.
+                let _ = running.changed().await;
+            } else if !began {
+                return;
+            }
+        }
+    }
+
+    /// As [`World::settle`], and lets the world's time pass (on a paused clock: at once) until only
+    /// dead-letter queues hold messages and nothing waits for a retry.
+    ///
+    /// # Errors
+    /// When that takes more than 14 days of the world's time.
+    pub async fn settle_with_time(&self) -> Result<(), Unsettled> {
+        let clock = &self.inner.clock;
+        let give_up_ms = clock.now_ms().saturating_add(SETTLE_MS_MAX);
+        loop {
+            self.settle().await;
+            let awaited = self.pumps().into_iter().filter(|pump| pump.is_awaited());
+            let due_ms = awaited.filter_map(|pump| pump.next_due_ms()).min();
+            let busy = self.inner.services.sqs.busy();
+            let queue_due = |name: &String| self.inner.services.sqs.next_due_ms(name);
+            let due_ms = busy.iter().filter_map(queue_due).chain(due_ms).min();
+            match due_ms {
+                Some(due_ms) if due_ms <= give_up_ms => {
+                    tokio::time::sleep(clock.until(due_ms).max(Duration::from_millis(1))).await;
+                }
+                None if busy.is_empty() => return Ok(()),
+                _ => return Err(Unsettled(busy)),
+            }
+        }
+    }
+
+    fn add(&self, pump: Arc<dyn Pump>) {
+        self.inner.pumps.lock().unwrap_or_else(PoisonError::into_inner).push(pump);
+    }
+
+    fn pumps(&self) -> Vec<Arc<dyn Pump>> {
+        self.inner.pumps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn boxed<E, R, F, O>(handler: F) -> Handler<E, O>
+where
+    F: Fn(E) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<O, BoxError>> + Send + 'static,
+{
+    Arc::new(move |event| handler(event).boxed())
+}

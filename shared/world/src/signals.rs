@@ -1,0 +1,40 @@
+//! Wakes whoever waits for a table or a queue to change, so that no pump has to poll.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Topic {
+    /// A table was written to.
+    Table(String),
+    /// A queue was sent to, or a group of it became free.
+    Queue(String),
+    /// Events were put on a bus.
+    Bus,
+}
+
+/// One counter per topic that somebody listens to. A counter cannot miss a wake-up that came
+/// between looking and waiting, which a bare notification can.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals {
+    topics: Arc<RwLock<HashMap<Topic, watch::Sender<u64>>>>,
+}
+
+impl Signals {
+    /// Tells listeners, if there are any, that `topic` changed.
+    pub(crate) fn raise(&self, topic: &Topic) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = topics.get(topic) {
+            counter.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Listens to `topic` from now on.
+    pub(crate) fn listen(&self, topic: Topic) -> watch::Receiver<u64> {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        topics.entry(topic).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+}

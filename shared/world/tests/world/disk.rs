@@ -1,0 +1,107 @@
+//! What outlives the process.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::common::*;
+use aws_lambda_events::event::streams::DynamoDbEventResponse;
+use largesse_world::{World, WorldClock, WorldError};
+
+/// A folder of this test's own, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("largesse-world-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn open(folder: &Folder, at_ms: i64) -> World {
+    World::on_disk_at(&stack(), &folder.0, WorldClock::at(at_ms)).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_and_queues_outlive_the_process() {
+    let folder = Folder::new("outlive");
+    {
+        let world = open(&folder, START_MS);
+        put(&dynamo(&world), "pools", "p", vec![("left", n(3))]).await;
+        let client = sqs(&world);
+        send(&client, "a", "a1").await;
+        send(&client, "a", "a2").await;
+        send(&client, "b", "gone").await;
+        let given = receive(&client, 1).await;
+        assert_eq!(bodies(&given), ["body of a1"]);
+        let gone = receive(&client, 10).await;
+        let receipt = gone[0].receipt_handle().unwrap();
+        let url = largesse_world::queue_url(QUEUE);
+        client.delete_message().queue_url(url).receipt_handle(receipt).send().await.unwrap();
+    }
+    let world = open(&folder, START_MS + 10_000);
+    assert_eq!(world.database().scan("pools").unwrap().len(), 1);
+    let client = sqs(&world);
+    let view = world.queue(QUEUE).unwrap();
+    assert_eq!((view.visible, view.in_flight), (1, 1));
+    assert!(receive(&client, 10).await.is_empty(), "a1 is still in flight and blocks its group");
+    send(&client, "b", "gone").await;
+    assert_eq!(world.queue(QUEUE).unwrap().messages.len(), 2, "still deduplicated");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(bodies(&receive(&client, 10).await), ["body of a1", "body of a2"]);
+    assert_eq!(world.queue(QUEUE).unwrap().messages[0].receive_count, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_where_it_was_and_misses_nothing() {
+    let folder = Folder::new("stream");
+    let log: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let attach = |world: &World| {
+        let seen = Arc::clone(&log);
+        let handler = move |event: aws_lambda_events::event::dynamodb::Event| {
+            seen.lock().unwrap().push(event.records.len());
+            async { Ok(DynamoDbEventResponse::default()) }
+        };
+        world.on_stream(stream_trigger(), handler).unwrap();
+    };
+    {
+        let world = open(&folder, START_MS);
+        attach(&world);
+        put(&dynamo(&world), "grants", "g1", vec![]).await;
+        world.settle().await;
+        put(&dynamo(&world), "grants", "g2", vec![]).await;
+        put(&dynamo(&world), "grants", "g3", vec![]).await;
+    }
+    let world = open(&folder, START_MS);
+    attach(&world);
+    world.settle().await;
+    assert_eq!(*log.lock().unwrap(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_belongs_to_one_world_at_a_time() {
+    let folder = Folder::new("locked");
+    let world = open(&folder, START_MS);
+    let second = World::on_disk(&stack(), &folder.0);
+    assert!(matches!(second, Err(WorldError::Locked { .. })));
+    drop(world);
+    assert!(World::on_disk(&stack(), &folder.0).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_cannot_be_written_is_refused() {
+    let folder = Folder::new("unwritable");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("a-file");
+    std::fs::write(&file, "in the way").unwrap();
+    let refused = World::on_disk(&stack(), &file);
+    assert!(matches!(refused, Err(WorldError::Unwritable { .. })));
+}

@@ -1,0 +1,16 @@
+//! The world through the real SDK clients. One binary, because linking the SDK takes longest.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod dynamo;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod pumps;
+#[cfg(test)]
+mod sqs;
+#[cfg(test)]
+mod stack;

@@ -1,0 +1,84 @@
+//! The template as the world reads it.
+
+use std::time::Duration;
+
+use largesse_world::{Redrive, Stack, StackError, World, queue_url};
+
+/// The one that is deployed.
+const TEMPLATE: &str = include_str!("../../../../template.yaml");
+
+#[test]
+fn the_template_gives_tables_queues_and_functions() {
+    let stack = Stack::parse(TEMPLATE).unwrap();
+    let grants = stack.table("largesse-grants").unwrap();
+    assert!(grants.stream_view.is_some());
+    assert_eq!(grants.keys[0], ("pk".to_owned(), "HASH".to_owned()));
+    let queue = stack.queue("largesse-grants.fifo").unwrap();
+    assert!(queue.fifo);
+    let Some(Redrive { queue: dead, receives_max }) = &queue.redrive else {
+        panic!("grants have a way out");
+    };
+    assert_eq!(dead, "largesse-grants-dlq.fifo");
+    assert!(*receives_max > 1);
+    assert!(stack.buses.contains(&"largesse-events".to_owned()));
+}
+
+#[test]
+fn the_template_gives_what_triggers_each_function() {
+    let stack = Stack::parse(TEMPLATE).unwrap();
+    let claim = stack.function("spray-claim").unwrap();
+    assert!(
+        claim.routes.contains(&("POST".to_owned(), "/api/v2/sprays/{token}/claims".to_owned()))
+    );
+    assert_eq!(claim.environment["TABLE_POOLS"], "largesse-pools");
+    let query = stack.function("query").unwrap();
+    assert!(query.routes.contains(&("ANY".to_owned(), "$default".to_owned())));
+    let outbox = stack.function("outbox").unwrap();
+    assert_eq!(outbox.streams[0].table, "largesse-grants");
+    assert_eq!(outbox.streams[0].filters.len(), 1);
+    assert_eq!(outbox.environment["QUEUE_GRANTS_URL"], queue_url("largesse-grants.fifo"));
+    let pay = stack.function("grant-pay").unwrap();
+    assert_eq!(pay.queues[0].queue, "largesse-grants.fifo");
+    assert_eq!(pay.timeout, Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn the_template_makes_a_world() {
+    let stack = Stack::parse(TEMPLATE).unwrap();
+    let world = World::memory(&stack).unwrap();
+    assert!(world.database().scan("largesse-pools").unwrap().is_empty());
+    assert!(world.queue("largesse-grants.fifo").unwrap().is_empty());
+}
+
+#[test]
+fn schedules_and_rules_are_read() {
+    let template = r#"
+Resources:
+  Bus: { Type: AWS::Events::EventBus, Properties: { Name: !Sub "${AWS::StackName}-x" } }
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/notify/
+      Events:
+        Every: { Type: ScheduleV2, Properties: { ScheduleExpression: rate(5 minutes) } }
+        Done:
+          Type: EventBridgeRule
+          Properties: { EventBusName: !Ref Bus, Pattern: { source: [largesse] } }
+"#;
+    let stack = Stack::parse(template).unwrap();
+    let function = stack.function("notify").unwrap();
+    assert_eq!(function.schedules, [("Every".to_owned(), Duration::from_secs(300))]);
+    assert_eq!(function.rules[0].bus, "largesse-x");
+}
+
+#[test]
+fn a_reference_to_nothing_is_refused_with_its_place() {
+    let template = r#"
+Resources:
+  Q: { Type: AWS::SQS::Queue, Properties: { QueueName: !Sub "${Nothing}-x" } }
+"#;
+    let error = Stack::parse(template).unwrap_err();
+    assert!(matches!(error, StackError::Unresolved { .. }));
+    assert!(error.to_string().starts_with("Q: "), "{error}");
+    assert!(matches!(Stack::parse("a: 1").unwrap_err(), StackError::NoResources));
+}
