@@ -65,6 +65,11 @@ impl BusError {
         Self { kind, message: message.to_owned(), status }
     }
 
+    pub(crate) fn unknown(operation: &str) -> Self {
+        let message = format!("The embedded EventBridge does not serve {operation}.");
+        Self::new("ValidationException", &message, 400)
+    }
+
     pub(crate) fn body(&self) -> Vec<u8> {
         let kind = format!("com.amazonaws.events#{}", self.kind);
         json!({ "__type": kind, "message": self.message }).to_string().into_bytes()
@@ -156,7 +161,7 @@ impl Bus {
     pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, BusError> {
         let invalid = |text: &str| BusError::new("ValidationException", text, 400);
         if operation != "PutEvents" {
-            return Err(invalid(&format!("The embedded EventBridge does not serve {operation}.")));
+            return Err(BusError::unknown(operation));
         }
         let request: PutEvents =
             serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))?;

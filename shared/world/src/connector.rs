@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, BusError};
 use crate::dynamo::Database;
 use crate::faults::{Call, Fault, Interpose, Outcome, Service};
 use crate::recorder::Recorder;
@@ -117,6 +117,29 @@ impl Services {
         reply.into_response()
     }
 
+    /// A step of Lambda's own around a handler, which faults strike like any call; `false` when
+    /// one did.
+    pub(crate) async fn lambda_step(&self, operation: &str, source: &str) -> bool {
+        let interpose =
+            self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let (operation, resources) = (operation.to_owned(), vec![source.to_owned()]);
+        let call = Call { service: Service::Lambda, operation, resources, actions: 0 };
+        let fault = match interpose {
+            Some(interpose) => interpose.before(&call).await,
+            None => None,
+        };
+        let succeeds = match fault {
+            Some(Fault::DelayRequest(delay) | Fault::DelayReply(delay)) => {
+                wait(delay).await;
+                true
+            }
+            Some(_) => false,
+            None => true,
+        };
+        self.recorder.record(&call, succeeds.then_some(200), Vec::new());
+        succeeds
+    }
+
     /// The effect itself. It runs without waiting for anything, so it is atomic to every task.
     fn perform(&self, call: &Call, body: &[u8]) -> Reply {
         let operation = call.operation.as_str();
@@ -133,6 +156,8 @@ impl Services {
             }
             Service::Sqs => Reply::from_sqs(self.sqs.call(operation, body)),
             Service::EventBridge => Reply::from_bus(self.bus.call(operation, body)),
+            // Mappings call Lambda, clients do not: `call_of` makes no such call.
+            Service::Lambda => Reply::from_bus(Err(BusError::unknown(operation))),
         };
         self.recorder.record(call, Some(reply.status), reply.units.clone());
         reply

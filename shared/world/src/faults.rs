@@ -15,6 +15,10 @@ pub enum Service {
     Sqs,
     /// Amazon EventBridge.
     EventBridge,
+    /// AWS Lambda, as event source mappings use it. Its operations are `Invoke`, before a handler
+    /// runs, and `Acknowledge`, between its answer and what the mapping does about it. Any fault
+    /// but a delay there means that the handler never ran, or that its answer was lost.
+    Lambda,
 }
 
 /// One request of an SDK client.

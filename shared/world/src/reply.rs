@@ -112,6 +112,7 @@ pub(crate) fn fault_reply(call: &Call, fault: Fault) -> Option<Reply> {
             }
             _ => None,
         },
+        Service::Lambda => None,
         Service::EventBridge => {
             let error = match fault {
                 Fault::Throttle => BusError::new("ThrottlingException", "Rate exceeded", 400),

@@ -58,10 +58,9 @@ impl World {
         if self.inner.stack.queue(&trigger.queue).is_none() {
             return Err(WorldError::Unknown(format!("queue {}", trigger.queue)));
         }
-        let services = &self.inner.services;
-        let (sqs, signals) = (services.sqs.clone(), services.signals.clone());
+        let services = Arc::clone(&self.inner.services);
         let activity = self.inner.activity.clone();
-        self.add(Arc::new(QueuePump::new(trigger, sqs, boxed(handler), activity, signals)));
+        self.add(Arc::new(QueuePump::new(trigger, services, boxed(handler), activity)));
         Ok(())
     }
 
@@ -80,15 +79,12 @@ impl World {
         let view = view.and_then(|view| serde_json::from_value::<StreamViewType>(json!(view)).ok());
         let unknown = || WorldError::Unknown(format!("stream of table {}", trigger.table));
         let view = view.ok_or_else(unknown)?;
-        let services = &self.inner.services;
         let pump = StreamPump {
             trigger,
             view,
-            database: services.database.clone(),
-            sqs: services.sqs.clone(),
+            services: Arc::clone(&self.inner.services),
             handler: boxed(handler),
             activity: self.inner.activity.clone(),
-            signals: services.signals.clone(),
             clock: self.inner.clock.clone(),
             progress: self.inner.progress.clone(),
             state: Mutex::default(),
@@ -112,7 +108,7 @@ impl World {
             trigger.timeout,
             self.inner.activity.clone(),
             self.inner.clock.clone(),
-            self.inner.services.signals.clone(),
+            Arc::clone(&self.inner.services),
         )));
     }
 
@@ -123,7 +119,9 @@ impl World {
         R: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         let (activity, clock) = (self.inner.activity.clone(), self.inner.clock.clone());
-        let pump = Arc::new(SchedulePump::new(name, every, boxed(handler), activity, clock));
+        let services = Arc::clone(&self.inner.services);
+        let handler = boxed(handler);
+        let pump = Arc::new(SchedulePump::new(name, every, handler, activity, services, clock));
         let mut schedules = self.inner.schedules.lock().unwrap_or_else(PoisonError::into_inner);
         schedules.push(Arc::clone(&pump));
         self.add(pump);

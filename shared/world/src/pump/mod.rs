@@ -26,6 +26,7 @@ pub(crate) use schedule::SchedulePump;
 pub(crate) use stream::{Progress, StreamPump};
 
 use crate::clock::WorldClock;
+use crate::connector::Services;
 
 /// Why a handler failed. The pump only needs to know that it did.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -149,18 +150,28 @@ impl Drop for Slot {
     }
 }
 
-/// Runs a handler as Lambda does: a panic and a timeout are failures, not the end of the world.
+/// Runs a handler for `source` as Lambda does: a panic and a timeout are failures, not the end of
+/// the world. Faults may keep it from running, or lose its answer.
 pub(crate) async fn invoke<E, R>(
+    services: &Services,
+    source: &str,
     handler: &Handler<E, R>,
     event: E,
     timeout: Duration,
 ) -> Result<R, BoxError> {
+    if !services.lambda_step("Invoke", source).await {
+        return Err("the invocation was lost".into());
+    }
     let run = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
-    match tokio::time::timeout(timeout, run).await {
+    let result = match tokio::time::timeout(timeout, run).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(format!("the handler panicked: {}", text_of(&*panic)).into()),
         Err(_) => Err(format!("the handler took longer than {timeout:?}").into()),
+    };
+    if !services.lambda_step("Acknowledge", source).await {
+        return Err("the answer of the invocation was lost".into());
     }
+    result
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {

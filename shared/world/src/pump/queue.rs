@@ -7,21 +7,21 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
-use super::{Activity, Handler, Pump, Slots, invoke};
+use super::{Activity, BoxError, Handler, Pump, Slots, invoke};
+use crate::connector::Services;
 use crate::names;
-use crate::signals::{Signals, Topic};
-use crate::sqs::{Message, Sqs, system_attributes};
+use crate::signals::Topic;
+use crate::sqs::{Message, system_attributes};
 use crate::stack::QueueTrigger;
 
 /// Messages that one receive gives at most, as SQS limits them.
 const RECEIVE_MAX: usize = 10;
 
 pub(crate) struct QueuePump {
-    pub(crate) trigger: QueueTrigger,
-    pub(crate) sqs: Sqs,
-    pub(crate) handler: Handler<SqsEvent, SqsBatchResponse>,
-    pub(crate) activity: Activity,
-    pub(crate) signals: Signals,
+    trigger: QueueTrigger,
+    services: Arc<Services>,
+    handler: Handler<SqsEvent, SqsBatchResponse>,
+    activity: Activity,
     slots: Arc<Slots>,
     ended: Notify,
 }
@@ -29,13 +29,17 @@ pub(crate) struct QueuePump {
 impl QueuePump {
     pub(crate) fn new(
         trigger: QueueTrigger,
-        sqs: Sqs,
+        services: Arc<Services>,
         handler: Handler<SqsEvent, SqsBatchResponse>,
         activity: Activity,
-        signals: Signals,
     ) -> Self {
         let slots = Arc::new(Slots::new(trigger.concurrency_max));
-        Self { trigger, sqs, handler, activity, signals, slots, ended: Notify::new() }
+        Self { trigger, services, handler, activity, slots, ended: Notify::new() }
+    }
+
+    async fn invoke(&self, event: SqsEvent) -> Result<SqsBatchResponse, BoxError> {
+        let QueueTrigger { queue, timeout, .. } = &self.trigger;
+        invoke(&self.services, queue, &self.handler, event, *timeout).await
     }
 
     /// Deletes what succeeded. What failed stays invisible until its time is over, which the
@@ -48,7 +52,7 @@ impl QueuePump {
         event.records = batch.into_iter().map(|message| record(queue, message)).collect();
         let order: Vec<String> =
             event.records.iter().filter_map(|record| record.message_id.clone()).collect();
-        let failed = match invoke(&self.handler, event, self.trigger.timeout).await {
+        let failed = match self.invoke(event).await {
             Ok(response) => failures(response, &order),
             Err(error) => {
                 tracing::warn!(queue.name = %queue, error = %error, "a batch failed");
@@ -57,7 +61,7 @@ impl QueuePump {
         };
         for id in order.iter().filter(|id| !failed.contains(*id)) {
             let Some(receipt) = receipts.get(id) else { continue };
-            if let Err(error) = self.sqs.delete(queue, receipt) {
+            if let Err(error) = self.services.sqs.delete(queue, receipt) {
                 // The handler took longer than the visibility timeout: it will run again.
                 tracing::warn!(queue.name = %queue, error = %error, "a message came back");
             }
@@ -80,7 +84,7 @@ impl Pump for QueuePump {
         let Some(slot) = self.slots.take() else { return false };
         let taking = self.activity.taking();
         let max = self.trigger.batch_size.min(RECEIVE_MAX);
-        let batch = match self.sqs.receive(&self.trigger.queue, max, None) {
+        let batch = match self.services.sqs.receive(&self.trigger.queue, max, None) {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!(queue.name = %self.trigger.queue, error = %error, "cannot receive");
@@ -102,11 +106,11 @@ impl Pump for QueuePump {
     }
 
     fn next_due_ms(&self) -> Option<i64> {
-        self.sqs.next_due_ms(&self.trigger.queue)
+        self.services.sqs.next_due_ms(&self.trigger.queue)
     }
 
     fn listen(&self) -> watch::Receiver<u64> {
-        self.signals.listen(Topic::Queue(self.trigger.queue.clone()))
+        self.services.signals.listen(Topic::Queue(self.trigger.queue.clone()))
     }
 
     fn ended(&self) -> &Notify {

@@ -9,7 +9,8 @@ use tokio::sync::{Notify, watch};
 use super::{Activity, Handler, Pump, Slots, invoke};
 use crate::bus::{Delivery, Subscription};
 use crate::clock::WorldClock;
-use crate::signals::{Signals, Topic};
+use crate::connector::Services;
+use crate::signals::Topic;
 
 /// Lambda tries an asynchronous invocation twice more: after one minute and after two.
 const RETRIES_MAX: u32 = 2;
@@ -23,7 +24,7 @@ pub(crate) struct RulePump {
     timeout: Duration,
     activity: Activity,
     clock: WorldClock,
-    signals: Signals,
+    services: Arc<Services>,
     slots: Arc<Slots>,
     ended: Notify,
 }
@@ -35,11 +36,11 @@ impl RulePump {
         timeout: Duration,
         activity: Activity,
         clock: WorldClock,
-        signals: Signals,
+        services: Arc<Services>,
     ) -> Self {
         let slots = Arc::new(Slots::new(CONCURRENCY));
         let ended = Notify::new();
-        Self { subscription, handler, timeout, activity, clock, signals, slots, ended }
+        Self { subscription, handler, timeout, activity, clock, services, slots, ended }
     }
 
     fn next(&self) -> Option<Delivery> {
@@ -52,7 +53,10 @@ impl RulePump {
     async fn run(&self, mut delivery: Delivery) {
         let event = serde_json::from_value(delivery.event.envelope());
         let result = match event {
-            Ok(event) => invoke(&self.handler, event, self.timeout).await,
+            Ok(event) => {
+                let bus = &delivery.event.bus;
+                invoke(&self.services, bus, &self.handler, event, self.timeout).await
+            }
             Err(error) => Err(error.into()),
         };
         let Err(error) = result else { return };
@@ -90,7 +94,7 @@ impl Pump for RulePump {
     }
 
     fn listen(&self) -> watch::Receiver<u64> {
-        self.signals.listen(Topic::Bus)
+        self.services.signals.listen(Topic::Bus)
     }
 
     fn ended(&self) -> &Notify {

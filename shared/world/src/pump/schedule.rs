@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::{Activity, Handler, Pump, Slots, invoke};
 use crate::bus::iso;
 use crate::clock::WorldClock;
+use crate::connector::Services;
 use crate::names;
 
 /// Longest run of a scheduled function: Lambda's own limit.
@@ -21,6 +22,7 @@ pub(crate) struct SchedulePump {
     next_ms: Mutex<i64>,
     handler: Handler<EventBridgeEvent, ()>,
     activity: Activity,
+    services: Arc<Services>,
     clock: WorldClock,
     slots: Arc<Slots>,
     ended: Notify,
@@ -34,6 +36,7 @@ impl SchedulePump {
         every: Duration,
         handler: Handler<EventBridgeEvent, ()>,
         activity: Activity,
+        services: Arc<Services>,
         clock: WorldClock,
     ) -> Self {
         let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
@@ -44,6 +47,7 @@ impl SchedulePump {
             next_ms,
             handler,
             activity,
+            services,
             clock,
             // One at a time: locally a run that outlasts its interval is a finding, not a load.
             slots: Arc::new(Slots::new(1)),
@@ -64,7 +68,7 @@ impl SchedulePump {
         event.region = Some(names::REGION.to_owned());
         event.time = serde_json::from_value(json!(iso(now_ms))).ok();
         event.detail = json!({});
-        invoke(&self.handler, event, TIMEOUT).await
+        invoke(&self.services, &self.name, &self.handler, event, TIMEOUT).await
     }
 }
 

@@ -14,10 +14,9 @@ use tokio::sync::{Notify, watch};
 
 use super::{Activity, Handler, Pump, invoke};
 use crate::clock::WorldClock;
-use crate::dynamo::Database;
+use crate::connector::Services;
 use crate::names;
-use crate::signals::{Signals, Topic};
-use crate::sqs::Sqs;
+use crate::signals::Topic;
 use crate::stack::StreamTrigger;
 
 /// Records read at once, before the filter.
@@ -47,11 +46,9 @@ impl Progress {
 pub(crate) struct StreamPump {
     pub(crate) trigger: StreamTrigger,
     pub(crate) view: StreamViewType,
-    pub(crate) database: Database,
-    pub(crate) sqs: Sqs,
+    pub(crate) services: Arc<Services>,
     pub(crate) handler: Handler<Event, DynamoDbEventResponse>,
     pub(crate) activity: Activity,
-    pub(crate) signals: Signals,
     pub(crate) clock: WorldClock,
     pub(crate) progress: Progress,
     pub(crate) state: Mutex<State>,
@@ -75,7 +72,7 @@ pub(crate) struct State {
 impl StreamPump {
     /// Takes up where the last process of this data left off.
     pub(crate) fn resume(&self) -> Result<(), dynoxide::DynoxideError> {
-        let rows = self.database.load_rows(&self.row_key())?;
+        let rows = self.services.database.load_rows(&self.row_key())?;
         let position = rows.first().and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
         let mut state = self.lock();
         (state.read_to, state.done_to) = (position, position);
@@ -94,7 +91,8 @@ impl StreamPump {
     /// Reads on until there is a full batch or the stream has no more.
     fn fill(&self, state: &mut State) {
         while state.waiting.len() < self.trigger.batch_size {
-            let read = self.database.stream_after(&self.trigger.table, state.read_to, READ_MAX);
+            let read =
+                self.services.database.stream_after(&self.trigger.table, state.read_to, READ_MAX);
             let records = match read {
                 Ok(records) if !records.is_empty() => records,
                 Ok(_) => break,
@@ -171,7 +169,9 @@ impl StreamPump {
             batch.iter().filter_map(|record| record.change.sequence_number.clone()).collect();
         let mut event = Event::default();
         event.records = batch;
-        let failed_at = match invoke(&self.handler, event, self.trigger.timeout).await {
+        let StreamTrigger { table, timeout, .. } = &self.trigger;
+        let result = invoke(&self.services, table, &self.handler, event, *timeout).await;
+        let failed_at = match result {
             Ok(response) => lowest_failure(&response, &numbers),
             Err(error) => {
                 tracing::warn!(table.name = %self.trigger.table, %error, "a stream batch failed");
@@ -208,7 +208,7 @@ impl StreamPump {
                         "streamArn": names::stream_arn(&self.trigger.table),
                     },
                 });
-                if let Err(error) = self.sqs.send_plain(queue, report.to_string()) {
+                if let Err(error) = self.services.sqs.send_plain(queue, report.to_string()) {
                     tracing::error!(queue.name = %queue, %error, "cannot tell what was given up");
                 }
             }
@@ -236,8 +236,9 @@ impl StreamPump {
         state.done_to = position;
         let row = (self.row_key(), Some(position.to_string()));
         let lowest = self.progress.note(&self.trigger.table, &self.trigger.consumer, position);
-        let saved = self.database.save_rows(&[row]);
-        let saved = saved.and_then(|()| self.database.trim_stream(&self.trigger.table, lowest));
+        let saved = self.services.database.save_rows(&[row]);
+        let saved =
+            saved.and_then(|()| self.services.database.trim_stream(&self.trigger.table, lowest));
         if let Err(error) = saved {
             tracing::error!(table.name = %self.trigger.table, %error, "cannot keep the position");
         }
@@ -275,7 +276,7 @@ impl Pump for StreamPump {
     }
 
     fn listen(&self) -> watch::Receiver<u64> {
-        self.signals.listen(Topic::Table(self.trigger.table.clone()))
+        self.services.signals.listen(Topic::Table(self.trigger.table.clone()))
     }
 
     fn ended(&self) -> &Notify {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::message::{Message, Sending};
+use super::shapes::{Batch, Entry, Receipt, Receive, Request, Send};
 use super::{Sqs, SqsError};
 use crate::names;
 
@@ -18,61 +18,6 @@ const BYTES_MAX: usize = 1_048_576;
 const ID_CHARS_MAX: usize = 128;
 /// Seconds of the longest visibility timeout: 12 hours.
 const VISIBILITY_S_MAX: i64 = 43_200;
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Request<T> {
-    queue_url: String,
-    #[serde(flatten)]
-    rest: T,
-}
-
-#[derive(Debug, Deserialize)]
-struct Batch<T> {
-    #[serde(rename = "Entries", default = "Vec::new")]
-    entries: Vec<Entry<T>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Entry<T> {
-    #[serde(rename = "Id")]
-    id: String,
-    #[serde(flatten)]
-    rest: T,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Send {
-    message_body: String,
-    message_group_id: Option<String>,
-    message_deduplication_id: Option<String>,
-    delay_seconds: Option<i64>,
-    #[serde(default)]
-    message_attributes: Value,
-    #[serde(default)]
-    message_system_attributes: Value,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Receive {
-    max_number_of_messages: Option<usize>,
-    visibility_timeout: Option<i64>,
-    #[serde(default)]
-    attribute_names: BTreeSet<String>,
-    #[serde(default)]
-    message_system_attribute_names: BTreeSet<String>,
-    #[serde(default)]
-    message_attribute_names: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Receipt {
-    receipt_handle: String,
-    visibility_timeout: Option<i64>,
-}
 
 impl Sqs {
     /// Runs one operation and gives the JSON of its answer.
@@ -103,6 +48,13 @@ impl Sqs {
             "ChangeMessageVisibilityBatch" => self.batch(parse(body)?, Self::change_one)?,
             "GetQueueUrl" => self.queue_url(&parse(body)?)?,
             "GetQueueAttributes" => self.attributes(&parse::<Request<Value>>(body)?)?,
+            "StartMessageMoveTask" => {
+                let request: Value = parse(body)?;
+                let source = request["SourceArn"].as_str();
+                let source = source.ok_or_else(|| SqsError::missing("SourceArn"))?;
+                self.redrive(source, request["DestinationArn"].as_str())?;
+                json!({ "TaskHandle": source })
+            }
             other => return Err(SqsError::unsupported(other)),
         };
         serde_json::to_vec(&answer).map_err(|error| SqsError::internal(&error.to_string()))

@@ -4,6 +4,7 @@ mod api;
 mod error;
 mod message;
 mod queue;
+mod shapes;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -144,6 +145,41 @@ impl Sqs {
             Ok(false) => Err(SqsError::not_in_flight(receipt)),
             Err(bad) => Err(SqsError::bad_receipt(receipt, bad)),
         })
+    }
+
+    /// Moves every visible message of a dead-letter queue back to the queue that it came from (or
+    /// to `destination`), in order and with a new count. AWS does it over time; here it is done
+    /// when this returns. Gives the number of messages.
+    pub(crate) fn redrive(
+        &self,
+        source: &str,
+        destination: Option<&str>,
+    ) -> Result<usize, SqsError> {
+        let source = names::last_part(source);
+        let mut queues = self.lock();
+        let mut grave = queues.remove(source).ok_or_else(SqsError::no_such_queue)?;
+        let now_ms = self.clock.now_ms();
+        let mut moved = BTreeMap::<String, usize>::new();
+        for (sequence, from) in grave.movable(now_ms) {
+            let back = destination.or(from.as_deref()).map(names::last_part);
+            let Some(queue) = back.and_then(|name| queues.get_mut(name)) else { continue };
+            let Some(mut message) = grave.give_up(sequence, now_ms) else { continue };
+            message.receive_count = 0;
+            message.source_arn = None;
+            queue.bury(message, now_ms);
+            let count = moved.entry(queue.spec.name.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        let receivers = queues.values_mut().filter(|queue| moved.contains_key(&queue.spec.name));
+        let mut touched: Vec<&mut Queue> = receivers.collect();
+        touched.push(&mut grave);
+        let flushed = self.flush(&mut touched);
+        queues.insert(source.to_owned(), grave);
+        drop(queues);
+        for name in moved.keys() {
+            self.signals.raise(&Topic::Queue(name.clone()));
+        }
+        flushed.map(|()| moved.values().sum())
     }
 
     /// Sends to a queue on AWS's own behalf, as a mapping does with what it gave up on.

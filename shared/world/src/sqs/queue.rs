@@ -1,6 +1,9 @@
 //! One queue as a pure model: no clock, no lock, no wire format. Times come in as epoch
 //! milliseconds.
 //!
+//! One file although it is a long one: messages, groups, `ready` and `timers` are four views of the
+//! same thing, and every method must leave all of them right.
+//!
 //! Guarantees (each named by its test in `tests/world/sqs.rs`):
 //! * order within a group, whatever fails in between;
 //! * no message of a group while another of it is in flight;
@@ -161,6 +164,20 @@ impl Queue {
         }
         self.tick(now_ms);
         Ok(true)
+    }
+
+    /// Messages that are not in flight, in order, each with the queue it was a dead letter of.
+    pub(super) fn movable(&mut self, now_ms: i64) -> Vec<(u64, Option<String>)> {
+        self.tick(now_ms);
+        let visible = self.messages.values().filter(|message| !message.in_flight);
+        visible.map(|message| (message.sequence, message.source_arn.clone())).collect()
+    }
+
+    /// Takes a message out for good.
+    pub(super) fn give_up(&mut self, sequence: u64, now_ms: i64) -> Option<Message> {
+        let message = self.take(sequence)?;
+        self.refresh(&Arc::from(message.group.as_str()), now_ms);
+        Some(message)
     }
 
     /// When the next message becomes visible by itself.

@@ -8,8 +8,7 @@ use super::{QueueSpec, Redrive, Stack, StackError, TableSpec};
 use crate::names;
 
 /// Types whose names the world reads.
-const KNOWN_TYPES: [&str; 3] =
-    ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus"];
+const KNOWN_TYPES: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus"];
 
 pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
     let template = read(text)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::*;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use largesse_world::{Pattern, RuleTrigger, StreamTrigger};
+use largesse_world::{Fault, Faults, Matching, Pattern, RuleTrigger, Service, StreamTrigger};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -79,6 +79,23 @@ async fn a_poisoned_message_ends_in_the_dead_letter_queue_and_its_group_goes_on(
     send(&client, "a", "a3").await;
     world.settle_with_time().await.unwrap();
     assert_eq!(lines(&log), ["body of a3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_of_a_handler_makes_its_batch_come_again() {
+    let world = world();
+    let client = sqs(&world);
+    let log = log();
+    attach_queue(&world, &log, "never", 0);
+    let lost = Matching::operation("Acknowledge").of(Service::Lambda).on(QUEUE);
+    let unborn = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
+    let faults = Faults::seeded(1).nth(1, lost, Fault::ReplyLost);
+    world.interpose(Some(Arc::new(faults.nth(2, unborn, Fault::ResetBeforeCommit))));
+    send(&client, "a", "a1").await;
+    world.settle_with_time().await.unwrap();
+    assert_eq!(lines(&log), ["body of a1", "body of a1"], "the third time it ran again");
+    assert_eq!(world.recorder().operation(Service::Lambda, "Invoke").calls, 3);
+    assert!(world.queue(DEAD).unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

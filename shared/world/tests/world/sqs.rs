@@ -7,7 +7,7 @@ use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
-use largesse_world::queue_url;
+use largesse_world::{queue_arn, queue_url};
 
 async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -97,6 +97,25 @@ async fn a_message_received_too_often_goes_to_the_dead_letter_queue_in_order() {
     let bodies: Vec<&str> = dead.messages.iter().map(|message| message.body.as_str()).collect();
     assert_eq!(bodies, ["body of a1", "body of a2"]);
     assert!(world.queue(QUEUE).unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_can_be_sent_back_with_a_new_count() {
+    let world = world();
+    let client = sqs(&world);
+    send(&client, "a", "a1").await;
+    send(&client, "a", "a2").await;
+    for _ in 0..4 {
+        receive(&client, 10).await;
+        pass(31).await;
+    }
+    assert_eq!(world.queue(DEAD).unwrap().visible, 2);
+    let moving = client.start_message_move_task().source_arn(queue_arn(DEAD));
+    moving.send().await.unwrap();
+    assert!(world.queue(DEAD).unwrap().is_empty());
+    let given = receive(&client, 10).await;
+    assert_eq!(bodies(&given), ["body of a1", "body of a2"]);
+    assert_eq!(world.queue(QUEUE).unwrap().messages[0].receive_count, 1);
 }
 
 #[tokio::test(start_paused = true)]
