@@ -105,3 +105,22 @@ async fn a_folder_that_cannot_be_written_is_refused() {
     let refused = World::on_disk(&stack(), &file);
     assert!(matches!(refused, Err(WorldError::Unwritable { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_survives_a_kill() {
+    let folder = Folder::new("killed");
+    let copy = Folder::new("killed-copy");
+    let world = open(&folder, START_MS);
+    put(&dynamo(&world), "pools", "p", vec![("left", n(3))]).await;
+    send(&sqs(&world), "a", "a1").await;
+    // The files as they are now, with nothing closed, are what a kill leaves behind.
+    std::fs::create_dir_all(&copy.0).unwrap();
+    for entry in std::fs::read_dir(&folder.0).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copy.0.join(path.file_name().unwrap())).unwrap();
+    }
+    let after = open(&copy, START_MS);
+    assert_eq!(after.database().scan("pools").unwrap().len(), 1);
+    assert_eq!(bodies(&receive(&sqs(&after), 1).await), ["body of a1"]);
+    drop(world);
+}
