@@ -8,6 +8,7 @@
 
 pub mod grant;
 pub mod page;
+pub mod pool;
 pub mod ports;
 pub mod room;
 pub mod spray;

@@ -248,6 +248,46 @@ pub trait Sprays: Send + Sync {
     ) -> impl Future<Output = PortResult<Page<Spray, SprayId>>> + Send;
 }
 
+/// What became of a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// Done by this call.
+    Done,
+    /// The spray is not any more as it was read: read it again.
+    Changed,
+}
+
+/// What the refund finds, and the refund itself.
+pub trait Refunds: Send + Sync {
+    /// Sprays of one part of the index whose window was over at `now`, the oldest first. May lag
+    /// behind by a second, and so name some that are refunded.
+    fn due_sprays(
+        &self,
+        shard: u32,
+        now: Timestamp,
+        after: Option<DueSpray>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page<DueSpray, DueSpray>>> + Send;
+
+    /// Closes the pool, gives the token free, credits the sender and writes the transfer: all or
+    /// nothing, only if the spray is still as it was read and its window is over.
+    fn refund_spray(
+        &self,
+        as_read: &Spray,
+        remainder: u64,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<RefundOutcome>> + Send;
+}
+
+/// A spray in the index of what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueSpray {
+    /// Which.
+    pub id: SprayId,
+    /// Since when.
+    pub due: Timestamp,
+}
+
 /// A draw that won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Won {
@@ -299,6 +339,11 @@ impl NotWon {
     }
 }
 
+/// How many parts the indexes of due and sweepable pools have: one partition takes 1,000 writes a
+/// second (Amazon DynamoDB Developer Guide, "Burst and adaptive capacity"), so eight take 8,000 new
+/// sprays.
+pub const INDEX_SHARDS: u32 = 8;
+
 /// Pools, drawn from by one conditional write.
 pub trait Pools: Send + Sync {
     /// Draws: one conditional write on the head decides, takes from the supply and notes the draw
@@ -324,6 +369,23 @@ pub trait Pools: Send + Sync {
         &self,
         pool: PoolId,
         recorded: &BTreeMap<UserId, Drawn>,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Pools of one part of the index that were drawn from and not swept since, and whose time to
+    /// be swept has come; the longest waiting first. May lag behind by a second.
+    fn sweepable(
+        &self,
+        shard: u32,
+        now: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Vec<PoolId>>> + Send;
+
+    /// Notes that the pool, as read, was swept: it is looked at again at `next`, or when it is drawn
+    /// from. Does nothing when its notes have changed since.
+    fn swept(
+        &self,
+        as_read: &Pool,
+        next: Option<Timestamp>,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Gives back what a draw drew, only while its note stands. Idempotent.

@@ -1,5 +1,6 @@
-//! Sprays: create, claim, read.
+//! Sprays: create, claim, read, refund.
 
 pub mod claim;
 pub mod create;
 pub mod read;
+pub mod refund;

@@ -1,5 +1,6 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
+use largesse_app::ports::INDEX_SHARDS;
 use largesse_domain::id::{RoomId, Token, TransferId, UserId};
 use largesse_domain::time::Timestamp;
 use ulid::Ulid;
@@ -26,9 +27,8 @@ pub const WALLET: &str = "WALLET#";
 pub const BY_SENDER: &str = "by-sender";
 /// Sparse index of the pools by when something is due.
 pub const DUE: &str = "due";
-/// How many partitions the due index has: one partition takes 1,000 writes a second (Amazon
-/// DynamoDB Developer Guide, "Burst and adaptive capacity"), so eight take 8,000 new sprays.
-pub const DUE_SHARDS: u128 = 8;
+/// Sparse index of the pools by when they are to be swept.
+pub const SWEEP: &str = "sweep";
 
 fn pk_sk(pk: String, sk: String) -> Item {
     item([(PK, s(pk)), (SK, s(sk))])
@@ -80,7 +80,7 @@ pub(crate) fn idempotency(key: &str) -> Item {
     item([(PK, s(format!("IDEM#{key}")))])
 }
 
-/// The partition of the due index that a pool lies in: by its id's random part.
+/// The part of the indexes `due` and `sweep` that a pool lies in: by its id's random part.
 pub(crate) fn due_shard(id: Ulid) -> String {
-    format!("{}", id.random().checked_rem(DUE_SHARDS).unwrap_or(0))
+    format!("{}", id.random().checked_rem(u128::from(INDEX_SHARDS)).unwrap_or(0))
 }

@@ -14,6 +14,7 @@ pub mod keys;
 mod pools;
 pub mod production;
 pub mod queue;
+mod refunds;
 mod retry;
 mod rooms;
 mod sprays;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue as Av, ReturnValue};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use largesse_app::ports::{NotWon, Pools, PortResult, Won};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Draw, Drawn, Pool};
+use largesse_domain::time::Timestamp;
 
 use crate::errors::port_error;
-use crate::item::n;
+use crate::item::{Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
@@ -19,6 +22,10 @@ pub(crate) mod head;
 mod lane;
 
 pub(crate) use lane::Lanes;
+
+/// Notes removed by one write. A clause takes at most 19 bytes of the condition and 10 of the update,
+/// so the expressions (4 KB each) hold far more; a head has no more notes than this anyway.
+const NOTES_MAX: usize = 48;
 
 impl Pools for Store {
     async fn draw(&self, pool: PoolId, draw: Draw) -> PortResult<Result<Won, NotWon>> {
@@ -44,12 +51,55 @@ impl Pools for Store {
     }
 
     async fn trim(&self, pool: PoolId, recorded: &BTreeMap<UserId, Drawn>) -> PortResult<()> {
-        // One write each: a note that is gone or another's must not keep the others from being
-        // trimmed, and this is not the hot path.
-        for (member, drawn) in recorded {
-            self.drop_note(pool, member, *drawn, "REMOVE #p.#m", None).await?;
+        let notes: Vec<(&UserId, Drawn)> = recorded.iter().map(|(m, d)| (m, *d)).collect();
+        for some in notes.chunks(NOTES_MAX) {
+            if !self.drop_notes(pool, some).await? {
+                // One of them is gone or another draw's: one by one, the others go all the same.
+                for (member, drawn) in some {
+                    self.drop_note(pool, member, *drawn, "REMOVE #p.#m", None).await?;
+                }
+            }
         }
         Ok(())
+    }
+
+    async fn sweepable(&self, shard: u32, now: Timestamp, limit: u32) -> PortResult<Vec<PoolId>> {
+        let got = self
+            .dynamo
+            .query()
+            .table_name(&self.names.pools)
+            .index_name(keys::SWEEP)
+            .key_condition_expression("#shard = :shard AND #w <= :now")
+            .expression_attribute_names("#shard", "due_shard")
+            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_values(":shard", s(shard))
+            .expression_attribute_values(":now", ms(now))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| port_error("list sweepable pools", error))?;
+        let items = got.items.unwrap_or_default();
+        items.iter().map(|item| Reader { item, what: "sweep index" }.parse(keys::PK)).collect()
+    }
+
+    async fn swept(&self, as_read: &Pool, next: Option<Timestamp>) -> PortResult<()> {
+        let request = self
+            .dynamo
+            .update_item()
+            .table_name(&self.names.pools)
+            .set_key(Some(keys::pool(as_read.id)))
+            // The notes are as they were read: a draw that came since is not slept through.
+            .condition_expression("#p = :seen")
+            .expression_attribute_names("#p", head::PENDING)
+            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_values(":seen", head::notes(as_read));
+        let request = match next {
+            None => request.update_expression("REMOVE #w"),
+            Some(next) => request
+                .update_expression("SET #w = :next")
+                .expression_attribute_values(":next", ms(next)),
+        };
+        unless_refused("note sweep", request.send().await)
     }
 
     async fn release(&self, pool: PoolId, member: &UserId, pending: Drawn) -> PortResult<()> {
@@ -93,16 +143,52 @@ impl Store {
                 .expression_attribute_names("#f", head::FREE)
                 .expression_attribute_values(":part", part),
         };
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(port_error("drop note", error)),
+        unless_refused("drop note", request.send().await)
+    }
+
+    /// Removes several notes in one write, each only while it is that very draw's; says whether they
+    /// all were.
+    async fn drop_notes(&self, pool: PoolId, notes: &[(&UserId, Drawn)]) -> PortResult<bool> {
+        let mut request = self
+            .dynamo
+            .update_item()
+            .table_name(&self.names.pools)
+            .set_key(Some(keys::pool(pool)))
+            .expression_attribute_names("#p", head::PENDING)
+            .return_values(ReturnValue::None);
+        let (mut removals, mut clauses) = (Vec::new(), Vec::new());
+        for (i, (member, drawn)) in notes.iter().enumerate() {
+            request = request
+                .expression_attribute_names(format!("#m{i}"), member.as_str())
+                .expression_attribute_values(format!(":n{i}"), n(drawn.pack()));
+            removals.push(format!("#p.#m{i}"));
+            clauses.push(format!("#p.#m{i} = :n{i}"));
         }
+        let sent = request
+            .update_expression(format!("REMOVE {}", removals.join(", ")))
+            .condition_expression(clauses.join(" AND "))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(port_error("drop notes", error)),
+        }
+    }
+}
+
+type Updated = Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>;
+
+fn is_refused(error: &SdkError<UpdateItemError, HttpResponse>) -> bool {
+    let error = error.as_service_error();
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// A refused condition means that there is nothing to do.
+fn unless_refused(operation: &'static str, sent: Updated) -> PortResult<()> {
+    match sent {
+        Ok(_) => Ok(()),
+        Err(error) if is_refused(&error) => Ok(()),
+        Err(error) => Err(port_error(operation, error)),
     }
 }

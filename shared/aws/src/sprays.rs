@@ -12,7 +12,7 @@ use largesse_app::ports::{Clock, Once, PortResult, SprayNotMade, Sprays, Wallets
 use largesse_domain::id::{PoolId, SprayId, Token, UserId};
 use largesse_domain::ledger::TransferOrder;
 use largesse_domain::pool::Supply;
-use largesse_domain::spray::{Spray, TokenEntry};
+use largesse_domain::spray::{Refund, Spray, TokenEntry};
 use largesse_domain::time::Window;
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
@@ -85,6 +85,9 @@ pub(crate) fn read_spray(item: &Item) -> PortResult<Spray> {
         sender: reader.parse("sender")?,
         created_at: reader.ms("created_ms")?,
         pool: head::read(item)?,
+        refund: reader.optional("refunded_ms", |r, name| {
+            Ok(Refund { amount: r.number("refund")?, at: r.ms(name)? })
+        })?,
     })
 }
 

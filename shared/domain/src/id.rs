@@ -107,7 +107,8 @@ ulid_id!(
 
 impl GrantId {
     /// The id of the grant that a draw makes: the draw's time, then 80 bits of
-    /// SHA-256(pool, member). A pure function, so whoever settles the draw names it alike.
+    /// SHA-256(pool, member). A pure function, so whoever settles the draw names it alike. The
+    /// sender, who never draws, names the refund in the same way.
     #[must_use]
     pub fn of_draw(pool: &PoolId, member: &UserId, at: Timestamp) -> Self {
         let mut hash = Sha256::new();

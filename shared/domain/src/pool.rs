@@ -228,6 +228,12 @@ impl Pool {
         Ok(self.supply.remainder())
     }
 
+    /// When the sweep should look at a pool that was drawn from at `at`.
+    #[must_use]
+    pub fn sweep_at(at: Timestamp) -> Timestamp {
+        at.plus_ms(PENDING_STALE_MS)
+    }
+
     /// The pending draws that whoever made them should have settled by now.
     pub fn stale(&self, now: Timestamp) -> impl Iterator<Item = (&UserId, Drawn)> {
         let is_stale = move |drawn: &Drawn| now.ms_since(drawn.at) >= PENDING_STALE_MS;

@@ -6,7 +6,8 @@
 //! * A claim is refused for the first reason in api.md's order: `refusals_come_in_their_order`.
 //! * Only the sender reads a spray by its token, for seven days: `only_the_sender_reads_for_seven_days`.
 
-use crate::id::{PoolId, RoomId, SprayId, Token, UserId};
+use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
+use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::{Amount, MoneyError};
 use crate::pool::{Numbers, Pool, PoolStatus, Supply};
 use crate::split::{RECIPIENTS_MAX, Seed, Split};
@@ -105,6 +106,17 @@ pub struct Spray {
     pub created_at: Timestamp,
     /// What is drawn from.
     pub pool: Pool,
+    /// What went back, once it did.
+    pub refund: Option<Refund>,
+}
+
+/// What went back to the sender of a spray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// How much; 0 when everything was claimed.
+    pub amount: u64,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Spray {
@@ -132,13 +144,31 @@ impl Spray {
             supply,
             pending: std::collections::BTreeMap::new(),
         };
-        Self { id, token, room, sender, created_at: now, pool }
+        Self { id, token, room, sender, created_at: now, pool, refund: None }
     }
 
     /// Whether the sender may still read it by its token.
     #[must_use]
     pub fn is_readable(&self, now: Timestamp) -> bool {
         now.ms_since(self.created_at) < READABLE_MS
+    }
+
+    /// The order that returns `remainder` to the sender; `None` when nothing is left. Its id and time
+    /// are functions of the spray alone, so it is the same order whoever makes it, however often.
+    #[must_use]
+    pub fn refund_order(&self, remainder: u64) -> Option<TransferOrder> {
+        let amount = Amount::new(remainder).ok()?;
+        let at = self.pool.window.closes;
+        Some(TransferOrder {
+            id: GrantId::of_draw(&self.pool.id, &self.sender, at).transfer(),
+            wallet: self.sender.clone(),
+            kind: TransferKind::Refund,
+            amount,
+            at,
+            pool: Some(self.pool.id),
+            counterpart: None,
+            memo: None,
+        })
     }
 
     /// The seed, once no claim can win any more.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use largesse_domain::grant::Grant;
 use largesse_domain::id::{PoolId, UserId};
+use largesse_domain::pool::{Drawn, Pool};
 
-use crate::ports::{Clock, Grants, Pools, PortResult, Recorded};
+use crate::ports::{Grants, Pools, PortResult, Recorded};
 
 /// What became of a draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,28 +34,70 @@ pub async fn settle<D: Pools + Grants>(deps: &D, grant: &Grant) -> PortResult<Se
     }
 }
 
-/// Settles every pending draw of a pool, whoever made it, and trims what is recorded; returns how
-/// many there were. An open pool that keeps all its notes is not trimmed: they are its memory of
-/// who drew (ADR 0001).
+/// What settling the pending draws of a pool came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingSettled {
+    /// Draws that have their record now.
+    pub recorded: BTreeMap<UserId, Drawn>,
+    /// How many were given back.
+    pub released: usize,
+}
+
+/// Settles pending draws of a pool as it was read, whoever made them. Records that are there are
+/// read in one go, so that a pool whose draws are all recorded costs reads only.
+///
+/// # Errors
+/// [`crate::ports::PortError`]: what was settled stays settled.
+pub async fn settle_pending<D: Pools + Grants>(
+    deps: &D,
+    head: &Pool,
+    sender: &UserId,
+    is_wanted: impl Fn(Drawn) -> bool + Send,
+) -> PortResult<PendingSettled> {
+    let mut settled = PendingSettled::default();
+    let wanted = || head.pending.iter().filter(|(_, drawn)| is_wanted(**drawn));
+    if wanted().next().is_none() {
+        return Ok(settled);
+    }
+    let there = records_of(deps, head.id).await?;
+    for (member, drawn) in wanted() {
+        let is_recorded = there.get(member) == Some(drawn);
+        let Some(amount) = head.supply.worth(drawn.part) else { continue };
+        let grant = Grant::of_draw(head.id, member.clone(), *drawn, amount, sender.clone());
+        if is_recorded || settle(deps, &grant).await? == Settled::Recorded {
+            settled.recorded.insert(member.clone(), *drawn);
+        } else {
+            settled.released = settled.released.saturating_add(1);
+        }
+    }
+    Ok(settled)
+}
+
+/// Grants read at a time: about 250 KB.
+const RECORDS_STEP: u32 = 1_000;
+
+async fn records_of<D: Grants>(deps: &D, pool: PoolId) -> PortResult<BTreeMap<UserId, Drawn>> {
+    let mut records = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = deps.grants_of(pool, after, RECORDS_STEP).await?;
+        records.extend(page.rows.into_iter().map(|grant| (grant.member, grant.drawn)));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(records),
+        }
+    }
+}
+
+/// Helps a crowded pool: settles what is pending and trims it; returns how many notes there were.
 ///
 /// # Errors
 /// [`crate::ports::PortError`].
-pub async fn pending_of<D: Pools + Grants + Clock>(
-    deps: &D,
-    pool: PoolId,
-    sender: &UserId,
-) -> PortResult<usize> {
+pub async fn help<D: Pools + Grants>(deps: &D, pool: PoolId, sender: &UserId) -> PortResult<usize> {
     let Some(head) = deps.pool(pool).await? else { return Ok(0) };
-    let mut recorded = BTreeMap::new();
-    for (member, drawn) in &head.pending {
-        let Some(amount) = head.supply.worth(drawn.part) else { continue };
-        let grant = Grant::of_draw(pool, member.clone(), *drawn, amount, sender.clone());
-        if settle(deps, &grant).await? == Settled::Recorded {
-            recorded.insert(member.clone(), *drawn);
-        }
-    }
-    if !head.keeps_notes() || head.window.is_over(deps.now()) {
-        deps.trim(pool, &recorded).await?;
+    let settled = settle_pending(deps, &head, sender, |_| true).await?;
+    if !head.keeps_notes() {
+        deps.trim(pool, &settled.recorded).await?;
     }
     Ok(head.pending.len())
 }

@@ -123,7 +123,7 @@ async fn draw_and_settle<D>(
     sender: UserId,
 ) -> Result<Claimed, ClaimError>
 where
-    D: Pools + Grants + Clock,
+    D: Pools + Grants,
 {
     for _ in 0..CROWDED_TRIES_MAX {
         let (won, replayed) = match deps.draw(pool, draw.clone()).await? {
@@ -132,7 +132,7 @@ where
             Err(NotWon::Already(won)) if won.drawn.attempt == draw.attempt => (won, true),
             Err(NotWon::Already(won)) => return Err(ClaimError::Already { amount: won.amount }),
             Err(NotWon::Crowded) => {
-                settle::pending_of(deps, pool, &sender).await?;
+                settle::help(deps, pool, &sender).await?;
                 continue;
             }
             Err(NotWon::Exhausted | NotWon::AboveRemaining { .. }) => {

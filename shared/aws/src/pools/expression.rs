@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_domain::id::UserId;
-use largesse_domain::pool::{Ask, Draw, Drawn, PENDING_MAX};
+use largesse_domain::pool::{Ask, Draw, Drawn, PENDING_MAX, Pool};
 
 use super::head;
 use crate::item::{ms, n, s};
@@ -58,6 +58,7 @@ impl Write {
         } else {
             write.take_numbers(draws, free_known, &mut removals)
         };
+        let sets = write.wake_the_sweep(draws, sets);
         write.require_window(draws);
         write.require_new(draws);
         write.require_room(draws.len(), trims.len());
@@ -68,6 +69,17 @@ impl Write {
             write.update.push_str(&removals.join(", "));
         }
         write
+    }
+
+    /// Puts the pool into the sweep's index, unless it is there: whoever is killed between this write
+    /// and the record is found by it.
+    fn wake_the_sweep(&mut self, draws: &[Draw], mut sets: Vec<String>) -> Vec<String> {
+        if let Some(last) = draws.iter().map(|draw| draw.at).max() {
+            self.name("#w", head::SWEEP_AT);
+            self.value(":w", ms(Pool::sweep_at(last)));
+            sets.push("#w = if_not_exists(#w, :w)".to_owned());
+        }
+        sets
     }
 
     /// Open: nothing went back yet. Inside the window: the earliest draw is not before it, the

@@ -13,13 +13,14 @@ use crate::keys::{self, PK};
 
 pub(crate) const PENDING: &str = "pending";
 pub(crate) const FREE: &str = "free";
-pub(super) const TAKEN: &str = "taken";
+pub(crate) const TAKEN: &str = "taken";
 pub(super) const LEFT: &str = "left";
-pub(super) const STATUS: &str = "status";
+pub(crate) const STATUS: &str = "status";
 pub(super) const OPENS: &str = "opens_ms";
-pub(super) const CLOSES: &str = "closes_ms";
+pub(crate) const CLOSES: &str = "closes_ms";
+pub(crate) const SWEEP_AT: &str = "sweep_ms";
 pub(crate) const OPEN: &str = "OPEN";
-const CLOSED: &str = "CLOSED";
+pub(crate) const CLOSED: &str = "CLOSED";
 
 /// What every pool's head holds; the pool's own kind adds its attributes.
 ///
@@ -35,19 +36,28 @@ pub(crate) fn item(pool: &Pool) -> Item {
     put(STATUS, s(status));
     put(OPENS, ms(pool.window.opens));
     put(CLOSES, ms(pool.window.closes));
-    let pending = pool.pending.iter().map(|(m, drawn)| (m.to_string(), n(drawn.pack())));
-    put(PENDING, Av::M(pending.collect()));
+    put(PENDING, notes(pool));
     match &pool.supply {
         Supply::Shares { numbers, .. } | Supply::Slots { numbers, .. } => {
             put(TAKEN, n(numbers.taken));
             put(LEFT, n(numbers.total.saturating_sub(numbers.taken)));
-            put(FREE, Av::L(numbers.free.iter().map(n).collect()));
+            put(FREE, free(numbers));
         }
         Supply::Amount { remaining, .. } => {
             put(LEFT, n(remaining));
         }
     }
     item
+}
+
+/// The notes of a head, as they stand in the table.
+pub(crate) fn notes(pool: &Pool) -> Av {
+    Av::M(pool.pending.iter().map(|(m, drawn)| (m.to_string(), n(drawn.pack()))).collect())
+}
+
+/// The released numbers of a head, as they stand in the table.
+pub(crate) fn free(numbers: &Numbers) -> Av {
+    Av::L(numbers.free.iter().map(n).collect())
 }
 
 /// Reads the head of a pool.

@@ -1,0 +1,3 @@
+//! Pools: what keeps them in order behind the callers' backs.
+
+pub mod sweep;
