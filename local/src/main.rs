@@ -1,2 +1,7 @@
 //! The `largesse` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    largesse::cli::run()
+}

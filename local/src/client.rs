@@ -1,0 +1,178 @@
+//! A caller of the HTTP API, for demonstrations and benchmarks: it knows no more than a caller does.
+
+use serde_json::{Value, json};
+
+/// Why a scene could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The request got no answer.
+    #[error("no answer")]
+    Http(#[from] reqwest::Error),
+    /// The answer was not the expected one.
+    #[error("{request} was answered {status}: {body}")]
+    Unexpected {
+        /// What was asked.
+        request: String,
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; null when it is no JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The problem's code, if it is a problem.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body.get("code").and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// A number in the body; 0 when there is none.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.body.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// A text in the body; empty when there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.body.get(name).and_then(Value::as_str).unwrap_or("")
+    }
+}
+
+/// A caller.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// A caller of the stack at that address, for instance `http://127.0.0.1:3000`.
+    #[must_use]
+    pub fn new(base: String) -> Self {
+        Self { http: reqwest::Client::new(), base }
+    }
+
+    /// Sends a request as `user`, in `room` if there is one.
+    ///
+    /// # Errors
+    /// [`ClientError::Http`].
+    pub async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        user: &str,
+        room: Option<&str>,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Reply, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method, url).header("X-USER-ID", user);
+        if let Some(room) = room {
+            request = request.header("X-ROOM-ID", room);
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Reply { status, body })
+    }
+
+    async fn must(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        user: &str,
+        room: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Reply, ClientError> {
+        let key = format!("{path}-{user}-{}", body.map_or_else(String::new, Value::to_string));
+        let key = key.get(..key.len().min(200)).filter(|key| key.is_ascii()).unwrap_or("key");
+        let request = format!("{method} {path}");
+        let reply = self.send(method, path, user, room, Some(key), body).await?;
+        if reply.status < 300 {
+            return Ok(reply);
+        }
+        let (status, body) = (reply.status, reply.body.to_string());
+        Err(ClientError::Unexpected { request, status, body })
+    }
+
+    /// Gives a user money.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deposit(&self, user: &str, amount: u64) -> Result<(), ClientError> {
+        let path = format!("/api/v2/wallets/{user}/deposits");
+        let body = json!({ "amount": amount });
+        self.must(reqwest::Method::POST, &path, user, None, Some(&body)).await.map(drop)
+    }
+
+    /// Makes a room; returns its id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn room(&self, owner: &str) -> Result<String, ClientError> {
+        let body = json!({ "name": "benchmark" });
+        let reply =
+            self.must(reqwest::Method::POST, "/api/v2/rooms", owner, None, Some(&body)).await?;
+        Ok(reply.text("room_id").to_owned())
+    }
+
+    /// Adds a member to a room.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn join(&self, room: &str, owner: &str, member: &str) -> Result<(), ClientError> {
+        let path = format!("/api/v2/rooms/{room}/members/{member}");
+        self.must(reqwest::Method::PUT, &path, owner, None, None).await.map(drop)
+    }
+
+    /// Sprays under an idempotency key; returns the token.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn spray(
+        &self,
+        room: &str,
+        sender: &str,
+        key: &str,
+        amount: u64,
+        recipients: u32,
+    ) -> Result<String, ClientError> {
+        let body = json!({
+            "amount": amount, "recipients": recipients, "split": "random", "expires_in_s": 3600,
+        });
+        let (path, post) = ("/api/v2/sprays", reqwest::Method::POST);
+        let reply = self.send(post, path, sender, Some(room), Some(key), Some(&body)).await?;
+        if reply.status == 201 {
+            return Ok(reply.text("token").to_owned());
+        }
+        let (request, status) = (format!("POST {path}"), reply.status);
+        Err(ClientError::Unexpected { request, status, body: reply.body.to_string() })
+    }
+
+    /// Claims; any answer is an answer.
+    ///
+    /// # Errors
+    /// [`ClientError::Http`].
+    pub async fn claim(&self, room: &str, user: &str, token: &str) -> Result<Reply, ClientError> {
+        let path = format!("/api/v2/sprays/{token}/claims");
+        self.send(reqwest::Method::POST, &path, user, Some(room), None, None).await
+    }
+}

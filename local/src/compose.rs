@@ -1,0 +1,160 @@
+//! Functions on the world, as template.yaml wires them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use largesse_app::ports::Clock;
+use largesse_aws::production::SecureRng;
+use largesse_aws::{Names, Outside, Store, deadline};
+use largesse_domain::grant::RetryPolicy;
+use largesse_domain::time::Timestamp;
+use largesse_edge::cursor::CursorKey;
+use largesse_edge::{EdgeConfig, kernel};
+use largesse_world::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+
+/// The template that is deployed, as it is.
+pub const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// Why the stack could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The template cannot be read as what the world can run.
+    #[error("template.yaml")]
+    Template(#[from] StackError),
+    /// The world could not be made.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The template declares a function that this binary does not contain.
+    #[error("template.yaml declares the function {0}, which this binary does not contain")]
+    UnknownFunction(String),
+    /// The cursor secret is too short.
+    #[error("the cursor secret is too short")]
+    CursorSecret,
+}
+
+/// The world's clock, as the port.
+pub struct WorldTime(pub WorldClock);
+
+impl Clock for WorldTime {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.0.now_ms())
+    }
+}
+
+/// Everything, put together but not yet running: [`World::start`] starts the functions that no
+/// caller waits for.
+pub struct Local {
+    /// The embedded AWS.
+    pub world: World,
+    /// All ports over it.
+    pub store: Arc<Store>,
+    /// All routes, with the kernel around them.
+    pub router: Router,
+}
+
+/// What the local stack is declared by.
+///
+/// # Errors
+/// [`ComposeError::Template`].
+pub fn stack() -> Result<Stack, ComposeError> {
+    Ok(Stack::parse(TEMPLATE)?)
+}
+
+/// A store over a world, with the environment that the template gives its functions.
+#[must_use]
+pub fn store(world: &World, rng: SecureRng) -> Store {
+    let environment: BTreeMap<String, String> =
+        world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
+    let names = Names::from_lookup(|name| environment.get(name).cloned());
+    let clock = Arc::new(WorldTime(world.clock().clone()));
+    Store::new(&world.sdk_config(), names, Outside::of(clock, Arc::new(rng)))
+}
+
+/// Attaches every function of the template to the world.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose(
+    world: World,
+    store: Arc<Store>,
+    cursor_secret: &str,
+) -> Result<Local, ComposeError> {
+    let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
+    let edge = Arc::new(EdgeConfig::open(cursors));
+    let mut router = Router::new();
+    for function in world.stack().functions.clone() {
+        if let Some(routes) = routes_of(&function, &store, &edge) {
+            router = router.merge(routes);
+        } else {
+            attach(&world, &store, &function)?;
+        }
+    }
+    let router = kernel::wrap(router, store.clone());
+    Ok(Local { world, store, router })
+}
+
+/// The routes of a function behind HTTP; `None` for the others.
+#[must_use]
+pub fn routes_of(
+    function: &FunctionSpec,
+    store: &Arc<Store>,
+    edge: &Arc<EdgeConfig>,
+) -> Option<Router> {
+    let (store, edge) = (store.clone(), edge.clone());
+    match function.binary.as_str() {
+        "spray-create" => Some(spray_create::router(store, edge)),
+        "spray-claim" => Some(spray_claim::router(store, edge)),
+        "wallet" => Some(wallet::router(store, edge)),
+        "query" => Some(query::router(store, edge)),
+        "admin" => Some(admin::router(store, edge)),
+        _ => None,
+    }
+}
+
+/// Attaches a function that no caller waits for to its streams, queues and schedules.
+fn attach(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+) -> Result<(), ComposeError> {
+    let timeout_ms = u64::try_from(function.timeout.as_millis()).unwrap_or(u64::MAX);
+    let until = move |store: &Store| store.now().plus_ms(timeout_ms);
+    match function.binary.as_str() {
+        "outbox" => {
+            for stream in &function.streams {
+                let store = store.clone();
+                world.on_stream(stream.clone(), move |event| {
+                    let store = store.clone();
+                    deadline::scope(until(&store), async move {
+                        Ok(outbox::handle(&*store, event).await)
+                    })
+                })?;
+            }
+        }
+        "grant-pay" => {
+            let policy = retry_policy(function);
+            for queue in &function.queues {
+                let store = store.clone();
+                world.on_queue(queue.clone(), move |event| {
+                    let store = store.clone();
+                    deadline::scope(until(&store), async move {
+                        Ok(grant_pay::handle(&*store, event, policy).await)
+                    })
+                })?;
+            }
+        }
+        unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
+    }
+    Ok(())
+}
+
+/// The retries that the template gives grant-pay.
+fn retry_policy(function: &FunctionSpec) -> RetryPolicy {
+    let number = |name: &str| function.environment.get(name).and_then(|text| text.parse().ok());
+    let default = RetryPolicy::default();
+    RetryPolicy {
+        retries_max: number("GRANT_RETRIES_MAX").unwrap_or(default.retries_max),
+        delay_s: number("GRANT_RETRY_DELAY_S").unwrap_or(default.delay_s),
+    }
+}

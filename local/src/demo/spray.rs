@@ -1,0 +1,167 @@
+//! Many people claim one spray at once.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use largesse_domain::audit::{Totals, audit};
+
+use super::{DemoError, Stage};
+use crate::client::ClientError;
+
+/// Somebody's luck.
+struct Share {
+    user: String,
+    amount: u64,
+}
+
+/// What everybody was told.
+#[derive(Default)]
+struct Told {
+    shares: Vec<Share>,
+    too_late: u64,
+    others: Vec<String>,
+}
+
+/// Plays the scene and prints it.
+///
+/// # Errors
+/// [`DemoError`], also when the outcome is not what was promised.
+pub async fn play(people: u32, shares: u32, amount: u64, clients: u16) -> Result<(), DemoError> {
+    let stage = Stage::set().await?;
+    say(&format!(
+        "{people} people, one spray of {amount} won in {shares} shares, {clients} requests at once.\n"
+    ));
+    let room = gather(&stage, people, clients).await?;
+    stage.client.deposit("giver", amount).await?;
+    let token = stage.client.spray(&room, "giver", "the-spray", amount, shares).await?;
+    let (told, took) = everybody_claims(&stage, &room, &token, people, clients).await?;
+    let paying = started();
+    stage.world().settle().await;
+    let paid_after = paying.elapsed();
+    let totals = audit(&stage.local.store.books().await?).map_err(DemoError::NotConserved)?;
+    let expected = u64::from(shares.min(people));
+    let table = closing_table(&told, &totals, people, took, paid_after);
+    stage.strike().await;
+    say(&table);
+    let won = u64::try_from(told.shares.len()).unwrap_or(0);
+    if won != expected || !told.others.is_empty() {
+        let first = told.others.first().cloned().unwrap_or_default();
+        return Err(DemoError::Broken(format!("{won} won instead of {expected}; {first}")));
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a demonstration measures how long it takes")]
+fn started() -> Instant {
+    Instant::now()
+}
+
+fn bar(len: u32, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(u64::from(len));
+    let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {pos}/{len}  {per_sec}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉ "));
+    bar.set_message(what);
+    bar
+}
+
+async fn gather(stage: &Stage, people: u32, clients: u16) -> Result<String, DemoError> {
+    let room = stage.client.room("giver").await?;
+    let bar = bar(people, "joining");
+    let joins = futures::stream::iter(0..people).map(|n| {
+        let (client, room, bar) = (stage.client.clone(), room.clone(), bar.clone());
+        async move {
+            client.join(&room, "giver", &format!("user-{n}")).await?;
+            bar.inc(1);
+            Ok::<_, ClientError>(())
+        }
+    });
+    let mut joins = joins.buffer_unordered(usize::from(clients));
+    while let Some(joined) = joins.next().await {
+        joined?;
+    }
+    drop(joins);
+    bar.finish();
+    Ok(room)
+}
+
+async fn everybody_claims(
+    stage: &Stage,
+    room: &str,
+    token: &str,
+    people: u32,
+    clients: u16,
+) -> Result<(Told, Duration), DemoError> {
+    let bar = bar(people, "claiming");
+    let started = started();
+    let claims = futures::stream::iter(0..people).map(|n| {
+        let (client, bar) = (stage.client.clone(), bar.clone());
+        async move {
+            let user = format!("user-{n}");
+            let reply = client.claim(room, &user, token).await?;
+            bar.inc(1);
+            Ok::<_, ClientError>((user, reply))
+        }
+    });
+    let mut claims = claims.buffer_unordered(usize::from(clients));
+    let mut told = Told::default();
+    while let Some(claim) = claims.next().await {
+        let (user, reply) = claim?;
+        match (reply.status, reply.code()) {
+            (201, _) => told.shares.push(Share { user, amount: reply.number("amount") }),
+            (409, "ERR103") => told.too_late = told.too_late.saturating_add(1),
+            (status, _) => told.others.push(format!("{user} was answered {status}: {}", reply.body)),
+        }
+    }
+    let took = started.elapsed();
+    bar.finish();
+    told.shares.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| a.user.cmp(&b.user)));
+    Ok((told, took))
+}
+
+fn closing_table(
+    told: &Told,
+    totals: &Totals,
+    people: u32,
+    took: Duration,
+    paid_after: Duration,
+) -> String {
+    let mut rows = vec![String::new(), "  who got what".to_owned()];
+    let row = |share: &Share| format!("    {:<12} {:>12} won", share.user, share.amount);
+    let (most, least) = (told.shares.iter().take(3), told.shares.iter().rev().take(2));
+    rows.extend(most.map(row));
+    let between = told.shares.len().saturating_sub(5);
+    if between > 0 {
+        rows.push(format!("    … and {between} more …"));
+    }
+    let mut least: Vec<String> = least.map(row).collect();
+    least.reverse();
+    rows.extend(least);
+    let sum: u64 = told.shares.iter().fold(0, |sum, share| sum.saturating_add(share.amount));
+    let per_second = u128::from(people)
+        .saturating_mul(1_000)
+        .checked_div(took.as_millis().max(1))
+        .unwrap_or(0);
+    let line = |name: &str, value: String| format!("  {name:<26}{value}");
+    rows.extend([
+        String::new(),
+        line("claims that won", format!("{} for {sum} won", told.shares.len())),
+        line("told that it is empty", told.too_late.to_string()),
+        line("any other answer", told.others.len().to_string()),
+        line("claims a second", format!("{per_second} ({people} in {} ms)", took.as_millis())),
+        line("all paid after another", format!("{} ms", paid_after.as_millis())),
+        String::new(),
+        line("issued", format!("{} won", totals.issued)),
+        line("= in wallets", format!("{} won", totals.wallets)),
+        line("+ held", format!("{} won", totals.held)),
+        line("+ in the spray", format!("{} won", totals.escrows)),
+        "  money is conserved: every transfer was read back and added up".to_owned(),
+    ]);
+    rows.join("\n")
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}");
+}

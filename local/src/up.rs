@@ -1,0 +1,117 @@
+//! `largesse up`: everything, until Ctrl-C.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::serve::{self, StartError};
+
+/// How often expired items are deleted, as DynamoDB's TTL would some day.
+const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long requests that are under way at Ctrl-C may take to end.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Starts everything and runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartError> {
+    log_to_stderr();
+    let listener = serve::bind(listen).await?;
+    let local = serve::assemble(data)?;
+    let address = listener.local_addr().map_err(StartError::Server)?;
+    let running = local.world.start();
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(serve::serve(listener, local.router.clone(), until(stopped.clone())));
+    let world = local.world.clone();
+    let sweeper = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(TTL_SWEEP_EVERY).await;
+            // Housekeeping: what cannot be deleted now is deleted next time.
+            let _ = world.sweep_ttl();
+        }
+    });
+    say(&banner(address, data));
+    asked_to_stop().await;
+    say("\nStopping: requests under way are answered, functions finish.");
+    stop.send_replace(true);
+    sweeper.abort();
+    // A client that keeps its connection open must not keep the process up.
+    let served = tokio::time::timeout(GOODBYE, server).await;
+    running.shutdown().await;
+    say(if data.is_some() { "Stopped. Everything is kept." } else { "Stopped. Nothing is kept." });
+    match served {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // The sender outlives the server; were it gone, stopping would be right too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn log_to_stderr() {
+    let wanted = std::env::var("RUST_LOG").ok();
+    let filter = wanted.and_then(|text| text.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+/// Writes to standard output and does not mind when nobody reads it any more.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}");
+    let _ = out.flush();
+}
+
+fn banner(address: SocketAddr, data: Option<&Path>) -> String {
+    let kept = match data {
+        Some(folder) => format!("in {}, and survives kill -9", folder.display()),
+        None => "in memory only; --data DIR keeps it".to_owned(),
+    };
+    format!(
+        r#"Largesse is up.
+
+  open   http://{address}/docs
+  data   {kept}
+  stop   Ctrl-C
+
+  WARNING: AUTH=open. Every caller is believed to be who X-USER-ID says.
+
+Try it, from another terminal: give alice 10,000 won, spray them to three, let bob and carol claim.
+
+  API=http://{address}/api/v2
+  curl -s $API/wallets/alice/deposits -H 'X-USER-ID: alice' -H 'Idempotency-Key: first' \
+    --json '{{"amount": 10000}}'
+  ROOM=$(curl -s $API/rooms -H 'X-USER-ID: alice' --json '{{"name": "lunch", "members": ["bob", "carol"]}}' \
+    | sed 's/.*"room_id":"\([^"]*\)".*/\1/')
+  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" -H 'Idempotency-Key: second' \
+    --json '{{"amount": 10000, "recipients": 3, "split": "random", "expires_in_s": 600}}' \
+    | sed 's/.*"token":"\([^"]*\)".*/\1/')
+  curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: bob' -H "X-ROOM-ID: $ROOM"
+  curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: carol' -H "X-ROOM-ID: $ROOM"
+  curl -s $API/sprays/$TOKEN -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM"
+  curl -s $API/wallets/bob -H 'X-USER-ID: bob'
+"#
+    )
+}
