@@ -210,6 +210,38 @@ pub trait Wallets: Send + Sync {
     ) -> impl Future<Output = PortResult<Page<Transfer, TransferId>>> + Send;
 }
 
+/// What a survey of all tokens found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Survey {
+    /// These could be taken, in no particular order.
+    Free(Vec<Token>),
+    /// None could be taken.
+    Full {
+        /// When the first of them is over.
+        earliest: Timestamp,
+    },
+}
+
+/// Finding a free token. Hints only: the spray's own transaction decides.
+pub trait TokenSpace: Send + Sync {
+    /// Whether a spray could take the token now. May be a second old.
+    fn is_free(&self, token: Token) -> impl Future<Output = PortResult<bool>> + Send;
+
+    /// Takes a token out of one part of the hint, if it holds any. It was free when it was put there.
+    fn pop_hint(&self, part: u32) -> impl Future<Output = PortResult<Option<Token>>> + Send;
+
+    /// Puts free tokens into one part of the hint; those it has no room for are left out.
+    fn push_hint(&self, part: u32, tokens: &[Token])
+    -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Looks at all tokens. One caller at a time does; others get what the last survey found, at most
+    /// five seconds old, if it found none.
+    fn survey(&self, now: Timestamp) -> impl Future<Output = PortResult<Survey>> + Send;
+}
+
+/// How many parts the hint of free tokens has: one part takes 1,000 writes a second.
+pub const HINT_PARTS: u32 = 16;
+
 /// Why a spray was not made. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SprayNotMade {

@@ -4,3 +4,4 @@ pub mod claim;
 pub mod create;
 pub mod read;
 pub mod refund;
+pub mod token;

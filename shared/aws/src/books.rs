@@ -10,7 +10,7 @@ use largesse_domain::id::UserId;
 use crate::errors::{contended, port_error};
 use crate::grants::read_grant;
 use crate::item::{Item, Reader};
-use crate::keys::{PK, SK, TOKEN, TX, WALLET};
+use crate::keys::{PK, SK, TX, WALLET};
 use crate::pools::head;
 use crate::store::Store;
 use crate::wallets::{read_transfer, read_wallet};
@@ -30,15 +30,12 @@ pub fn read_ledger(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<
     Ok(())
 }
 
-/// Adds an item of the table `pools` to the books; a token holds no money.
+/// Adds an item of the table `pools` to the books.
 ///
 /// # Errors
 /// When it is no head of a pool.
 pub fn read_pools(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
-    let reader = Reader { item, what: "pools item" };
-    if !reader.text(PK)?.starts_with(TOKEN) {
-        books.pools.push(head::read(item)?);
-    }
+    books.pools.push(head::read(item)?);
     Ok(())
 }
 

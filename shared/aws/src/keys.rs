@@ -68,6 +68,16 @@ pub(crate) fn token(token: Token) -> Item {
     item([(PK, s(format!("{TOKEN}{token}")))])
 }
 
+/// One part of the hint of free tokens.
+pub(crate) fn token_hint(part: u32) -> Item {
+    item([(PK, s(format!("HINT#{part}")))])
+}
+
+/// Who surveys the tokens, and what the last survey found.
+pub(crate) fn token_survey() -> Item {
+    item([(PK, s("SURVEY"))])
+}
+
 pub(crate) fn pool(id: largesse_domain::id::PoolId) -> Item {
     item([(PK, s(id))])
 }

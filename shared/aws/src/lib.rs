@@ -19,6 +19,7 @@ mod retry;
 mod rooms;
 mod sprays;
 mod store;
+mod tokens;
 mod wallets;
 
 pub use store::{Names, Outside, Store};

@@ -75,7 +75,7 @@ impl Store {
     /// (then there is nothing to free, and an update must not bring half an item back).
     fn freeing(&self, spray: &Spray) -> PortResult<Update> {
         Update::builder()
-            .table_name(&self.names.pools)
+            .table_name(&self.names.tokens)
             .set_key(Some(keys::token(spray.token)))
             .update_expression("SET refunded = :yes")
             .condition_expression("spray = :spray")

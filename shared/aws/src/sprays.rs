@@ -1,60 +1,27 @@
-//! Sprays and tokens: table `pools`, with the ledger in the transaction that creates one.
+//! Sprays: table `pools`, with token and ledger in the transaction that creates one.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue as Av, CancellationReason, KeysAndAttributes, Put,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use largesse_app::page::Page;
-use largesse_app::ports::{Clock, Once, PortResult, SprayNotMade, Sprays, Wallets};
+use largesse_app::ports::{Once, PortResult, SprayNotMade, Sprays, Wallets};
 use largesse_domain::id::{PoolId, SprayId, Token, UserId};
 use largesse_domain::ledger::TransferOrder;
 use largesse_domain::pool::Supply;
 use largesse_domain::spray::{Refund, Spray, TokenEntry};
-use largesse_domain::time::Window;
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
 use crate::item::{Item, Reader, ms, n, s};
 use crate::keys::{self, BY_SENDER};
 use crate::pools::head;
 use crate::store::Store;
+use crate::tokens::token_item;
 use crate::wallets::{POST_TRIES_MAX, read_wallet, request_token};
-
-/// How long after its window a token item may be kept by TTL: housekeeping only, since every rule
-/// goes by `closes_ms`. Eight days, so that TTL never fires while the sender may still read.
-const TOKEN_TTL_S: u64 = 8 * 86_400;
-
-fn token_item(spray: &Spray, recipients: u32) -> Item {
-    let window = spray.pool.window;
-    let ttl = window.closes.ms_unsigned().div_euclid(1_000).saturating_add(TOKEN_TTL_S);
-    let mut item = keys::token(spray.token);
-    // Names other than the head's: `sender` and `spray_id` would put it into the index by sender.
-    let mut put = |name: &str, value| item.insert(name.to_owned(), value);
-    put("spray", s(spray.id));
-    put("room", s(spray.room));
-    put("giver", s(&spray.sender));
-    put("opens_ms", ms(window.opens));
-    put("closes_ms", ms(window.closes));
-    put("recipients", n(recipients));
-    put("refunded", Av::Bool(false));
-    put("ttl", n(ttl));
-    item
-}
-
-fn read_token(token: Token, item: &Item) -> PortResult<TokenEntry> {
-    let reader = Reader { item, what: "token item" };
-    Ok(TokenEntry {
-        token,
-        spray: reader.parse("spray")?,
-        room: reader.parse("room")?,
-        sender: reader.parse("giver")?,
-        window: Window { opens: reader.ms("opens_ms")?, closes: reader.ms("closes_ms")? },
-        recipients: reader.number("recipients")?,
-        refunded: reader.flag("refunded")?,
-    })
-}
 
 fn spray_item(spray: &Spray) -> PortResult<Item> {
     let Supply::Shares { split, seed, amount, numbers } = &spray.pool.supply else {
@@ -92,13 +59,9 @@ pub(crate) fn read_spray(item: &Item) -> PortResult<Spray> {
 }
 
 impl Store {
-    fn put_in_pools(
-        &self,
-        item: Item,
-        condition: &str,
-    ) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    fn put_once(&self, table: &str, item: Item, condition: &str) -> PutBuilder {
         Put::builder()
-            .table_name(&self.names.pools)
+            .table_name(table)
             .set_item(Some(item))
             .condition_expression(condition)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -112,14 +75,15 @@ impl Store {
     /// ten minutes.
     fn birth(&self, spray: &Spray) -> PortResult<[TransactWriteItem; 2]> {
         let token = self
-            .put_in_pools(
+            .put_once(
+                &self.names.tokens,
                 token_item(spray, recipients_of(spray)?),
                 "attribute_not_exists(pk) OR (refunded = :yes AND closes_ms <= :now)",
             )
             .expression_attribute_values(":yes", Av::Bool(true))
             .expression_attribute_values(":now", ms(spray.created_at));
-        let head = self.put_in_pools(spray_item(spray)?, "attribute_not_exists(pk)");
-        let put = |put: aws_sdk_dynamodb::types::builders::PutBuilder| {
+        let head = self.put_once(&self.names.pools, spray_item(spray)?, "attribute_not_exists(pk)");
+        let put = |put: PutBuilder| {
             let put = put.build().map_err(|_| corrupt("spray put"))?;
             Ok(TransactWriteItem::builder().put(put).build())
         };
@@ -140,24 +104,7 @@ fn old(reasons: &[CancellationReason], index: usize) -> Option<&Item> {
 
 impl Sprays for Store {
     async fn token_entry(&self, token: Token) -> PortResult<Option<TokenEntry>> {
-        if let Some(entry) = self.tokens.get(&token, self.now()) {
-            return Ok(Some(entry));
-        }
-        let got = self
-            .dynamo
-            .get_item()
-            .table_name(&self.names.pools)
-            .set_key(Some(keys::token(token)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| port_error("read token", error))?;
-        let entry = got.item.map(|item| read_token(token, &item)).transpose()?;
-        if let Some(entry) = &entry {
-            // Until its window closes nobody can take the token, so the entry stays true.
-            self.tokens.put(token, entry.clone(), entry.window.closes);
-        }
-        Ok(entry)
+        self.read_token_entry(token).await
     }
 
     async fn create_spray(

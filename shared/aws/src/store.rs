@@ -20,7 +20,9 @@ pub struct Names {
     pub rooms: String,
     /// Table of wallets and transfers: `TABLE_LEDGER`.
     pub ledger: String,
-    /// Table of tokens and pool heads: `TABLE_POOLS`.
+    /// Table of tokens: `TABLE_TOKENS`.
+    pub tokens: String,
+    /// Table of pool heads: `TABLE_POOLS`.
     pub pools: String,
     /// Table of grants: `TABLE_GRANTS`.
     pub grants: String,
@@ -41,6 +43,7 @@ impl Names {
         Self {
             rooms: name("TABLE_ROOMS"),
             ledger: name("TABLE_LEDGER"),
+            tokens: name("TABLE_TOKENS"),
             pools: name("TABLE_POOLS"),
             grants: name("TABLE_GRANTS"),
             edge: name("TABLE_EDGE"),

@@ -1,16 +1,18 @@
 //! A member gives.
 
-use largesse_domain::id::{PoolId, RoomId, SprayId, TOKEN_COUNT, Token, TransferId, UserId};
+use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, TransferKind, TransferOrder};
 use largesse_domain::money::Balance;
 use largesse_domain::split::Seed;
 use largesse_domain::spray::{Spray, Terms};
+use largesse_domain::time::Timestamp;
 
-use crate::ports::{Clock, Once, PortError, Rng, Rooms, SprayNotMade, Sprays};
+use super::token::{self, Found};
+use crate::ports::{Clock, Once, PortError, Rng, Rooms, SprayNotMade, Sprays, TokenSpace, Wallets};
 
-/// How many tokens are tried before the answer is that none is free. With 99 % of the tokens taken,
-/// 32 tries at random still find one 27 times in 100; see the token space's own hint for more.
-const TOKEN_TRIES_MAX: u32 = 32;
+/// How often a token that was found free turns out to be taken meanwhile, before giving up: each time
+/// another spray was made in between.
+const TOKEN_TRIES_MAX: u32 = 16;
 
 /// A wish to spray, under the id that makes it happen once.
 #[derive(Clone, Debug)]
@@ -37,9 +39,12 @@ pub enum CreateError {
         /// What the wallet holds.
         balance: Balance,
     },
-    /// Live sprays carry all the tokens that were tried.
+    /// Live sprays carry all tokens.
     #[error("no token is free")]
-    NoFreeToken,
+    NoFreeToken {
+        /// When the first of them is over.
+        earliest: Timestamp,
+    },
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -51,9 +56,11 @@ pub enum CreateError {
 /// [`CreateError`], the first in its order.
 pub async fn create<D>(deps: &D, wish: Create) -> Result<Spray, CreateError>
 where
-    D: Sprays + Rooms + Clock + Rng,
+    D: Sprays + TokenSpace + Wallets + Rooms + Clock + Rng,
 {
-    if !deps.is_member(wish.room, &wish.sender).await? {
+    let is_member = deps.is_member(wish.room, &wish.sender);
+    let (is_member, mut found) = futures::future::try_join(is_member, token::find(deps)).await?;
+    if !is_member {
         return Err(CreateError::NotAMember);
     }
     let mut seed = [0; 32];
@@ -69,12 +76,15 @@ where
         memo: None,
     };
     for _ in 0..TOKEN_TRIES_MAX {
-        let token = Token::from_index(deps.below(TOKEN_COUNT));
+        let token = match found {
+            Found::Token(token) => token,
+            Found::Full { earliest } => return Err(full(deps, &wish, earliest).await),
+        };
         let Create { id, room, sender, terms } = wish.clone();
         let spray = Spray::new(id, token, room, sender, &terms, Seed(seed), order.at);
         match deps.create_spray(&spray, &order).await? {
             Ok(Once::Now(spray) | Once::Before(spray)) => return Ok(spray),
-            Err(SprayNotMade::TokenTaken) => {}
+            Err(SprayNotMade::TokenTaken) => found = token::find(deps).await?,
             Err(SprayNotMade::Wallet(PostRefused::Insufficient { balance })) => {
                 return Err(CreateError::Insufficient { balance });
             }
@@ -83,5 +93,16 @@ where
             }
         }
     }
-    Err(CreateError::NoFreeToken)
+    Err(CreateError::NoFreeToken { earliest: deps.now() })
+}
+
+/// Without a token, whoever has not the money is told that first.
+async fn full<D: Wallets>(deps: &D, wish: &Create, earliest: Timestamp) -> CreateError {
+    match deps.wallet(&wish.sender).await {
+        Ok(wallet) if wallet.balance.get() < wish.terms.amount().get() => {
+            CreateError::Insufficient { balance: wallet.balance }
+        }
+        Ok(_) => CreateError::NoFreeToken { earliest },
+        Err(error) => error.into(),
+    }
 }

@@ -9,10 +9,11 @@ use largesse_domain::id::{SprayId, Token};
 use largesse_domain::pool::PoolStatus;
 use largesse_domain::time::Timestamp;
 
+use super::token;
 use crate::grant::settle;
 use crate::ports::{
     Clock, DueSpray, Grants, INDEX_SHARDS, Pools, PortError, PortErrorKind, PortResult,
-    RefundOutcome, Refunds, Sprays,
+    RefundOutcome, Refunds, Rng, Sprays, TokenSpace,
 };
 
 /// How often a spray that changes under the refund is read again. After its window only settling can
@@ -83,14 +84,14 @@ pub struct BatchReport {
     pub has_more: bool,
 }
 
-/// Refunds what is due, oldest first, until `stop_at`. A backlog of any length is worked off by
+/// Refunds what is due, oldest first, until `stop_at`, and hints at the tokens that are free again. A backlog of any length is worked off by
 /// repeated runs: each takes up where the index says that something is due.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a spray that fails is counted, not raised.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<BatchReport>
 where
-    D: Sprays + Pools + Grants + Refunds + Clock,
+    D: Sprays + Pools + Grants + Refunds + TokenSpace + Rng + Clock,
 {
     let mut report = BatchReport::default();
     for shard in 0..INDEX_SHARDS {
@@ -101,7 +102,10 @@ where
                 return Ok(report);
             }
             let page = deps.due_sprays(shard, deps.now(), after, PAGE).await?;
-            refund_page(deps, &page.rows, &mut report).await;
+            let mut freed = refund_page(deps, &page.rows, &mut report).await;
+            token::shuffle(deps, &mut freed);
+            // Only a hint: what is lost here, a survey finds.
+            let _ = token::offer(deps, &freed).await;
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,
@@ -111,15 +115,17 @@ where
     Ok(report)
 }
 
-async fn refund_page<D>(deps: &D, due: &[DueSpray], report: &mut BatchReport)
+async fn refund_page<D>(deps: &D, due: &[DueSpray], report: &mut BatchReport) -> Vec<Token>
 where
     D: Sprays + Pools + Grants + Refunds + Clock,
 {
     let refunds = due.iter().map(|due| refund(deps, due.id));
     let mut refunds = futures::stream::iter(refunds).buffer_unordered(CONCURRENCY);
+    let mut freed = Vec::new();
     while let Some(result) = refunds.next().await {
         match result {
-            Ok(Refunded::Now { amount, .. }) => {
+            Ok(Refunded::Now { amount, token }) => {
+                freed.push(token);
                 report.refunded = report.refunded.saturating_add(1);
                 report.returned = report.returned.saturating_add(amount);
             }
@@ -127,4 +133,5 @@ where
             Err(_) => report.failed = report.failed.saturating_add(1),
         }
     }
+    freed
 }
