@@ -113,11 +113,7 @@ pub fn routes_of(
 }
 
 /// Attaches a function that no caller waits for to its streams, queues and schedules.
-fn attach(
-    world: &World,
-    store: &Arc<Store>,
-    function: &FunctionSpec,
-) -> Result<(), ComposeError> {
+fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<(), ComposeError> {
     let timeout_ms = u64::try_from(function.timeout.as_millis()).unwrap_or(u64::MAX);
     let until = move |store: &Store| store.now().plus_ms(timeout_ms);
     match function.binary.as_str() {
@@ -144,9 +140,37 @@ fn attach(
                 })?;
             }
         }
+        "refund-batch" => {
+            for (name, every) in &function.schedules {
+                let store = store.clone();
+                world.on_schedule(&schedule(function, name), *every, move |_| {
+                    let store = store.clone();
+                    let stop_at = until(&store).minus_ms(STOP_MARGIN_MS);
+                    async move { Ok(refund_batch::handle(&*store, stop_at).await.map(drop)?) }
+                });
+            }
+        }
+        "pool-sweep" => {
+            for (name, every) in &function.schedules {
+                let store = store.clone();
+                world.on_schedule(&schedule(function, name), *every, move |_| {
+                    let store = store.clone();
+                    let stop_at = until(&store).minus_ms(STOP_MARGIN_MS);
+                    async move { Ok(pool_sweep::handle(&*store, stop_at).await.map(drop)?) }
+                });
+            }
+        }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
     }
     Ok(())
+}
+
+/// Kept back from the deadline of a scheduled run, so that what is under way ends in time.
+const STOP_MARGIN_MS: u64 = 5_000;
+
+/// A schedule's name: unique in the template.
+fn schedule(function: &FunctionSpec, event: &str) -> String {
+    format!("{}/{event}", function.binary)
 }
 
 /// The retries that the template gives grant-pay.

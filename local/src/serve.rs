@@ -91,8 +91,5 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
-        .map_err(StartError::Server)
+    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(StartError::Server)
 }

@@ -111,7 +111,9 @@ async fn everybody_claims(
         match (reply.status, reply.code()) {
             (201, _) => told.shares.push(Share { user, amount: reply.number("amount") }),
             (409, "ERR103") => told.too_late = told.too_late.saturating_add(1),
-            (status, _) => told.others.push(format!("{user} was answered {status}: {}", reply.body)),
+            (status, _) => {
+                told.others.push(format!("{user} was answered {status}: {}", reply.body))
+            }
         }
     }
     let took = started.elapsed();
@@ -139,10 +141,8 @@ fn closing_table(
     least.reverse();
     rows.extend(least);
     let sum: u64 = told.shares.iter().fold(0, |sum, share| sum.saturating_add(share.amount));
-    let per_second = u128::from(people)
-        .saturating_mul(1_000)
-        .checked_div(took.as_millis().max(1))
-        .unwrap_or(0);
+    let per_second =
+        u128::from(people).saturating_mul(1_000).checked_div(took.as_millis().max(1)).unwrap_or(0);
     let line = |name: &str, value: String| format!("  {name:<26}{value}");
     rows.extend([
         String::new(),

@@ -119,6 +119,12 @@ impl ApiError {
         Self { errors, ..Self::new(Code::InvalidRequest, "The request is not valid.") }
     }
 
+    /// The caller is not in the room, or there is no such room.
+    #[must_use]
+    pub fn not_a_member() -> Self {
+        Self::new(Code::Forbidden, "You are not a member of this room.")
+    }
+
     /// The one answer for everything that is not there for this caller.
     #[must_use]
     pub fn not_found() -> Self {
@@ -288,7 +294,8 @@ mod tests {
     #[test]
     fn a_problem_carries_all_standard_members() {
         let error = ApiError::invalid(vec![FieldError::body("amount", "missing", "needed")]);
-        insta::assert_json_snapshot!(error.v2(StatusCode::BAD_REQUEST, "req-1"), @r#"
+        insta::with_settings!({ sort_maps => true }, {
+            insta::assert_json_snapshot!(error.v2(StatusCode::BAD_REQUEST, "req-1"), @r#"
         {
           "code": "ERR001",
           "detail": "The request is not valid.",
@@ -305,6 +312,7 @@ mod tests {
           "type": "/docs#ERR001"
         }
         "#);
+        });
     }
 
     #[test]
@@ -314,7 +322,8 @@ mod tests {
             FieldError::body("17", "json_invalid", "JSON decode error"),
             FieldError::body("", "missing", "Field required"),
         ];
-        insta::assert_json_snapshot!(ApiError::invalid(errors).v1(), @r#"
+        insta::with_settings!({ sort_maps => true }, {
+            insta::assert_json_snapshot!(ApiError::invalid(errors).v1(), @r#"
         {
           "code": "ERR001",
           "detail": [
@@ -344,13 +353,16 @@ mod tests {
           ]
         }
         "#);
-        insta::assert_json_snapshot!(ApiError::expired("Over.").v1(), @r#"
+        });
+        insta::with_settings!({ sort_maps => true }, {
+            insta::assert_json_snapshot!(ApiError::expired("Over.").v1(), @r#"
         {
           "code": "ERR104",
           "detail": "Over.",
           "token_status": -2
         }
         "#);
+        });
     }
 
     #[rstest]

@@ -168,7 +168,7 @@ fn describe(path: &str, error: &serde_json::Error) -> FieldError {
     }
     let code = if text.starts_with("invalid type") { "wrong_type" } else { "invalid" };
     // Behind "expected" stands what our own types say they are, up to serde_json's position.
-    let expected = text.split_once(", expected ").map(|(_, rest)| rest);
+    let expected = text.rsplit_once(", expected ").map(|(_, rest)| rest);
     let expected = expected.and_then(|rest| rest.split(" at line ").next());
     match expected {
         Some(expected) => FieldError::body(path, code, format!("expected {expected}")),
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn what_the_caller_sent_is_not_repeated() {
-        let error = strict::<Form>(br#"{"amount":"s3cret"}"#).unwrap_err();
+        let error = strict::<Form>(br#"{"amount":", expected s3cret"}"#).unwrap_err();
         assert!(!error.detail.contains("s3cret"), "{error:?}");
         assert!(error.detail.contains("whole number"), "{error:?}");
     }

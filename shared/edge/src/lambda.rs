@@ -8,12 +8,14 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use axum::Router;
 use axum::body::to_bytes;
+use futures::FutureExt;
 use http::Response;
 use lambda_http::{Body, Request, RequestExt};
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
-use largesse_app::ports::{Clock, Ids};
+use largesse_app::ports::{Clock, Ids, PortResult};
 use largesse_aws::deadline;
 use largesse_domain::time::Timestamp;
+use serde::de::IgnoredAny;
 use tower::ServiceExt;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -78,7 +80,9 @@ where
     let handle = &handle;
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
         let deadline = deadline_of(&event.context);
-        Ok::<_, Error>(deadline::scope(deadline, handle(event.payload)).await)
+        // Boxed, so that the compiler need not look through the whole function at once.
+        let work = handle(event.payload).boxed_local();
+        Ok::<_, Error>(deadline::scope(deadline, work).await)
     }))
     .await
 }
@@ -95,7 +99,31 @@ where
     let handle = &handle;
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<StreamEvent>| {
         let deadline = deadline_of(&event.context);
-        Ok::<_, Error>(deadline::scope(deadline, handle(event.payload)).await)
+        // Boxed, so that the compiler need not look through the whole function at once.
+        let work = handle(event.payload).boxed_local();
+        Ok::<_, Error>(deadline::scope(deadline, work).await)
+    }))
+    .await
+}
+
+/// Kept back from the deadline of a scheduled run, so that what is under way ends in time.
+const STOP_MARGIN_MS: u64 = 5_000;
+
+/// Runs a job that a schedule starts, until shortly before its deadline; answers with its report.
+///
+/// # Errors
+/// When Lambda's runtime API cannot be reached.
+pub async fn run_schedule<F, Fut, R>(handle: F) -> Result<(), Error>
+where
+    F: Fn(Timestamp) -> Fut,
+    Fut: Future<Output = PortResult<R>>,
+    R: serde::Serialize,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<IgnoredAny>| {
+        let deadline = deadline_of(&event.context);
+        let work = handle(deadline.minus_ms(STOP_MARGIN_MS)).boxed_local();
+        deadline::scope(deadline, work).await.map_err(Error::from)
     }))
     .await
 }

@@ -24,7 +24,8 @@ pub mod time;
 pub mod v1;
 
 use largesse_app::ports::{
-    Clock, Events, GrantQueue, Grants, Idempotency, Ids, Pools, Rng, Rooms, Sprays, Wallets,
+    Clock, Events, GrantQueue, Grants, Idempotency, Ids, Pools, Refunds, Rng, Rooms, Sprays,
+    TokenSpace, Wallets,
 };
 
 pub use answer::Answer;
@@ -33,11 +34,16 @@ pub use code::Code;
 pub use config::EdgeConfig;
 pub use error::{ApiError, FieldError, Place};
 
+/// The page at `/docs`: it shows `/api/openapi.json`, with nothing loaded from elsewhere.
+pub const DOCS_PAGE: &str = include_str!("docs_page.html");
+
 /// Every port: what a function's dependencies implement.
 pub trait Ports:
     Rooms
     + Wallets
     + Sprays
+    + TokenSpace
+    + Refunds
     + Pools
     + Grants
     + GrantQueue
@@ -56,6 +62,8 @@ impl<T> Ports for T where
     T: Rooms
         + Wallets
         + Sprays
+        + TokenSpace
+        + Refunds
         + Pools
         + Grants
         + GrantQueue

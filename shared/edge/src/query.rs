@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use largesse_domain::id::UserId;
+
 use crate::call::Call;
 use crate::error::{ApiError, FieldError, Place};
 
@@ -66,17 +68,61 @@ impl Query {
         Ok(limit.unwrap_or(LIMIT_DEFAULT))
     }
 
-    /// All parameters but `cursor` and `limit`, in one spelling: what a cursor is bound to.
+    /// What a cursor of this list is bound to: its path, its caller, and all parameters but
+    /// `cursor` and `limit`, in one spelling.
     #[must_use]
-    pub fn filters(&self) -> String {
+    pub fn scope(&self, call: &Call, caller: &UserId) -> String {
         let is_filter = |name: &str| name != "cursor" && name != "limit";
         let mut pairs: Vec<_> = self.0.iter().filter(|(name, _)| is_filter(name)).collect();
         pairs.sort();
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+        let filters = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("{} {}\n{caller}\n{filters}", call.method, call.uri.path())
     }
 }
 
 /// A number in its one spelling: digits only, no sign, no leading zero.
 fn canonical<T: FromStr + ToString>(text: &str) -> Option<T> {
     text.parse().ok().filter(|number: &T| number.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::call;
+    use rstest::rstest;
+
+    fn read(query: &str) -> Result<Query, ApiError> {
+        let call = call("GET", &format!("/api/v2/sprays?{query}"), &[], "");
+        Query::of(&call, &["limit", "cursor", "type"])
+    }
+
+    #[rstest]
+    #[case("", Some(20))]
+    #[case("limit=1", Some(1))]
+    #[case("limit=100", Some(100))]
+    #[case("limit=0", None)]
+    #[case("limit=101", None)]
+    #[case("limit=+5", None)]
+    #[case("limit=05", None)]
+    #[case("limit=", None)]
+    #[case("limit=5&limit=5", None)]
+    #[case("Limit=5", None)]
+    #[case("page=1", None)]
+    fn a_parameter_is_known_and_comes_once(#[case] query: &str, #[case] limit: Option<u32>) {
+        assert_eq!(read(query).and_then(|q| q.limit()).ok(), limit);
+    }
+
+    #[test]
+    fn a_cursor_is_bound_to_list_caller_and_filters() {
+        let scope = |path: &str, query: &str, caller: &str| {
+            let call = call("GET", &format!("{path}?{query}"), &[], "");
+            let query = Query::of(&call, &["limit", "cursor", "type"]).unwrap();
+            query.scope(&call, &caller.parse().unwrap())
+        };
+        let here = scope("/a", "type=claim&limit=1", "u1");
+        assert_eq!(here, scope("/a", "cursor=x&limit=2&type=claim", "u1"));
+        assert_ne!(here, scope("/b", "type=claim", "u1"));
+        assert_ne!(here, scope("/a", "type=spray", "u1"));
+        assert_ne!(here, scope("/a", "type=claim", "u2"));
+    }
 }

@@ -13,9 +13,10 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request, Response};
 use largesse_app::page::Page;
 use largesse_app::ports::{
-    Begun, Clock, Event, Events, GrantQueue, GrantRef, Grants, HistoryFilter, Idempotency, Ids,
-    MembersChanged, NotWon, Once, PayOutcome, Pools, PortResult, Recorded, Rng, Room, Rooms,
-    SprayNotMade, Sprays, StoredAnswer, Wallets, Won,
+    Begun, Clock, DueSpray, Event, Events, GrantQueue, GrantRef, Grants, HistoryFilter,
+    Idempotency, Ids, MembersChanged, NotWon, Once, PayOutcome, Pools, PortResult, Recorded,
+    RefundOutcome, Refunds, Rng, Room, Rooms, SprayNotMade, Sprays, StoredAnswer, Survey,
+    TokenSpace, Wallets, Won,
 };
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::{PoolId, RoomId, SprayId, Token, TransferId, Ulid, UserId};
@@ -213,6 +214,18 @@ untouchable! {
             sender: &UserId, after: Option<SprayId>, limit: u32
         ) -> Page<Spray, SprayId>;
     }
+    TokenSpace {
+        fn is_free(token: Token) -> bool;
+        fn pop_hint(part: u32) -> Option<Token>;
+        fn push_hint(part: u32, tokens: &[Token]) -> ();
+        fn survey(now: Timestamp) -> Survey;
+    }
+    Refunds {
+        fn due_sprays(
+            shard: u32, now: Timestamp, after: Option<DueSpray>, limit: u32
+        ) -> Page<DueSpray, DueSpray>;
+        fn refund_spray(as_read: &Spray, remainder: u64, now: Timestamp) -> RefundOutcome;
+    }
     Grants {
         fn grant(pool: PoolId, member: &UserId) -> Option<Grant>;
         fn record(grant: &Grant) -> Recorded;
@@ -243,6 +256,14 @@ impl Pools for Untouched {
 
     async fn trim(&self, _pool: PoolId, _recorded: &BTreeMap<UserId, Drawn>) -> PortResult<()> {
         panic!("trim was touched")
+    }
+
+    async fn sweepable(&self, _: u32, _: Timestamp, _: u32) -> PortResult<Vec<PoolId>> {
+        panic!("sweepable was touched")
+    }
+
+    async fn swept(&self, _as_read: &Pool, _next: Option<Timestamp>) -> PortResult<()> {
+        panic!("swept was touched")
     }
 
     async fn release(&self, _pool: PoolId, _member: &UserId, _pending: Drawn) -> PortResult<()> {

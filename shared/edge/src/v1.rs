@@ -166,7 +166,6 @@ impl Issues {
     }
 
     /// A parameter of the query, read by `read`. `Some(None)` when it is not given.
-    #[expect(clippy::option_option, reason = "absent and unreadable are two things here")]
     pub fn query<T>(
         &mut self,
         call: &Call,

@@ -62,7 +62,7 @@ async fn sweep_page<D>(deps: &D, pools: &[PoolId], report: &mut SweepReport)
 where
     D: Pools + Grants + Sprays + Clock,
 {
-    let sweeps = pools.iter().map(|pool| sweep(deps, *pool));
+    let sweeps: Vec<_> = pools.iter().map(|pool| sweep(deps, *pool)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
     while let Some(result) = sweeps.next().await {
         report.pools = report.pools.saturating_add(1);

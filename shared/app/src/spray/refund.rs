@@ -119,7 +119,7 @@ async fn refund_page<D>(deps: &D, due: &[DueSpray], report: &mut BatchReport) ->
 where
     D: Sprays + Pools + Grants + Refunds + Clock,
 {
-    let refunds = due.iter().map(|due| refund(deps, due.id));
+    let refunds: Vec<_> = due.iter().map(|due| refund(deps, due.id)).collect();
     let mut refunds = futures::stream::iter(refunds).buffer_unordered(CONCURRENCY);
     let mut freed = Vec::new();
     while let Some(result) = refunds.next().await {

@@ -1,0 +1,136 @@
+//! v2: rooms and their members.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use largesse_app::room;
+use largesse_domain::id::{RoomId, UserId};
+use largesse_domain::room::{ROOM_FIRST_MEMBERS_MAX, RoomName};
+use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A room to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomWish {
+    /// Its name: 1 to 100 characters, no control characters.
+    #[schema(min_length = 1, max_length = 100, example = "Lunch")]
+    name: String,
+    /// Its first members, beside the caller.
+    #[serde(default)]
+    #[schema(max_items = 98, example = json!(["bob", "eve"]))]
+    members: Vec<String>,
+}
+
+impl RoomWish {
+    fn read(&self) -> Result<(RoomName, Vec<UserId>), FieldError> {
+        let name = RoomName::new(&self.name)
+            .map_err(|error| FieldError::body("name", "invalid", error.to_string()))?;
+        if self.members.len() > ROOM_FIRST_MEMBERS_MAX {
+            let detail = format!("at most {ROOM_FIRST_MEMBERS_MAX} members");
+            return Err(FieldError::body("members", "out_of_range", detail));
+        }
+        let members = self.members.iter().enumerate().map(|(position, member)| {
+            let field = format!("members[{position}]");
+            member
+                .parse::<UserId>()
+                .map_err(|error| FieldError::body(field, "invalid", error.to_string()))
+        });
+        Ok((name, members.collect::<Result<_, _>>()?))
+    }
+}
+
+/// A room that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoomMade {
+    /// Its id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    room_id: String,
+    /// Its name.
+    #[schema(example = "Lunch")]
+    name: String,
+}
+
+/// Make a room
+///
+/// The caller becomes a member.
+#[utoipa::path(
+    post, path = "/api/v2/rooms", tag = "room", operation_id = "createRoom",
+    params(CallerHeader, OptionalKeyHeader), request_body = RoomWish,
+    responses(
+        (status = 201, description = "It is made.", body = RoomMade),
+        (status = 409, description = "ERR006"),
+        (status = 422, description = "ERR006"),
+    )
+)]
+pub async fn create_room<D: Ports>(
+    State(app): State<App<D>>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let (caller, key) = (call.caller()?, call.key()?);
+    let wish: RoomWish = call.json()?;
+    let (name, members) = wish.read().map_err(|error| ApiError::invalid(vec![error]))?;
+    let creator = caller.clone();
+    let deps = &*app.deps;
+    idempotency::once(deps, &call, &caller, key, |op| async move {
+        let room = room::create(deps, RoomId(op), creator, name, members).await?;
+        let name = room.name.as_str().to_owned();
+        Answer::json(StatusCode::CREATED, &RoomMade { room_id: room.id.to_string(), name })
+    })
+    .await
+}
+
+/// Add a member
+///
+/// Only a member may. Adding a member again changes nothing.
+#[utoipa::path(
+    put, path = "/api/v2/rooms/{room}/members/{user}", tag = "room", operation_id = "addMember",
+    params(
+        CallerHeader,
+        ("room" = String, Path, description = "The room.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+        ("user" = String, Path, description = "The member.", example = "bob"),
+    ),
+    responses(
+        (status = 204, description = "The user is a member."),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn add_member<D: Ports>(
+    State(app): State<App<D>>,
+    call: Call,
+) -> Result<Answer, ApiError> {
+    let caller = call.caller()?;
+    let (room, user) = (call.path("room")?, call.path("user")?);
+    room::add_member(&*app.deps, room, &caller, &user).await.map_err(crate::refuse)?;
+    Ok(Answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// Remove a member
+///
+/// Only a member may, and may remove themselves.
+#[utoipa::path(
+    delete, path = "/api/v2/rooms/{room}/members/{user}", tag = "room",
+    operation_id = "removeMember",
+    params(
+        CallerHeader,
+        ("room" = String, Path, description = "The room.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+        ("user" = String, Path, description = "The member.", example = "bob"),
+    ),
+    responses(
+        (status = 204, description = "The user is no member."),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn remove_member<D: Ports>(
+    State(app): State<App<D>>,
+    call: Call,
+) -> Result<Answer, ApiError> {
+    let caller = call.caller()?;
+    let (room, user) = (call.path("room")?, call.path("user")?);
+    room::remove_member(&*app.deps, room, &caller, &user).await.map_err(crate::refuse)?;
+    Ok(Answer::empty(StatusCode::NO_CONTENT))
+}

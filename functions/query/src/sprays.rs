@@ -1,0 +1,231 @@
+//! v2: sprays, as their sender sees them.
+
+use axum::extract::State;
+use http::StatusCode;
+use largesse_app::ports::Rooms;
+use largesse_app::spray::read::{Claim, ReadError, SprayDetail, by_id, by_token, mine};
+use largesse_domain::id::{RoomId, SprayId, Token, UserId};
+use largesse_domain::pool::{PoolStatus, Supply};
+use largesse_domain::spray::Spray;
+use largesse_domain::time::Timestamp;
+use largesse_edge::openapi::{CallerHeader, PageQuery};
+use largesse_edge::query::Query;
+use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{corrupt, refuse};
+
+/// The length of a ULID's text: what tells a spray's id from its token.
+const ID_LEN: usize = 26;
+
+/// One claim.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClaimView {
+    /// Who claimed.
+    #[schema(example = "bob")]
+    user: String,
+    /// Their share.
+    #[schema(example = 3_337)]
+    amount: u64,
+    /// When.
+    #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
+    claimed_at: String,
+    /// Where its payment stands: PENDING, PROCESSING, SUCCESS, FAILED or PERMANENTLY_FAILED.
+    #[schema(example = "SUCCESS")]
+    status: &'static str,
+}
+
+impl From<&Claim> for ClaimView {
+    fn from(claim: &Claim) -> Self {
+        Self {
+            user: claim.member.to_string(),
+            amount: claim.amount.get(),
+            claimed_at: time::format(claim.at),
+            status: claim.status.as_str(),
+        }
+    }
+}
+
+/// What went back to the sender.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefundView {
+    /// How much; 0 when everything was claimed.
+    #[schema(example = 6_663)]
+    amount: u64,
+    /// When.
+    #[schema(example = "2026-01-31T09:11:00.000Z", format = DateTime)]
+    refunded_at: String,
+}
+
+/// A spray.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SprayView {
+    /// Its permanent id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    spray_id: String,
+    /// The token it was made under; another spray may carry it later.
+    #[schema(example = "A7Q")]
+    token: String,
+    /// What was given in all.
+    #[schema(example = 10_000)]
+    amount: u64,
+    /// To how many.
+    #[schema(example = 3)]
+    recipients: u32,
+    /// How it is cut: `random` or `equal`.
+    #[schema(example = "random")]
+    split: &'static str,
+    /// When it was made.
+    #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
+    created_at: String,
+    /// The first moment at which it cannot be claimed any more.
+    #[schema(example = "2026-01-31T09:10:00.000Z", format = DateTime)]
+    expires_at: String,
+    /// `open`; `over`, once it cannot be claimed; `refunded`, once the rest went back.
+    #[schema(example = "open")]
+    status: &'static str,
+    /// What was claimed.
+    #[schema(example = 3_337)]
+    claimed_amount: u64,
+    /// By how many.
+    #[schema(example = 1)]
+    claimed_count: u64,
+    /// Who claimed what, the earliest first; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<Vec<ClaimView>>,
+    /// What went back, once it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<RefundView>,
+    /// SHA-256 of the seed that the shares are cut from.
+    seed_hash: String,
+    /// The seed, once the spray is over: with it, anyone recomputes the shares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
+}
+
+impl SprayView {
+    fn new(spray: &Spray, claims: Option<&[Claim]>, now: Timestamp) -> Option<Self> {
+        let Supply::Shares { split, seed, amount, numbers } = &spray.pool.supply else {
+            return None;
+        };
+        let out = u64::from(numbers.total).saturating_sub(numbers.left());
+        let (claimed_amount, claimed_count) = match claims {
+            // What is told in full adds up to what is told in sum.
+            Some(claims) => (
+                claims.iter().fold(0, |sum: u64, claim| sum.saturating_add(claim.amount.get())),
+                u64::try_from(claims.len()).unwrap_or(u64::MAX),
+            ),
+            None => (amount.get().saturating_sub(spray.pool.supply.remainder()), out),
+        };
+        let status = match spray.pool.status {
+            PoolStatus::Closed => "refunded",
+            PoolStatus::Open if spray.pool.window.is_over(now) => "over",
+            PoolStatus::Open => "open",
+        };
+        let refund = spray.refund.map(|refund| RefundView {
+            amount: refund.amount,
+            refunded_at: time::format(refund.at),
+        });
+        Some(Self {
+            spray_id: spray.id.to_string(),
+            token: spray.token.to_string(),
+            amount: amount.get(),
+            recipients: numbers.total,
+            split: split.as_str(),
+            created_at: time::format(spray.created_at),
+            expires_at: time::format(spray.pool.window.closes),
+            status,
+            claimed_amount,
+            claimed_count,
+            claims: claims.map(|claims| claims.iter().map(ClaimView::from).collect()),
+            refund,
+            seed_hash: hex::encode(seed.commitment()),
+            seed: spray.revealed_seed(now).map(|seed| hex::encode(seed.0)),
+        })
+    }
+}
+
+/// A page of the caller's sprays.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SprayPage {
+    /// The sprays, newest first.
+    sprays: Vec<SprayView>,
+    /// Where the next page starts; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Look at a spray
+///
+/// Its sender only. By its token, in its room (`X-ROOM-ID`), for seven days; by its id, for ever.
+#[utoipa::path(
+    get, path = "/api/v2/sprays/{token}", tag = "spray", operation_id = "getSpray",
+    params(
+        CallerHeader,
+        ("X-ROOM-ID" = Option<String>, Header, description = "The room; needed with a token.",
+            example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+        ("token" = String, Path, description = "The spray's token, or its id.", example = "A7Q"),
+    ),
+    responses(
+        (status = 200, description = "The spray.", body = SprayView),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+        (status = 410, description = "ERR104"),
+    )
+)]
+pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let caller = call.caller()?;
+    Query::of(&call, &[])?;
+    let detail = if call.param("token").len() == ID_LEN {
+        let id: SprayId = call.path("token")?;
+        by_id(&*app.deps, id, &caller).await.map_err(refuse)?
+    } else {
+        let room = call.room()?;
+        let token: Token = call.path("token")?;
+        in_room(&*app.deps, room, token, &caller).await?
+    };
+    let SprayDetail { spray, claims, now } = detail;
+    let view = SprayView::new(&spray, Some(&claims), now).ok_or_else(corrupt)?;
+    Answer::json(StatusCode::OK, &view)
+}
+
+/// By token; to who is not in the room, another's token looks like no token.
+async fn in_room<D: Ports>(
+    deps: &D,
+    room: RoomId,
+    token: Token,
+    caller: &UserId,
+) -> Result<SprayDetail, ApiError> {
+    match by_token(deps, room, token, caller).await {
+        Err(ReadError::NotTheSender) if !Rooms::is_member(deps, room, caller).await? => {
+            Err(ApiError::not_found())
+        }
+        answer => answer.map_err(refuse),
+    }
+}
+
+/// List one's own sprays
+///
+/// Newest first, for ever; what was just made may be missing for a second.
+#[utoipa::path(
+    get, path = "/api/v2/sprays", tag = "spray", operation_id = "listSprays",
+    params(CallerHeader, PageQuery),
+    responses((status = 200, description = "A page of them.", body = SprayPage))
+)]
+pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let caller = call.caller()?;
+    let query = Query::of(&call, &["limit", "cursor"])?;
+    let limit = query.limit()?;
+    let (scope, cursors) = (query.scope(&call, &caller), app.cursors()?);
+    let after: Option<SprayId> =
+        query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
+    let page = mine(&*app.deps, &caller, after, limit).await?;
+    let now = app.deps.now();
+    let sprays = page.rows.iter().map(|spray| SprayView::new(spray, None, now).ok_or_else(corrupt));
+    let page = SprayPage {
+        sprays: sprays.collect::<Result<_, _>>()?,
+        next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),
+    };
+    Answer::json(StatusCode::OK, &page)
+}

@@ -1,0 +1,115 @@
+//! v1: a spray by its token, and the caller's balance.
+
+use axum::extract::State;
+use http::StatusCode;
+use largesse_app::spray::read::{Claim, ReadError, SprayDetail, by_token};
+use largesse_app::wallet::read;
+use largesse_domain::id::Token;
+use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader};
+use largesse_edge::v1::{Issues, user_value};
+use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// One claim.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Received {
+    /// The share.
+    #[schema(example = 3_337)]
+    amount: u64,
+    /// Who claimed.
+    #[schema(value_type = i64, example = 8)]
+    user_id: Value,
+}
+
+impl From<&Claim> for V1Received {
+    fn from(claim: &Claim) -> Self {
+        Self { amount: claim.amount.get(), user_id: user_value(&claim.member) }
+    }
+}
+
+/// A spray.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Spray {
+    /// When it was made.
+    #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
+    spray_time: String,
+    /// What was given in all.
+    #[schema(example = 10_000)]
+    spray_amount: u64,
+    /// What was claimed.
+    #[schema(example = 3_337)]
+    received_amount: u64,
+    /// Who claimed what, the earliest first.
+    received_list: Vec<V1Received>,
+}
+
+impl From<SprayDetail> for V1Spray {
+    fn from(detail: SprayDetail) -> Self {
+        let amounts = detail.claims.iter().map(|claim| claim.amount.get());
+        Self {
+            spray_time: time::format(detail.spray.created_at),
+            spray_amount: detail.spray.pool.supply.put_in(),
+            received_amount: amounts.fold(0, u64::saturating_add),
+            received_list: detail.claims.iter().map(V1Received::from).collect(),
+        }
+    }
+}
+
+/// Look at a spray
+///
+/// Its sender only, for seven days.
+#[utoipa::path(
+    get, path = "/api/v1/spray/{token}", tag = "v1", operation_id = "v1GetSpray",
+    params(
+        V1CallerHeader, V1RoomHeader,
+        ("token" = String, Path, description = "The spray's token.", example = "A7Q"),
+    ),
+    responses(
+        (status = 200, description = "The spray.", body = V1Spray),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005 ERR104"),
+    )
+)]
+pub async fn spray<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let mut issues = Issues::default();
+    let (caller, room) = (issues.caller(&call), issues.room(&call));
+    let (Some(caller), Some(room)) = (caller, room) else {
+        return Err(issues.refuse());
+    };
+    let room = room.ok_or_else(ApiError::not_found)?;
+    let token: Token = call.path("token")?;
+    let detail = by_token(&*app.deps, room, token, &caller).await.map_err(refuse)?;
+    Answer::json(StatusCode::OK, &V1Spray::from(detail))
+}
+
+fn refuse(error: ReadError) -> ApiError {
+    let is_old = matches!(error, ReadError::TooOld);
+    let refusal = crate::refuse(error);
+    if is_old { refusal.status(StatusCode::NOT_FOUND) } else { refusal }
+}
+
+/// A balance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Balance {
+    /// Whose.
+    #[schema(value_type = i64, example = 7)]
+    user_id: Value,
+    /// What can be spent.
+    #[schema(example = 50_000)]
+    balance: u64,
+}
+
+/// Look at the caller's balance
+#[utoipa::path(
+    get, path = "/api/v1/wallet/balance", tag = "v1", operation_id = "v1Balance",
+    params(V1CallerHeader),
+    responses((status = 200, description = "The balance.", body = V1Balance))
+)]
+pub async fn balance<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let mut issues = Issues::default();
+    let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
+    let balance = read::read(&*app.deps, &caller).await?.balance.get();
+    Answer::json(StatusCode::OK, &V1Balance { user_id: user_value(&caller), balance })
+}

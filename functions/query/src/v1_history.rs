@@ -1,0 +1,322 @@
+//! v1: the caller's history, in numbered pages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::State;
+use futures::future::try_join_all;
+use http::StatusCode;
+use largesse_app::ports::{HistoryFilter, Sprays};
+use largesse_app::wallet::history::{NumberedPage, numbered};
+use largesse_app::wallet::read;
+use largesse_domain::id::{PoolId, SprayId, TransferId, UserId};
+use largesse_domain::ledger::{Memo, Transfer, TransferKind};
+use largesse_domain::spray::Spray;
+use largesse_domain::time::Timestamp;
+use largesse_edge::openapi::V1CallerHeader;
+use largesse_edge::time::{DAY_MS, format, parse_v1_end, parse_v1_start};
+use largesse_edge::v1::{Issues, Limits, user_value};
+use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// How far a history goes back when nobody says, in days.
+const DAYS_DEFAULT: u64 = 30;
+/// No history has more pages.
+const PAGE_MAX: i64 = 1_000_000_000;
+
+/// Which movements are wanted, and which page of them.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct V1HistoryQuery {
+    /// The first day (UTC) or moment; 30 days before the end by default.
+    #[param(example = "2026-01-01")]
+    pub start_date: Option<String>,
+    /// The last day, to its end, or moment; now by default.
+    #[param(example = "2026-01-31")]
+    pub end_date: Option<String>,
+    /// Only of this type: `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
+    #[param(rename = "type")]
+    pub kind: Option<String>,
+    /// The page, from 1.
+    #[param(minimum = 1, default = 1)]
+    pub page: Option<i64>,
+    /// Rows of a page.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    pub per_page: Option<i64>,
+}
+
+/// One movement, in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Movement {
+    /// Its id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    id: String,
+    /// `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
+    #[schema(example = "RECEIVE")]
+    transaction_type: &'static str,
+    /// How much.
+    #[schema(example = 3_337)]
+    amount: u64,
+    /// When.
+    #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
+    created_at: String,
+}
+
+/// The caller's wallet with a page of its history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Wallet {
+    /// What can be spent.
+    balance: u64,
+    /// Rows on all pages.
+    total_count: u64,
+    /// This page.
+    current_page: u64,
+    /// How many pages there are.
+    total_pages: u64,
+    /// The rows, newest first.
+    transactions: Vec<V1Movement>,
+}
+
+/// One movement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Transaction {
+    /// Its id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    id: String,
+    /// `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
+    #[schema(example = "RECEIVE")]
+    transaction_type: &'static str,
+    /// How much.
+    #[schema(example = 3_337)]
+    amount: u64,
+    /// The wallet's balance after it.
+    balance_after: u64,
+    /// In words.
+    description: String,
+    /// The token of the spray that it is about.
+    token: Option<String>,
+    /// The room of that spray.
+    chat_room_id: Option<String>,
+    /// When.
+    #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
+    created_at: String,
+    /// Always `COMPLETED`: only what happened is in a history.
+    status: &'static str,
+}
+
+/// A page of the caller's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1TransactionPage {
+    /// Rows on all pages.
+    total_count: u64,
+    /// How many pages there are.
+    total_pages: u64,
+    /// This page.
+    current_page: u64,
+    /// The rows, newest first.
+    transactions: Vec<V1Transaction>,
+}
+
+/// Who got what of a spray.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1Target {
+    /// Who.
+    #[schema(value_type = i64)]
+    user_id: Value,
+    /// How much.
+    received_amount: u64,
+}
+
+/// One movement with what it led to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct V1TransactionDetail {
+    /// The movement.
+    #[serde(flatten)]
+    transaction: V1Transaction,
+    /// Who sprayed what was received.
+    #[schema(value_type = Option<i64>)]
+    related_user_id: Option<Value>,
+    /// For a spray: who received what.
+    target_details: Option<Vec<V1Target>>,
+}
+
+const fn kind_name(kind: TransferKind) -> &'static str {
+    match kind {
+        TransferKind::Deposit => "CHARGE",
+        TransferKind::Spray => "SPRAY",
+        TransferKind::Claim => "RECEIVE",
+        TransferKind::Refund => "REFUND",
+    }
+}
+
+impl From<&Transfer> for V1Movement {
+    fn from(transfer: &Transfer) -> Self {
+        let order = &transfer.order;
+        Self {
+            id: order.id.to_string(),
+            transaction_type: kind_name(order.kind),
+            amount: order.amount.get(),
+            created_at: format(order.at),
+        }
+    }
+}
+
+impl V1Transaction {
+    fn new(transfer: &Transfer, spray: Option<&Spray>) -> Self {
+        let V1Movement { id, transaction_type, amount, created_at } = transfer.into();
+        let words = match transfer.order.kind {
+            TransferKind::Deposit => "Wallet charged",
+            TransferKind::Spray => "Sprayed in a room",
+            TransferKind::Claim => "Received from a spray",
+            TransferKind::Refund => "Unclaimed rest of a spray",
+        };
+        let memo = transfer.order.memo.as_ref().map(Memo::as_str).filter(|memo| !memo.is_empty());
+        Self {
+            id,
+            transaction_type,
+            amount,
+            balance_after: transfer.balance_after.get(),
+            description: memo.unwrap_or(words).to_owned(),
+            token: spray.map(|spray| spray.token.to_string()),
+            chat_room_id: spray.map(|spray| spray.room.to_string()),
+            created_at,
+            status: "COMPLETED",
+        }
+    }
+}
+
+/// What a request for a history asks.
+struct Wanted {
+    user: UserId,
+    filter: HistoryFilter,
+    page: u64,
+    per_page: u32,
+}
+
+impl Wanted {
+    fn read(call: &Call, now: Timestamp) -> Result<Self, ApiError> {
+        const KIND: (&str, &str) =
+            ("enum", "Input should be 'CHARGE', 'SPRAY', 'RECEIVE' or 'REFUND'");
+        const DATE: (&str, &str) =
+            ("datetime_from_date_parsing", "Input should be a valid datetime or date");
+        let mut issues = Issues::default();
+        let user = issues.caller(call);
+        let start = issues.query(call, "start_date", DATE, parse_v1_start);
+        let end = issues.query(call, "end_date", DATE, parse_v1_end);
+        let kind = issues.query(call, "type", KIND, |text| {
+            TransferKind::ALL.into_iter().find(|kind| kind_name(*kind) == text)
+        });
+        let page = issues.query_integer(call, "page", Limits::new(1, PAGE_MAX), 1);
+        let per_page = issues.query_integer(call, "per_page", Limits::new(1, 100), 20);
+        let (page, per_page) = (page.map(u64::try_from), per_page.map(u32::try_from));
+        let (Some(user), Some(start), Some(end), Some(kind), Some(Ok(page)), Some(Ok(per_page))) =
+            (user, start, end, kind, page, per_page)
+        else {
+            return Err(issues.refuse());
+        };
+        let days_before = |end: Timestamp| end.minus_ms(DAYS_DEFAULT.saturating_mul(DAY_MS));
+        let from = Some(start.unwrap_or_else(|| days_before(end.unwrap_or(now))));
+        Ok(Self { user, filter: HistoryFilter { kind, from, to: end }, page, per_page })
+    }
+
+    async fn page<D: Ports>(&self, deps: &D) -> Result<(NumberedPage, u64), ApiError> {
+        let page = numbered(deps, &self.user, &self.filter, self.page, self.per_page).await?;
+        let pages = page.total.div_ceil(u64::from(self.per_page));
+        Ok((page, pages))
+    }
+}
+
+/// The sprays that transfers are about, each read once.
+async fn sprays_of<D: Sprays>(
+    deps: &D,
+    transfers: &[Transfer],
+) -> Result<BTreeMap<SprayId, Spray>, ApiError> {
+    let ids: BTreeSet<SprayId> = transfers.iter().filter_map(spray_id).collect();
+    let sprays = try_join_all(ids.into_iter().map(|id| deps.spray(id))).await?;
+    Ok(sprays.into_iter().flatten().map(|spray| (spray.id, spray)).collect())
+}
+
+fn spray_id(transfer: &Transfer) -> Option<SprayId> {
+    transfer.order.pool.map(|PoolId::Spray(id)| id)
+}
+
+/// Look at the caller's wallet and its history
+#[utoipa::path(
+    get, path = "/api/v1/wallet", tag = "v1", operation_id = "v1Wallet",
+    params(V1CallerHeader, V1HistoryQuery),
+    responses((status = 200, description = "The wallet.", body = V1Wallet))
+)]
+pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let wanted = Wanted::read(&call, app.deps.now())?;
+    let balance = read::read(&*app.deps, &wanted.user).await?.balance.get();
+    let (page, total_pages) = wanted.page(&*app.deps).await?;
+    let wallet = V1Wallet {
+        balance,
+        total_count: page.total,
+        current_page: wanted.page,
+        total_pages,
+        transactions: page.rows.iter().map(V1Movement::from).collect(),
+    };
+    Answer::json(StatusCode::OK, &wallet)
+}
+
+/// List the caller's transactions
+#[utoipa::path(
+    get, path = "/api/v1/transactions", tag = "v1", operation_id = "v1Transactions",
+    params(V1CallerHeader, V1HistoryQuery),
+    responses((status = 200, description = "A page of them.", body = V1TransactionPage))
+)]
+pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let wanted = Wanted::read(&call, app.deps.now())?;
+    let (page, total_pages) = wanted.page(&*app.deps).await?;
+    let sprays = sprays_of(&*app.deps, &page.rows).await?;
+    let row = |transfer: &Transfer| {
+        let spray = spray_id(transfer).and_then(|id| sprays.get(&id));
+        V1Transaction::new(transfer, spray)
+    };
+    let list = V1TransactionPage {
+        total_count: page.total,
+        total_pages,
+        current_page: wanted.page,
+        transactions: page.rows.iter().map(row).collect(),
+    };
+    Answer::json(StatusCode::OK, &list)
+}
+
+/// Look at one of the caller's transactions
+#[utoipa::path(
+    get, path = "/api/v1/transactions/{id}", tag = "v1", operation_id = "v1Transaction",
+    params(
+        V1CallerHeader,
+        ("id" = String, Path, description = "The transaction.",
+            example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+    ),
+    responses(
+        (status = 200, description = "The transaction.", body = V1TransactionDetail),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let mut issues = Issues::default();
+    let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
+    let id: TransferId = call.path("id")?;
+    let detail = read::transfer(&*app.deps, &caller, id).await?;
+    let detail = detail.ok_or_else(ApiError::not_found)?;
+    let transfer = &detail.transfer;
+    let spray = match spray_id(transfer) {
+        Some(id) => app.deps.spray(id).await?,
+        None => None,
+    };
+    let targets = detail.claims.iter().map(|claim| V1Target {
+        user_id: user_value(&claim.member),
+        received_amount: claim.amount.get(),
+    });
+    let is_spray = transfer.order.kind == TransferKind::Spray;
+    let view = V1TransactionDetail {
+        transaction: V1Transaction::new(transfer, spray.as_ref()),
+        related_user_id: transfer.order.counterpart.as_ref().map(user_value),
+        target_details: is_spray.then(|| targets.collect()),
+    };
+    Answer::json(StatusCode::OK, &view)
+}

@@ -1,0 +1,199 @@
+//! v2: a wallet and its history, for its owner.
+
+use axum::extract::State;
+use http::StatusCode;
+use largesse_app::ports::HistoryFilter;
+use largesse_app::wallet::{history, read};
+use largesse_domain::id::{PoolId, TransferId};
+use largesse_domain::ledger::{Direction, Memo, Transfer, TransferKind};
+use largesse_edge::openapi::{CallerHeader, PageQuery};
+use largesse_edge::query::Query;
+use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::sprays::ClaimView;
+
+/// A wallet.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WalletView {
+    /// Whose.
+    #[schema(example = "ann")]
+    user: String,
+    /// What can be spent.
+    #[schema(example = 50_000)]
+    balance: u64,
+    /// What is set aside.
+    #[schema(example = 0)]
+    held: u64,
+}
+
+/// One movement of a wallet.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TransactionView {
+    /// Its permanent id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    transaction_id: String,
+    /// What for: `deposit`, `spray`, `claim` or `refund`.
+    #[serde(rename = "type")]
+    #[schema(example = "claim")]
+    kind: &'static str,
+    /// `credit` or `debit`.
+    #[schema(example = "credit")]
+    direction: &'static str,
+    /// How much.
+    #[schema(example = 3_337)]
+    amount: u64,
+    /// The wallet's balance after it.
+    #[schema(example = 53_337)]
+    balance_after: u64,
+    /// When it was decided.
+    #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
+    created_at: String,
+    /// The spray that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spray_id: Option<String>,
+    /// Who sprayed what was claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "bob")]
+    counterpart: Option<String>,
+    /// The caller's remark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memo: Option<String>,
+    /// Its place in the wallet's own sequence: 1, 2, 3 … without gaps.
+    #[schema(example = 2)]
+    seq: u64,
+    /// For a spray, where one transaction is shown: who claimed what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<Vec<ClaimView>>,
+}
+
+impl From<&Transfer> for TransactionView {
+    fn from(transfer: &Transfer) -> Self {
+        let order = &transfer.order;
+        let direction = match order.kind.direction() {
+            Direction::Credit => "credit",
+            Direction::Debit => "debit",
+        };
+        let spray_id = order.pool.map(|PoolId::Spray(id)| id.to_string());
+        Self {
+            transaction_id: order.id.to_string(),
+            kind: order.kind.as_str(),
+            direction,
+            amount: order.amount.get(),
+            balance_after: transfer.balance_after.get(),
+            created_at: time::format(order.at),
+            spray_id,
+            counterpart: order.counterpart.as_ref().map(ToString::to_string),
+            memo: order.memo.as_ref().map(Memo::as_str).map(str::to_owned),
+            seq: transfer.seq,
+            claims: None,
+        }
+    }
+}
+
+/// A page of a wallet's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TransactionPage {
+    /// The movements, newest first.
+    transactions: Vec<TransactionView>,
+    /// Where the next page starts; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Look at a wallet
+///
+/// A wallet that never had a transaction is empty.
+#[utoipa::path(
+    get, path = "/api/v2/wallets/{user}", tag = "wallet", operation_id = "getWallet",
+    params(
+        CallerHeader,
+        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+    ),
+    responses(
+        (status = 200, description = "The wallet.", body = WalletView),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let user = call.owner()?;
+    Query::of(&call, &[])?;
+    let wallet = read::read(&*app.deps, &user).await?;
+    let (balance, held) = (wallet.balance.get(), wallet.held.get());
+    Answer::json(StatusCode::OK, &WalletView { user: user.to_string(), balance, held })
+}
+
+/// List a wallet's transactions
+///
+/// Newest first.
+#[utoipa::path(
+    get, path = "/api/v2/wallets/{user}/transactions", tag = "wallet",
+    operation_id = "listTransactions",
+    params(
+        CallerHeader,
+        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+        ("type" = Option<String>, Query,
+            description = "Only of this type: `deposit`, `spray`, `claim` or `refund`."),
+        ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339).",
+            example = "2026-01-01T00:00:00Z"),
+        ("to" = Option<String>, Query, description = "Only before this time (RFC 3339)."),
+        PageQuery,
+    ),
+    responses(
+        (status = 200, description = "A page of them.", body = TransactionPage),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let user = call.owner()?;
+    let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
+    let kinds = "deposit, spray, claim or refund";
+    let moment = "a time as in RFC 3339, from 1970 to 2286";
+    let filter = HistoryFilter {
+        kind: query.read("type", kinds, TransferKind::from_name)?,
+        from: query.read("from", moment, time::parse)?,
+        to: query.read("to", moment, time::parse)?,
+    };
+    let limit = query.limit()?;
+    let (scope, cursors) = (query.scope(&call, &user), app.cursors()?);
+    let after: Option<TransferId> =
+        query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
+    let page = history::page(&*app.deps, &user, &filter, after, limit).await?;
+    let page = TransactionPage {
+        transactions: page.rows.iter().map(TransactionView::from).collect(),
+        next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),
+    };
+    Answer::json(StatusCode::OK, &page)
+}
+
+/// Look at a transaction
+///
+/// One's own; a spray's shows who claimed what.
+#[utoipa::path(
+    get, path = "/api/v2/wallets/{user}/transactions/{id}", tag = "wallet",
+    operation_id = "getTransaction",
+    params(
+        CallerHeader,
+        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+        ("id" = String, Path, description = "The transaction.",
+            example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+    ),
+    responses(
+        (status = 200, description = "The transaction.", body = TransactionView),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let user = call.owner()?;
+    Query::of(&call, &[])?;
+    let id: TransferId = call.path("id")?;
+    let detail = read::transfer(&*app.deps, &user, id).await?;
+    let detail = detail.ok_or_else(ApiError::not_found)?;
+    let is_spray = detail.transfer.order.kind == TransferKind::Spray;
+    let claims = is_spray.then(|| detail.claims.iter().map(ClaimView::from).collect());
+    Answer::json(StatusCode::OK, &TransactionView { claims, ..(&detail.transfer).into() })
+}

@@ -1,0 +1,47 @@
+//! `POST /api/v2/sprays/{token}/claims` and `POST /api/v1/receive`: a member claims one share.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use largesse_app::spray::claim::ClaimError;
+use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
+use utoipa::OpenApi;
+
+pub mod v1;
+pub mod v2;
+
+/// The routes.
+pub fn router<D: Ports>(deps: Arc<D>, edge: Arc<EdgeConfig>) -> Router {
+    Router::new()
+        .route("/api/v1/receive", post(v1::claim::<D>))
+        .route("/api/v2/sprays/{token}/claims", post(v2::claim::<D>))
+        .with_state(App { deps, edge })
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(v1::claim, v2::claim))]
+struct Api;
+
+/// The routes' description.
+#[must_use]
+pub fn api() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+fn refuse(error: ClaimError) -> ApiError {
+    match error {
+        ClaimError::NotAMember => ApiError::not_a_member(),
+        ClaimError::NoSuchToken => ApiError::not_found(),
+        ClaimError::OwnSpray => {
+            ApiError::new(Code::OwnSpray, "The sender takes no share of their own spray.")
+        }
+        ClaimError::WindowOver => ApiError::expired("The spray is over."),
+        ClaimError::Already { amount } => {
+            ApiError::new(Code::AlreadyClaimed, "You have a share of this spray.")
+                .with("amount", amount.get())
+        }
+        ClaimError::Exhausted => ApiError::new(Code::Exhausted, "All shares are taken."),
+        ClaimError::Port(error) => error.into(),
+    }
+}

@@ -1,0 +1,84 @@
+//! v2: `POST /api/v2/wallets/{user}/deposits`.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use largesse_app::wallet::deposit::{Deposit, deposit as pay_in};
+use largesse_domain::id::TransferId;
+use largesse_domain::ledger::Memo;
+use largesse_domain::money::Amount;
+use largesse_edge::extract::Whole;
+use largesse_edge::openapi::{CallerHeader, KeyHeader};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What is deposited.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DepositWish {
+    /// How much.
+    #[schema(value_type = u64, minimum = 1, maximum = 1_000_000_000_000_u64, example = 50_000)]
+    amount: Whole,
+    /// A remark: at most 200 characters, no control characters.
+    #[schema(max_length = 200, example = "January")]
+    memo: Option<String>,
+}
+
+impl DepositWish {
+    fn read(&self) -> Result<(Amount, Option<Memo>), FieldError> {
+        let amount = Amount::new(self.amount.0)
+            .map_err(|error| FieldError::body("amount", "out_of_range", error.to_string()))?;
+        let memo = self.memo.as_deref().map(Memo::new).transpose();
+        let memo = memo.map_err(|error| FieldError::body("memo", "invalid", error.to_string()))?;
+        Ok((amount, memo))
+    }
+}
+
+/// A deposit that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Deposited {
+    /// The transaction's permanent id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    transaction_id: String,
+    /// What the wallet holds after it.
+    #[schema(example = 50_000)]
+    balance: u64,
+}
+
+/// Deposit into a wallet
+#[utoipa::path(
+    post, path = "/api/v2/wallets/{user}/deposits", tag = "wallet", operation_id = "deposit",
+    params(
+        CallerHeader, KeyHeader,
+        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+    ),
+    request_body = DepositWish,
+    responses(
+        (status = 201, description = "The money is in.", body = Deposited),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+        (status = 409, description = "ERR502 ERR006"),
+        (status = 422, description = "ERR006"),
+    )
+)]
+pub async fn deposit<D: Ports>(
+    State(app): State<App<D>>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let (user, key) = (call.owner()?, call.required_key()?);
+    let wish: DepositWish = call.json()?;
+    let (amount, memo) = wish.read().map_err(|error| ApiError::invalid(vec![error]))?;
+    let caller = user.clone();
+    let deps = &*app.deps;
+    idempotency::once(deps, &call, &caller, key, |op| async move {
+        let wish = Deposit { id: TransferId(op), user, amount, memo };
+        let transfer = pay_in(deps, wish).await.map_err(crate::refuse)?;
+        let deposited = Deposited {
+            transaction_id: transfer.order.id.to_string(),
+            balance: transfer.balance_after.get(),
+        };
+        Answer::json(StatusCode::CREATED, &deposited)
+    })
+    .await
+}
