@@ -60,7 +60,10 @@ impl HttpConnector for Connector {
 }
 
 impl Services {
-    async fn serve(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    pub(crate) async fn serve(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
         let body = request.body().bytes().unwrap_or_default();
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let call = call_of(target, body)

@@ -8,7 +8,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
@@ -168,6 +170,17 @@ impl World {
             // It guards against slow sockets, of which there are none.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build()
+    }
+
+    /// Answers a request as AWS would, for processes that reach the world over a socket of the
+    /// caller's: `target` is the value of `X-Amz-Target`. `None`: no service is named so, or the
+    /// connection breaks and the other side hears nothing.
+    pub async fn answer(&self, target: &str, body: Vec<u8>) -> Option<http::Response<Vec<u8>>> {
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.headers_mut().try_insert("x-amz-target", target.to_owned()).ok()?;
+        let response = self.inner.services.serve(&request).await.ok()?;
+        let response = response.try_into_http1x().ok()?;
+        Some(response.map(|body| body.bytes().unwrap_or_default().to_vec()))
     }
 
     /// What this world was built from.

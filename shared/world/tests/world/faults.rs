@@ -121,3 +121,19 @@ async fn the_same_seed_gives_the_same_faults() {
     let failed = first.iter().filter(|ok| !**ok).count();
     assert!((5..30).contains(&failed), "about 15 of 50, not {failed}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_over_a_socket_is_answered_like_one_of_the_sdk() {
+    let world = world();
+    let put = br#"{"TableName":"pools","Item":{"pk":{"S":"p"}}}"#;
+    let answer = world.answer("DynamoDB_20120810.PutItem", put.to_vec()).await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.body().as_slice()), (200, b"{}".as_slice()));
+    assert_eq!(answer.headers()["content-type"], "application/x-amz-json-1.0");
+    let refused = world.answer("AmazonSQS.SendMessage", b"{}".to_vec()).await.unwrap();
+    assert_eq!(refused.status().as_u16(), 400);
+    assert!(refused.headers().contains_key("x-amzn-query-error"));
+    assert!(world.answer("Lambda.Invoke", put.to_vec()).await.is_none());
+    install(&world, Faults::seeded(1).nth(1, Matching::any(), Fault::ReplyLost));
+    assert!(world.answer("DynamoDB_20120810.PutItem", put.to_vec()).await.is_none());
+    assert_eq!(world.recorder().operation(Service::DynamoDb, "PutItem").calls, 2);
+}
