@@ -1,0 +1,7 @@
+//! What callers go through, over the composed routes and the embedded AWS.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod crowd;
+mod money;
+mod paying;
