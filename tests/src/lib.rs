@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this crate is tests")]
 
 pub mod http;
+pub mod kill;
 pub mod money;
 mod sandbox;
 

@@ -31,11 +31,14 @@ pub struct Sandbox {
     pub store: Arc<Store>,
 }
 
-struct WorldTime(WorldClock);
+struct WorldTime {
+    clock: WorldClock,
+    skew_ms: i64,
+}
 
 impl Clock for WorldTime {
     fn now(&self) -> Timestamp {
-        Timestamp::from_ms(self.0.now_ms())
+        Timestamp::from_ms(self.clock.now_ms().saturating_add(self.skew_ms))
     }
 }
 
@@ -54,6 +57,12 @@ impl Sandbox {
     #[must_use]
     pub fn another_process(&self, seed: u64) -> Arc<Store> {
         Arc::new(store(&self.world, seed))
+    }
+
+    /// Another process, whose clock is off by that much.
+    #[must_use]
+    pub fn skewed_process(&self, seed: u64, skew_ms: i64) -> Arc<Store> {
+        Arc::new(store_at(&self.world, seed, skew_ms))
     }
 
     /// Gives a user money.
@@ -105,10 +114,14 @@ impl Sandbox {
 }
 
 fn store(world: &World, seed: u64) -> Store {
+    store_at(world, seed, 0)
+}
+
+fn store_at(world: &World, seed: u64, skew_ms: i64) -> Store {
     let environment: std::collections::BTreeMap<String, String> =
         world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
     let names = Names::from_lookup(|name| environment.get(name).cloned());
-    let clock = Arc::new(WorldTime(world.clock().clone()));
+    let clock = Arc::new(WorldTime { clock: world.clock().clone(), skew_ms });
     let outside = Outside::of(clock, Arc::new(SecureRng::from_seed(seed)));
     Store::new(&world.sdk_config(), names, outside)
 }

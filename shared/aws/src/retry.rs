@@ -1,7 +1,9 @@
 //! What the SDK tries again by itself.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
@@ -20,6 +22,13 @@ pub(crate) fn config() -> RetryConfig {
         .with_max_attempts(ATTEMPTS_MAX)
         .with_initial_backoff(Duration::from_millis(BACKOFF_MS_FIRST))
         .with_max_backoff(Duration::from_millis(BACKOFF_MS_MAX))
+}
+
+/// Each store counts its own retries. The SDK's default lets all clients of a process share one budget
+/// by service and region, so that one world's faults would use up another's.
+pub(crate) fn partition() -> RetryPartition {
+    static STORES: AtomicU64 = AtomicU64::new(0);
+    RetryPartition::new(format!("store-{}", STORES.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// A transaction that another one got in the way of is tried again; the SDK gives up at once, since

@@ -88,17 +88,21 @@ impl Store {
     #[must_use]
     pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
         let timeouts = deadline::Timeouts::new(outside.clock.clone());
+        let partition = retry::partition();
         let dynamo = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(retry::config())
+            .retry_partition(partition.clone())
             .retry_classifier(retry::TransactionConflicts)
             .interceptor(timeouts.clone())
             .build();
         let sqs = aws_sdk_sqs::config::Builder::from(config)
             .retry_config(retry::config())
+            .retry_partition(partition.clone())
             .interceptor(timeouts.clone())
             .build();
         let bus = aws_sdk_eventbridge::config::Builder::from(config)
             .retry_config(retry::config())
+            .retry_partition(partition.clone())
             .interceptor(timeouts)
             .build();
         Self {

@@ -1,0 +1,136 @@
+//! A reply is lost after the effect, on every call of every flow: the caller's retry gets the same
+//! answer, and nothing doubles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use largesse_world::{Fault, Faults, Matching};
+use serde_json::{Value, json};
+
+use crate::rig::{Kill, Rig};
+
+/// No flow makes this many calls.
+const CALLS_MAX: u64 = 400;
+
+/// A caller that asks again, under the same key, until it gets an answer; later than any lease.
+async fn insist(
+    rig: &Rig,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Value {
+    for _ in 0..8 {
+        let (status, answer) = rig.call(method, path, headers, body).await;
+        if status < 300 {
+            return answer;
+        }
+        assert!(status >= 500 || status == 409, "{path}: {status} {answer}");
+        tokio::time::advance(Duration::from_secs(20)).await;
+    }
+    panic!("{path}: no answer");
+}
+
+/// Room, deposit, spray, two claims; paid, wound up.
+async fn play(rig: &Rig) {
+    let members = json!({ "name": "r", "members": ["a", "b"] }).to_string();
+    let headers = [("x-user-id", "s"), ("idempotency-key", "room")];
+    let room = insist(rig, "POST", "/api/v2/rooms", &headers, &members).await;
+    let room = room["room_id"].as_str().unwrap().to_owned();
+    let headers = [("x-user-id", "s"), ("idempotency-key", "money")];
+    let path = "/api/v2/wallets/s/deposits";
+    insist(rig, "POST", path, &headers, &json!({ "amount": 1_000 }).to_string()).await;
+    let spray = json!({ "amount": 300, "recipients": 3, "split": "equal", "expires_in_s": 600 });
+    let headers = [("x-user-id", "s"), ("x-room-id", &room), ("idempotency-key", "spray")];
+    let made = insist(rig, "POST", "/api/v2/sprays", &headers, &spray.to_string()).await;
+    let path = format!("/api/v2/sprays/{}/claims", made["token"].as_str().unwrap());
+    for member in ["a", "b"] {
+        let headers = [("x-user-id", member), ("x-room-id", &room), ("idempotency-key", "claim")];
+        let claimed = insist(rig, "POST", &path, &headers, "").await;
+        assert_eq!(claimed["amount"], 100);
+    }
+    rig.pay().await;
+    rig.wind_up().await;
+}
+
+async fn check(rig: &Rig) {
+    assert_eq!((rig.balance("a").await, rig.balance("b").await), (100, 100));
+    assert_eq!(rig.balance("s").await, 800);
+    let totals = largesse_tests::money::assert_conserved(&rig.sandbox.world);
+    assert_eq!(totals.issued, 1_000, "the deposit was made once");
+}
+
+/// Loses replies by `plan(n)` for n = 1, 2 … until there is no n-th call.
+async fn for_every_call(plan: impl Fn(u64) -> Faults) {
+    for n in 1..=CALLS_MAX {
+        let rig = Rig::new(n, Kill::default());
+        let faults = Arc::new(plan(n));
+        rig.sandbox.world.interpose(Some(faults.clone()));
+        play(&rig).await;
+        rig.sandbox.world.interpose(None);
+        check(&rig).await;
+        if faults.injected() == 0 {
+            assert!(n > 20, "a flow of {n} calls is none");
+            return;
+        }
+    }
+    panic!("the flow never ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_lost_once_is_made_good_by_the_sdks_own_retry() {
+    for_every_call(|n| Faults::seeded(0).nth(n, Matching::any(), Fault::ReplyLost)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_lost_on_every_attempt_are_made_good_by_the_callers_retry() {
+    for_every_call(|n| {
+        // The SDK makes five attempts; all of them take effect, none is heard of.
+        (n..n + 5).fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), Fault::ReplyLost))
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_before_its_effect_is_made_good_too() {
+    for fault in [Fault::Throttle, Fault::InternalError, Fault::ResetBeforeCommit] {
+        for_every_call(|n| {
+            (n..n + 5)
+                .fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), fault.clone()))
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_faults_ends_with_every_won_in_its_place() {
+    for seed in 0..20 {
+        let rig = Rig::new(seed, Kill::default());
+        let storm = Faults::seeded(seed)
+            .chance(60, Matching::any(), Fault::ReplyLost)
+            .chance(60, Matching::any(), Fault::Throttle)
+            .chance(40, Matching::any(), Fault::InternalError)
+            .chance(40, Matching::operation("TransactWriteItems"), Fault::TransactionConflict)
+            .chance(40, Matching::any(), Fault::ResetBeforeCommit);
+        rig.sandbox.world.interpose(Some(Arc::new(storm)));
+        let (room, spray) = {
+            rig.sandbox.world.interpose(None);
+            rig.spray(3).await
+        };
+        let storm = Faults::seeded(seed).chance(80, Matching::any(), Fault::ReplyLost).chance(
+            80,
+            Matching::any(),
+            Fault::Throttle,
+        );
+        rig.sandbox.world.interpose(Some(Arc::new(storm)));
+        for name in ["a", "b", "c"] {
+            // Whatever the caller hears; the books must be right.
+            let _ = crate::rig::claim_by(&rig.sandbox.store, room, &spray, name).await;
+        }
+        rig.sandbox.world.settle().await;
+        rig.sandbox.world.interpose(None);
+        rig.wind_up().await;
+        let sum = rig.balance("a").await + rig.balance("b").await + rig.balance("c").await;
+        assert_eq!(sum + rig.balance("s").await, 30);
+    }
+}

@@ -1,0 +1,166 @@
+//! A world with everything attached, in which the first run of a function can be killed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt;
+use largesse_app::pool::sweep;
+use largesse_app::ports::{Clock, PortResult};
+use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
+use largesse_app::spray::refund;
+use largesse_aws::Store;
+use largesse_domain::audit::Totals;
+use largesse_domain::grant::RetryPolicy;
+use largesse_domain::id::RoomId;
+use largesse_domain::pool::Attempt;
+use largesse_domain::spray::Spray;
+use largesse_edge::cursor::CursorKey;
+use largesse_edge::{EdgeConfig, kernel};
+use largesse_tests::kill::kill_at;
+use largesse_tests::{Sandbox, money, user};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Which function's first run is killed, at which await.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kill {
+    pub(crate) outbox: Option<usize>,
+    pub(crate) grant_pay: Option<usize>,
+}
+
+pub(crate) struct Rig {
+    pub(crate) sandbox: Sandbox,
+    /// Whether the killed run got as far as the await it was to be killed at.
+    pub(crate) struck: Arc<AtomicBool>,
+    pub(crate) router: Router,
+}
+
+/// Runs `work`, killed at the first run's `k`-th await; an error, as Lambda sees a dead function.
+async fn first_killed<F: Future>(
+    k: Option<usize>,
+    ran: Arc<AtomicBool>,
+    struck: Arc<AtomicBool>,
+    work: F,
+) -> Result<F::Output, largesse_world::BoxError> {
+    let Some(k) = k.filter(|_| !ran.swap(true, Ordering::SeqCst)) else { return Ok(work.await) };
+    match kill_at(k, work).await {
+        Some(output) => Ok(output),
+        None => {
+            struck.store(true, Ordering::SeqCst);
+            Err("killed".into())
+        }
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(seed: u64, kill: Kill) -> Self {
+        let sandbox = Sandbox::new(seed);
+        let struck = Arc::new(AtomicBool::new(false));
+        let stack = sandbox.world.stack().clone();
+        let (ran, hit, store) = (Arc::default(), struck.clone(), sandbox.another_process(seed + 1));
+        let outbox = stack.function("outbox").unwrap();
+        let on_stream = sandbox.world.on_stream(outbox.streams[0].clone(), move |event| {
+            let (ran, hit, store): (Arc<AtomicBool>, _, _) =
+                (Arc::clone(&ran), hit.clone(), store.clone());
+            let work = async move { outbox::handle(&*store, event).await };
+            first_killed(kill.outbox, ran, hit, work)
+        });
+        on_stream.unwrap();
+        let (ran, hit, store) = (Arc::default(), struck.clone(), sandbox.another_process(seed + 2));
+        let grant_pay = stack.function("grant-pay").unwrap();
+        let on_queue = sandbox.world.on_queue(grant_pay.queues[0].clone(), move |event| {
+            let (ran, hit, store): (Arc<AtomicBool>, _, _) =
+                (Arc::clone(&ran), hit.clone(), store.clone());
+            let policy = RetryPolicy::default();
+            let work = async move { grant_pay::handle(&*store, event, policy).await };
+            first_killed(kill.grant_pay, ran, hit, work)
+        });
+        on_queue.unwrap();
+        let edge = EdgeConfig::open(CursorKey::new("0123456789abcdef0123456789abcdef").unwrap());
+        let (store, edge) = (sandbox.store.clone(), Arc::new(edge));
+        let routes = stack
+            .functions
+            .iter()
+            .filter_map(|function| largesse::compose::routes_of(function, &store, &edge));
+        let router = kernel::wrap(routes.fold(Router::new(), Router::merge), store.clone());
+        Self { sandbox, struck, router }
+    }
+
+    pub(crate) fn was_struck(&self) -> bool {
+        self.struck.load(Ordering::SeqCst)
+    }
+
+    /// A spray by `s`, in a room with `a`, `b` and `c`, open for ten minutes.
+    pub(crate) async fn spray(&self, recipients: u64) -> (RoomId, Spray) {
+        let room = self.sandbox.room(&["s", "a", "b", "c"]).await;
+        (room, self.sandbox.spray(room, "s", recipients * 10, recipients).await)
+    }
+
+    /// Pays what is recorded, letting time pass for retries.
+    pub(crate) async fn pay(&self) {
+        self.sandbox.world.settle_with_time().await.unwrap();
+    }
+
+    /// Lets the window of every spray pass, runs the schedules, and says where the money is then.
+    pub(crate) async fn wind_up(&self) -> Totals {
+        tokio::time::advance(Duration::from_secs(700)).await;
+        let store = self.sandbox.another_process(99);
+        let stop_at = store.now().plus_ms(300_000);
+        sweep::run(&*store, stop_at).await.unwrap();
+        self.pay().await;
+        let report = refund::run(&*store, stop_at).await.unwrap();
+        assert_eq!(report.failed, 0);
+        self.pay().await;
+        let totals = money::assert_conserved(&self.sandbox.world);
+        assert_eq!(totals.escrows, 0, "everything is paid or returned: {totals:?}");
+        totals
+    }
+
+    pub(crate) async fn balance(&self, name: &str) -> u64 {
+        let user = user(name);
+        let wallet = largesse_app::ports::Wallets::wallet(&*self.sandbox.store, &user);
+        wallet.await.unwrap().balance.get()
+    }
+
+    /// A request; status and body.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+}
+
+/// A claim of `name`; the attempt is the caller's own.
+pub(crate) fn claim_by<'a>(
+    store: &'a Store,
+    room: RoomId,
+    spray: &Spray,
+    name: &str,
+) -> impl Future<Output = Result<Claimed, ClaimError>> + use<'a> {
+    let attempt = Attempt::from_bits(name.bytes().map(u64::from).sum());
+    let wish = Claim { room, token: spray.token, member: user(name), attempt };
+    claim(store, wish)
+}
+
+pub(crate) async fn refund_all(store: &Store) -> PortResult<refund::BatchReport> {
+    refund::run(store, store.now().plus_ms(300_000)).await
+}

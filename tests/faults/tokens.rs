@@ -1,0 +1,146 @@
+//! Tokens: by their own timestamps, whatever TTL does; and found quickly while one is free.
+
+use std::time::Duration;
+
+use largesse_app::ports::{Clock, TokenSpace};
+use largesse_app::spray::claim::ClaimError;
+use largesse_app::spray::create::{self, Create, CreateError};
+use largesse_app::spray::token::{self, Found};
+use largesse_domain::id::{RoomId, SprayId, TOKEN_COUNT, Token};
+use largesse_domain::split::Split;
+use largesse_domain::spray::{Spray, Terms};
+use largesse_tests::user;
+
+use crate::rig::{Kill, Rig, claim_by, refund_all};
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_whose_ttl_has_not_fired_refuses_claims_before_and_after_its_refund() {
+    let rig = Rig::new(1, Kill::default());
+    let (room, spray) = rig.spray(3).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let over = |answer| matches!(answer, Err(ClaimError::WindowOver));
+    assert!(over(claim_by(&rig.sandbox.store, room, &spray, "a").await));
+    refund_all(&rig.sandbox.store).await.unwrap();
+    assert!(over(claim_by(&rig.sandbox.store, room, &spray, "a").await));
+}
+
+/// Makes a spray under exactly this token.
+async fn under(rig: &Rig, room: RoomId, token: Token) -> Result<Spray, String> {
+    use largesse_app::ports::Sprays;
+    rig.sandbox.deposit("s", 30).await;
+    let terms = Terms::new(30, 3, Split::Equal, 600).unwrap();
+    let (id, now) = (SprayId(rig.sandbox.id()), rig.sandbox.store.now());
+    let seed = largesse_domain::split::Seed([1; 32]);
+    let spray = Spray::new(id, token, room, user("s"), &terms, seed, now);
+    let order = largesse_domain::ledger::TransferOrder {
+        id: largesse_domain::id::TransferId(id.0),
+        wallet: user("s"),
+        kind: largesse_domain::ledger::TransferKind::Spray,
+        amount: terms.amount(),
+        at: now,
+        pool: Some(spray.pool.id),
+        counterpart: None,
+        memo: None,
+    };
+    let made = rig.sandbox.store.create_spray(&spray, &order).await.unwrap();
+    made.map(|_| spray).map_err(|error| format!("{error:?}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_reused_once_refunded_before_and_after_ttl_and_history_stays() {
+    for ttl_fires in [false, true] {
+        let rig = Rig::new(2, Kill::default());
+        let (room, first) = rig.spray(3).await;
+        let won = claim_by(&rig.sandbox.store, room, &first, "a").await.unwrap();
+        rig.pay().await;
+        assert!(under(&rig, room, first.token).await.is_err(), "it is live");
+        tokio::time::advance(Duration::from_secs(700)).await;
+        assert!(under(&rig, room, first.token).await.is_err(), "it is not refunded");
+        refund_all(&rig.sandbox.store).await.unwrap();
+        if ttl_fires {
+            tokio::time::advance(Duration::from_secs(9 * 86_400)).await;
+            assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 1);
+        }
+        let second = under(&rig, room, first.token).await.unwrap();
+        let again = claim_by(&rig.sandbox.store, room, &second, "a").await.unwrap();
+        rig.pay().await;
+        assert_eq!(rig.balance("a").await, won.amount.get() + again.amount.get());
+        // The first spray's history is under its own id.
+        let path = format!("/api/v2/sprays/{}", first.id);
+        let (status, body) = rig.call("GET", &path, &[("x-user-id", "s")], "").await;
+        assert_eq!((status, body["claims"].as_array().unwrap().len()), (200, 1));
+        assert_eq!(body["claimed_amount"], won.amount.get());
+        rig.wind_up().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_deleted_by_ttl_before_its_refund_does_not_hinder_it() {
+    let rig = Rig::new(3, Kill::default());
+    let (_, spray) = rig.spray(3).await;
+    tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
+    assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 1);
+    let report = refund_all(&rig.sandbox.store).await.unwrap();
+    assert_eq!((report.refunded, report.returned, report.failed), (1, 30, 0));
+    let entry = largesse_app::ports::Sprays::token_entry(&*rig.sandbox.store, spray.token).await;
+    assert_eq!(entry.unwrap(), None, "no half of a token comes back");
+}
+
+/// Fills the token space but for `free` tokens, behind the adapters' back.
+async fn occupy(rig: &Rig, free: u32) {
+    let client = aws_sdk_dynamodb::Client::new(&rig.sandbox.world.sdk_config());
+    let now = rig.sandbox.store.now();
+    let closes = now.plus_ms(3_600_000).ms().to_string();
+    let tokens: Vec<u32> = (free..TOKEN_COUNT).collect();
+    for some in tokens.chunks(25) {
+        let puts = some.iter().map(|n| {
+            use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
+            let text = |value: String| Av::S(value);
+            let put = PutRequest::builder()
+                .item("pk", text(format!("TOKEN#{}", Token::from_index(*n))))
+                .item("spray", text("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned()))
+                .item("room", text("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned()))
+                .item("giver", text("other".to_owned()))
+                .item("opens_ms", Av::N(now.ms().to_string()))
+                .item("closes_ms", Av::N(closes.clone()))
+                .item("recipients", Av::N("1".to_owned()))
+                .item("refunded", Av::Bool(false));
+            WriteRequest::builder().put_request(put.build().unwrap()).build()
+        });
+        let request = client.batch_write_item();
+        request.request_items("largesse-tokens", puts.collect()).send().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_one_token_in_a_thousand_free_every_spray_finds_one_and_then_the_answer_is_503() {
+    let rig = Rig::new(4, Kill::default());
+    let room = rig.sandbox.room(&["s"]).await;
+    occupy(&rig, 46).await;
+    rig.sandbox.deposit("s", 10_000).await;
+    rig.sandbox.world.recorder().reset();
+    let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
+    let wish = || Create { id: SprayId(rig.sandbox.id()), room, sender: user("s"), terms };
+    for _ in 0..46 {
+        create::create(&*rig.sandbox.store, wish()).await.unwrap();
+    }
+    let attempts = rig
+        .sandbox
+        .world
+        .recorder()
+        .operation(largesse_world::Service::DynamoDb, "TransactWriteItems");
+    assert!(attempts.calls < 2 * 46, "{} transactions for 46 sprays", attempts.calls);
+    let full = create::create(&*rig.sandbox.store, wish()).await;
+    assert!(matches!(full, Err(CreateError::NoFreeToken { .. })), "{full:?}");
+    let spray = r#"{"amount":10,"recipients":1,"split":"equal","expires_in_s":600}"#;
+    let room = room.to_string();
+    let headers = [("x-user-id", "s"), ("x-room-id", room.as_str()), ("idempotency-key", "k")];
+    let (status, body) = rig.call("POST", "/api/v2/sprays", &headers, spray).await;
+    assert_eq!((status, body["code"].as_str()), (503, Some("ERR008")));
+    // Once the first of them are over and refunded, there are tokens again.
+    tokio::time::advance(Duration::from_secs(601)).await;
+    refund_all(&rig.sandbox.store).await.unwrap();
+    assert!(matches!(token::find(&*rig.sandbox.store).await.unwrap(), Found::Token(_)));
+    create::create(&*rig.sandbox.store, wish()).await.unwrap();
+    assert!(rig.sandbox.store.pop_hint(0).await.is_ok());
+}
