@@ -20,15 +20,17 @@ async fn insist(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Value {
+    let mut heard = Vec::new();
     for _ in 0..8 {
         let (status, answer) = rig.call(method, path, headers, body).await;
         if status < 300 {
             return answer;
         }
         assert!(status >= 500 || status == 409, "{path}: {status} {answer}");
+        heard.push(answer);
         tokio::time::advance(Duration::from_secs(20)).await;
     }
-    panic!("{path}: no answer");
+    panic!("{path}: no answer, but {heard:?}");
 }
 
 /// Room, deposit, spray, two claims; paid, wound up.

@@ -25,6 +25,9 @@ use largesse_tests::{Sandbox, money, user};
 use serde_json::Value;
 use tower::ServiceExt;
 
+/// Runs of a schedule until one goes through.
+const RUNS_MAX: usize = 3;
+
 /// Which function's first run is killed, at which await.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Kill {
@@ -109,14 +112,27 @@ impl Rig {
     pub(crate) async fn wind_up(&self) -> Totals {
         tokio::time::advance(Duration::from_secs(700)).await;
         let store = self.sandbox.another_process(99);
-        let stop_at = store.now().plus_ms(300_000);
-        sweep::run(&*store, stop_at).await.unwrap();
-        self.pay().await;
-        let report = refund::run(&*store, stop_at).await.unwrap();
-        assert_eq!(report.failed, 0);
-        self.pay().await;
+        let stop_at = || store.now().plus_ms(300_000);
+        // A schedule's run may fail; the next one makes up for it.
+        let mut sweeps = Vec::new();
+        while sweeps.len() < RUNS_MAX && !matches!(sweeps.last(), Some(Ok(_))) {
+            sweeps.push(sweep::run(&*store, stop_at()).await);
+            self.pay().await;
+        }
+        let mut failed = 1;
+        for _ in 0..RUNS_MAX {
+            if failed > 0 {
+                let run = refund::run(&*store, stop_at()).await;
+                failed = run.map_or(1, |report| report.failed);
+                self.pay().await;
+            }
+        }
         let totals = money::assert_conserved(&self.sandbox.world);
-        assert_eq!(totals.escrows, 0, "everything is paid or returned: {totals:?}");
+        let unpaid = money::books(&self.sandbox.world).grants;
+        let unpaid: Vec<_> = unpaid.iter().map(|g| (g.status, g.attempts, &g.failure)).collect();
+        let queue = |name: &str| self.sandbox.world.queue(&format!("largesse-{name}")).unwrap();
+        let queues = ["grants.fifo", "grants-dlq.fifo", "outbox-dlq"].map(queue);
+        assert_eq!(totals.escrows, 0, "{totals:?}\n{unpaid:?}\n{queues:?}");
         totals
     }
 

@@ -13,6 +13,7 @@ use crate::errors::{TransactError, condition_failed, port_error};
 use crate::item::{Item, Reader, ms, s};
 use crate::keys::{self, MEMBER, PK, SK};
 use crate::store::Store;
+use crate::wallets::request_token;
 
 impl Store {
     fn put_in_rooms(&self, item: Item, condition: Option<&str>) -> PortResult<TransactWriteItem> {
@@ -42,7 +43,10 @@ impl Rooms for Store {
         for user in members {
             items.push(self.put_in_rooms(member_item(room.id, user, now), None)?);
         }
-        match self.transact("create room", room.id.to_string(), items).await {
+        // A repeat comes at another time, hence with other contents, hence under another token; it is
+        // the condition that keeps it from doing anything.
+        let token = request_token(&["room", &room.id.to_string(), &now.ms().to_string()]);
+        match self.transact("create room", token, items).await {
             Ok(()) => Ok(()),
             Err(TransactError::Refused(reasons)) if condition_failed(&reasons, 0) => Ok(()),
             Err(TransactError::Refused(_)) => Err(crate::errors::contended("create room")),

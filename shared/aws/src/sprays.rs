@@ -126,7 +126,8 @@ impl Sprays for Store {
                 }
             };
             let (id, seq) = (spray.id.to_string(), wallet.seq.to_string());
-            let token = request_token(&[&id, &seq, spray.token.as_str()]);
+            let at = spray.created_at.ms().to_string();
+            let token = request_token(&[&id, &seq, &at, spray.token.as_str()]);
             let mut items = self.birth(spray)?.to_vec();
             items.extend(self.posting(&wallet, &transfer)?);
             match self.transact("create spray", token, items).await {
