@@ -6,3 +6,4 @@ mod crowd;
 mod malformed;
 mod money;
 mod paying;
+mod v1;
