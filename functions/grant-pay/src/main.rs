@@ -6,9 +6,9 @@ use largesse_aws::production::store_from_env;
 use largesse_edge::lambda;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> Result<(), lambda::Ended> {
     lambda::start_logging();
     let policy = grant_pay::policy_from(|name| std::env::var(name).ok());
     let store = Arc::new(store_from_env()?);
-    lambda::run_sqs(|event| async { grant_pay::handle(&*store, event, policy).await }).await
+    Ok(lambda::run_sqs(|event| async { grant_pay::handle(&*store, event, policy).await }).await?)
 }

@@ -6,8 +6,8 @@ use largesse_aws::production::store_from_env;
 use largesse_edge::lambda;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> Result<(), lambda::Ended> {
     lambda::start_logging();
     let store = Arc::new(store_from_env()?);
-    lambda::run_stream(|event| async { outbox::handle(&*store, event).await }).await
+    Ok(lambda::run_stream(|event| async { outbox::handle(&*store, event).await }).await?)
 }

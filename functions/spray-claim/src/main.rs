@@ -6,11 +6,11 @@ use largesse_aws::production::store_from_env;
 use largesse_edge::{EdgeConfig, lambda};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> Result<(), lambda::Ended> {
     lambda::start_logging();
     let edge = EdgeConfig::from_lookup(|name| std::env::var(name).ok())?;
     edge.announce();
     let store = Arc::new(store_from_env()?);
     let router = spray_claim::router(Arc::clone(&store), Arc::new(edge));
-    lambda::run_http(router, store).await
+    Ok(lambda::run_http(router, store).await?)
 }

@@ -1,5 +1,6 @@
 //! How a function runs on Lambda: its router or handler, with logs, deadlines and request ids.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -26,6 +27,28 @@ use crate::meta::RequestId;
 
 /// Kept back from Lambda's deadline, so that there is time to answer that there was none.
 const DEADLINE_MARGIN_MS: u64 = 200;
+
+/// Why a process ended, for `main` to return. Rust prints what `main` returns by its `Debug`, which
+/// shows an error's fields; the operator who finds it in the log is to read words.
+pub struct Ended(Error);
+
+impl<E: Into<Error>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
 
 /// Sends logs to standard output, one JSON object a line, as loud as `RUST_LOG` says.
 pub fn start_logging() {
