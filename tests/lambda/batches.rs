@@ -1,0 +1,137 @@
+//! Functions behind a queue and a stream: what they answer decides what AWS delivers again.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use largesse_world::Service;
+use serde_json::{Value, json};
+
+use crate::bootstrap::Bootstrap;
+use crate::events::event;
+use crate::scene::{SPRAY, Scene};
+
+const QUEUE: &str = "largesse-grants.fifo";
+
+/// The answer that names these and nothing else: they come back, all others are deleted.
+fn failures(ids: &[&str]) -> Value {
+    let ids: Vec<_> = ids.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+    json!({ "batchItemFailures": ids })
+}
+
+/// Group and body of all that lies in the queue of grants.
+fn sent(scene: &Scene) -> Vec<(String, String)> {
+    let queue = scene.world.queue(QUEUE).unwrap();
+    queue.messages.into_iter().map(|message| (message.group, message.body)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outbox_sends_every_new_grant_once_however_often_it_is_delivered() {
+    let scene = Scene::new().await;
+    let mut outbox = Bootstrap::start(&scene, "outbox").await;
+    for _ in 0..2 {
+        let answered = outbox.invoke(&event("outbox", "happy")).await;
+        assert_eq!(answered.body, failures(&[]));
+    }
+    // What it sends is what grant-pay is given.
+    let paid = event("grant-pay", "happy");
+    let given = paid["Records"].as_array().unwrap().iter().map(|record| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&record["attributes"]["MessageGroupId"]), text(&record["body"]))
+    });
+    assert_eq!(sent(&scene), given.collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outbox_sends_the_good_record_and_names_the_poisoned_one() {
+    let scene = Scene::new().await;
+    let hostile = event("outbox", "hostile");
+    let answered = Bootstrap::start(&scene, "outbox").await.invoke(&hostile).await;
+    let poisoned = hostile["Records"][1]["dynamodb"]["SequenceNumber"].as_str().unwrap();
+    assert_eq!(answered.body, failures(&[poisoned]));
+    let groups: Vec<_> = sent(&scene).into_iter().map(|(group, _)| group).collect();
+    assert_eq!(groups, ["bob"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grant_pay_pays_once_however_often_it_is_told() {
+    let scene = Scene::with_grants().await;
+    let mut pay = Bootstrap::start(&scene, "grant-pay").await;
+    for _ in 0..2 {
+        let answered = pay.invoke(&event("grant-pay", "happy")).await;
+        assert_eq!(answered.body, failures(&[]));
+        assert_eq!(scene.paid().await, ["bob", "carol"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_nobody_can_read_returns_alone() {
+    let scene = Scene::with_grants().await;
+    let hostile = event("grant-pay", "hostile");
+    let answered = Bootstrap::start(&scene, "grant-pay").await.invoke(&hostile).await;
+    let poisoned = hostile["Records"][1]["messageId"].as_str().unwrap();
+    assert_eq!(answered.body, failures(&[poisoned]));
+    assert_eq!(scene.paid().await, ["bob", "dave"]);
+}
+
+/// A message as Lambda hands it in.
+fn message(id: &str, group: &str, body: &Value) -> Value {
+    let mut record = event("grant-pay", "happy")["Records"][0].clone();
+    record["messageId"] = id.into();
+    record["attributes"]["MessageGroupId"] = group.into();
+    record["body"] = body.to_string().into();
+    record
+}
+
+/// A grant of bob's that stands in the table and that nobody can read.
+struct Poison<'a> {
+    scene: &'a Scene,
+    key: HashMap<String, AttributeValue>,
+}
+
+impl<'a> Poison<'a> {
+    const SOURCE: &'static str = "SPRAY#01M53SCS78FCGCJKPHMVSGGQ0M";
+
+    async fn put(scene: &'a Scene) -> Self {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let key = [("pk", text(Self::SOURCE)), ("sk", text("MEMBER#bob"))];
+        let key = HashMap::from(key.map(|(name, value)| (name.to_owned(), value)));
+        let put = scene.dynamo().put_item().table_name("largesse-grants");
+        put.set_item(Some(key.clone())).send().await.unwrap();
+        Self { scene, key }
+    }
+
+    async fn take_away(self) {
+        let delete = self.scene.dynamo().delete_item().table_name("largesse-grants");
+        delete.set_key(Some(self.key)).send().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_be_tried_again_holds_up_the_rest_of_its_group_only() {
+    let scene = Scene::with_grants().await;
+    let poison = Poison::put(&scene).await;
+    let happy = event("grant-pay", "happy");
+    let body = |n: usize| serde_json::from_str(happy["Records"][n]["body"].as_str().unwrap());
+    let (bob, carol): (Value, Value) = (body(0).unwrap(), body(1).unwrap());
+    assert_eq!(bob["source"], format!("SPRAY#{SPRAY}"));
+    let mut poisoned = bob.clone();
+    poisoned["source"] = Poison::SOURCE.into();
+    let batch = json!({ "Records": [
+        message("first of carol", "carol", &carol),
+        message("poisoned of bob", "bob", &poisoned),
+        message("second of carol", "carol", &carol),
+        message("last of bob", "bob", &bob),
+    ] });
+
+    let mut pay = Bootstrap::start(&scene, "grant-pay").await;
+    let answered = pay.invoke(&batch).await;
+    assert_eq!(answered.body, failures(&["poisoned of bob", "last of bob"]));
+    assert_eq!(scene.paid().await, ["carol"]);
+
+    // Once it is gone, what waited behind it is paid.
+    poison.take_away().await;
+    let answered = pay.invoke(&batch).await;
+    assert_eq!(answered.body, failures(&["poisoned of bob"]));
+    assert_eq!(scene.paid().await, ["bob", "carol"]);
+    assert_eq!(scene.world.recorder().operation(Service::EventBridge, "PutEvents").calls, 0);
+}

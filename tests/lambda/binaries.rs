@@ -1,0 +1,49 @@
+//! The functions' binaries, built once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use largesse_world::Stack;
+use serde_json::Value;
+
+static STACK: OnceLock<Stack> = OnceLock::new();
+static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+
+/// The template that is deployed.
+pub(crate) fn stack() -> &'static Stack {
+    let text = include_str!("../../template.yaml");
+    STACK.get_or_init(|| Stack::parse(text).expect("the template parses"))
+}
+
+/// Where the binary of a function is.
+pub(crate) fn binary(function: &str) -> &'static PathBuf {
+    BUILT.get_or_init(build).get(function).expect("a binary of the template")
+}
+
+/// Builds all functions in one go and reads from Cargo where it put them.
+fn build() -> BTreeMap<String, PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    // What Cargo told this test about its package would make it build anew what asks for that.
+    for (name, _) in std::env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if told.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--message-format=json"]);
+    for function in &stack().functions {
+        cargo.args(["--package", &function.binary]);
+    }
+    let built = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(built.status.success(), "the functions do not build");
+    let messages = built.stdout.split(|byte| *byte == b'\n');
+    messages
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str()?.to_owned();
+            Some((name, message["executable"].as_str()?.into()))
+        })
+        .collect()
+}

@@ -1,0 +1,158 @@
+//! The life of a process: start, invocations, deadlines, end.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use largesse_app::ports::Clock;
+use largesse_aws::production::SystemClock;
+use largesse_world::{Fault, Faults, Matching, Service};
+use serde_json::json;
+
+use crate::binaries::stack;
+use crate::bootstrap::Bootstrap;
+use crate::events::event;
+use crate::http::Reply;
+use crate::scene::Scene;
+
+/// Longer than any deadline.
+const NEVER: Duration = Duration::from_secs(3_600);
+/// The number of SIGTERM, on every system that Lambda runs on.
+const SIGTERM: i32 = 15;
+
+fn strike(scene: &Scene, faults: Faults) {
+    scene.world.interpose(Some(Arc::new(faults)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_process_answers_a_repeated_request_with_its_first_answer() {
+    let scene = Scene::new().await;
+    let mut wallet = Bootstrap::start(&scene, "wallet").await;
+    let deposit = event("wallet", "happy");
+    let first = Reply::of(&wallet.invoke(&deposit).await);
+    let again = Reply::of(&wallet.invoke(&deposit).await);
+    assert_eq!((first.status, first.body), (again.status, again.body));
+    assert_eq!(scene.balance("alice").await, 50_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_whose_reply_is_lost_on_the_wire_is_made_once() {
+    let scene = Scene::new().await;
+    let lost = Matching::operation("TransactWriteItems");
+    strike(&scene, Faults::seeded(1).nth(1, lost, Fault::ReplyLost));
+    let mut wallet = Bootstrap::start(&scene, "wallet").await;
+    let reply = Reply::of(&wallet.invoke(&event("wallet", "happy")).await);
+    assert_eq!((reply.status, &reply.body["balance"]), (201, &json!(50_000)));
+    let posted = scene.world.recorder().operation(Service::DynamoDb, "TransactWriteItems");
+    assert_eq!((posted.calls, scene.balance("alice").await), (2, 50_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_says_so_before_its_deadline_when_aws_does_not_answer() {
+    let scene = Scene::new().await;
+    let mut query = Bootstrap::start(&scene, "query").await;
+    let read = event("query", "happy");
+    // It is warm: only the waiting is measured.
+    assert_eq!(Reply::of(&query.invoke(&read).await).status, 200);
+    strike(&scene, Faults::seeded(1).always(Matching::any(), Fault::DelayReply(NEVER)));
+    let answered = query.invoke_within(&read, Duration::from_millis(300)).await;
+    assert!(answered.at <= answered.invocation.deadline, "{answered:?}");
+    let reply = Reply::of(&answered);
+    reply.assert_problem(503, "ERR008");
+    assert_eq!(reply.headers["retry-after"], "1");
+    // It is as good as before.
+    scene.world.interpose(None);
+    assert_eq!(Reply::of(&query.invoke(&read).await).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_returns_to_its_queue_before_the_deadline_when_aws_does_not_answer() {
+    let scene = Scene::with_grants().await;
+    let mut pay = Bootstrap::start(&scene, "grant-pay").await;
+    let none = json!({ "Records": [] });
+    assert_eq!(pay.invoke(&none).await.body, json!({ "batchItemFailures": [] }));
+    strike(&scene, Faults::seeded(1).always(Matching::any(), Fault::DelayReply(NEVER)));
+    let batch = event("grant-pay", "happy");
+    let answered = pay.invoke_within(&batch, Duration::from_millis(300)).await;
+    assert!(answered.at <= answered.invocation.deadline, "{answered:?}");
+    assert_eq!(answered.body["batchItemFailures"].as_array().unwrap().len(), 2);
+    scene.world.interpose(None);
+    assert_eq!(scene.paid().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_another_shape_fails_its_invocation_and_not_the_process() {
+    let scene = Scene::new().await;
+    for function in stack().functions.iter().filter(|function| function.schedules.is_empty()) {
+        let mut process = Bootstrap::start(&scene, &function.binary).await;
+        for event in [json!(null), json!("text"), json!({ "Records": 5 })] {
+            let error = process.refuse(&event).await;
+            let kind = error["errorType"].as_str().unwrap();
+            assert!(kind.ends_with("DeserializeError"), "{}: {error}", function.binary);
+        }
+        process.invoke(&event(&function.binary, "hostile")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_to_aws_carries_the_trace_of_its_invocation() {
+    let scene = Scene::new().await;
+    let mut wallet = Bootstrap::start(&scene, "wallet").await;
+    let mut expected = Vec::new();
+    for _ in 0..2 {
+        let answered = wallet.invoke(&event("wallet", "happy")).await;
+        expected.resize(scene.aws.traces().len(), Some(answered.invocation.trace));
+    }
+    assert_eq!(scene.aws.traces(), expected);
+    assert_ne!(expected.first(), expected.last());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_refuses_to_start_without_knowing_whom_to_believe() {
+    let scene = Scene::new().await;
+    let behind_the_api = stack().functions.iter().filter(|f| !f.routes.is_empty());
+    for function in behind_the_api.map(|function| &function.binary) {
+        let start = Bootstrap::start_changed(&scene, function, |env| drop(env.remove("AUTH")));
+        let (status, log) = start.await.ended().await;
+        assert_eq!(status.code(), Some(1), "{function}: {log}");
+        assert!(log.contains("AUTH must be `open`"), "{function}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_refuses_to_start_without_credentials() {
+    let scene = Scene::new().await;
+    for function in stack().functions.iter().map(|function| &function.binary) {
+        let start =
+            Bootstrap::start_changed(&scene, function, |env| drop(env.remove("AWS_ACCESS_KEY_ID")));
+        let (status, log) = start.await.ended().await;
+        assert_eq!(status.code(), Some(1), "{function}: {log}");
+        assert!(log.contains("AWS_ACCESS_KEY_ID is not set"), "{function}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_function_ends_at_once_when_it_is_told_to() {
+    let scene = Scene::new().await;
+    for function in stack().functions.iter().map(|function| &function.binary) {
+        let process = Bootstrap::start(&scene, function).await;
+        process.terminate();
+        let (status, log) = process.ended().await;
+        assert_eq!(status.signal(), Some(SIGTERM), "{function}: {log}");
+        assert!(!log.contains("panicked"), "{function}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_names_a_member_a_token_or_a_secret() {
+    let scene = Scene::with_room().await;
+    scene.spray(SystemClock.now()).await;
+    let mut claim = Bootstrap::start(&scene, "spray-claim").await;
+    claim.invoke(&event("spray-claim", "happy")).await;
+    claim.terminate();
+    let (_, log) = claim.ended().await;
+    assert!(log.contains("/api/v2/sprays/{token}/claims"), "{log}");
+    for secret in ["K7Q", "bob", "alice"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
