@@ -7,3 +7,4 @@ mod idempotency;
 mod pools;
 mod sprays;
 mod wallets;
+mod wiring;

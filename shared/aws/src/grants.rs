@@ -133,10 +133,10 @@ impl Grants for Store {
             ),
             PayOutcome::NotPaid { attempts, status, failure } => (
                 update
-                    // This very grant; not paid by another worker meanwhile; and this failure was
-                    // not counted before (a redelivered message counts once).
+                    // This very grant; not paid by another worker meanwhile; and no later failure
+                    // was counted before (the number of attempts never falls).
                     .condition_expression(
-                        "grant_id = :id AND #status <> :paid AND attempts < :attempts",
+                        "grant_id = :id AND #status <> :paid AND attempts <= :attempts",
                     )
                     .update_expression(
                         "SET #status = :status, attempts = :attempts, failure = :failure",

@@ -26,7 +26,8 @@ pub use stamp::{ATTEMPT_COUNT, Attempt, Drawn, StampError};
 pub use supply::{Numbers, Supply};
 
 /// How many draws may be decided but not yet recorded. A note takes about 30 bytes, so that the head
-/// stays below 2 KB, and within two write units, at the worst.
+/// stays below 2 KB, and within two write units. (A write whose trims are gone already leaves up to 40
+/// more; the next one finds the head full until they are settled.)
 pub const PENDING_MAX: usize = 48;
 
 /// A pending draw this old is settled by the sweep: far longer than a function may run (the

@@ -7,7 +7,9 @@
 use largesse_domain::grant::{Grant, GrantStatus, RetryPolicy};
 use largesse_domain::ledger::{PostRefused, TransferKind, TransferOrder};
 
-use crate::ports::{Event, Events, GrantRef, Grants, PayOutcome, PortError, Wallets};
+use crate::ports::{
+    Event, Events, GrantRef, Grants, PayOutcome, PortError, PortErrorKind, Wallets,
+};
 
 /// What became of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,9 @@ pub enum PayError {
 
 /// Pays one grant.
 ///
+/// An outcome that is not known is not a failure (G5): it is not counted, and the message comes again
+/// under the same id, which finds out.
+///
 /// # Errors
 /// [`PayError`], the first in its order.
 pub async fn pay<D>(deps: &D, wanted: &GrantRef, policy: RetryPolicy) -> Result<Paid, PayError>
@@ -60,38 +65,59 @@ where
         }
         GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {}
     }
+    if policy.after_failure(grant.attempts) == GrantStatus::PermanentlyFailed {
+        // Its last failure was counted, and whoever counted it was killed before saying so.
+        return give_up(deps, &grant).await;
+    }
     let failure = match deps.post(order_of(&grant)).await {
         Ok(Ok(_once)) => {
             deps.note_outcome(&grant, &PayOutcome::Paid).await?;
             return Ok(Paid::Now);
         }
         Ok(Err(refused)) => describe(refused),
+        Err(error) if error.kind == PortErrorKind::Unknown => return Err(error.into()),
         Err(error) => error.to_string(),
     };
-    give_back(deps, &grant, failure, policy).await
+    give_back(deps, grant, failure, policy).await
 }
 
 /// Notes a failed payment and says whether it is tried again.
 async fn give_back<D: Grants + Events>(
     deps: &D,
-    grant: &Grant,
+    mut grant: Grant,
     failure: String,
     policy: RetryPolicy,
 ) -> Result<Paid, PayError> {
     let attempts = grant.attempts.saturating_add(1);
-    let status = policy.after_failure(attempts);
+    let status = GrantStatus::Failed;
     let outcome = PayOutcome::NotPaid { attempts, status, failure: failure.clone() };
-    match deps.note_outcome(grant, &outcome).await? {
-        // Another worker paid it meanwhile.
+    match deps.note_outcome(&grant, &outcome).await? {
+        // Another worker paid it meanwhile, or gave it up.
+        GrantStatus::Success => return Ok(Paid::Before),
+        GrantStatus::PermanentlyFailed => return Err(PayError::GivenUp { attempts }),
+        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {}
+    }
+    if policy.after_failure(attempts) == GrantStatus::PermanentlyFailed {
+        (grant.attempts, grant.failure) = (attempts, Some(failure));
+        return give_up(deps, &grant).await;
+    }
+    Err(PayError::Retry { attempts, failure })
+}
+
+/// Tells the others, and then notes that they were told: killed in between, they are told again.
+async fn give_up<D: Grants + Events>(deps: &D, grant: &Grant) -> Result<Paid, PayError> {
+    let attempts = grant.attempts;
+    let failure = grant.failure.clone().unwrap_or_default();
+    let event =
+        Event::GrantPermanentlyFailed { grant: grant.clone(), attempts, failure: failure.clone() };
+    deps.publish(&event).await?;
+    let status = GrantStatus::PermanentlyFailed;
+    match deps.note_outcome(grant, &PayOutcome::NotPaid { attempts, status, failure }).await? {
         GrantStatus::Success => Ok(Paid::Before),
-        GrantStatus::PermanentlyFailed => {
-            let grant = grant.clone();
-            deps.publish(&Event::GrantPermanentlyFailed { grant, attempts, failure }).await?;
-            Err(PayError::GivenUp { attempts })
-        }
-        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {
-            Err(PayError::Retry { attempts, failure })
-        }
+        GrantStatus::Pending
+        | GrantStatus::Processing
+        | GrantStatus::Failed
+        | GrantStatus::PermanentlyFailed => Err(PayError::GivenUp { attempts }),
     }
 }
 

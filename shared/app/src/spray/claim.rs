@@ -104,7 +104,8 @@ where
         return answer_repeat(record.amount, record.drawn, wish.attempt);
     }
     let draw = Draw { member: wish.member, at: now, attempt: wish.attempt, ask: Ask::Next };
-    draw_and_settle(deps, pool_id, draw, entry.sender).await
+    let keeps_notes = pool::keeps_notes(entry.recipients);
+    draw_and_settle(deps, pool_id, draw, entry.sender, keeps_notes).await
 }
 
 /// A member who has a share is told so; a repeat of the very same call gets its answer again.
@@ -121,6 +122,7 @@ async fn draw_and_settle<D>(
     pool: PoolId,
     draw: Draw,
     sender: UserId,
+    keeps_notes: bool,
 ) -> Result<Claimed, ClaimError>
 where
     D: Pools + Grants,
@@ -128,15 +130,19 @@ where
     for _ in 0..CROWDED_TRIES_MAX {
         let (won, replayed) = match deps.draw(pool, draw.clone()).await? {
             Ok(won) => (won, false),
-            // Our own note: the first run drew and was lost before its answer. Settle it again.
-            Err(NotWon::Already(won)) if won.drawn.attempt == draw.attempt => (won, true),
-            Err(NotWon::Already(won)) => return Err(ClaimError::Already { amount: won.amount }),
+            Err(NotWon::Already(won)) if keeps_notes && won.drawn.attempt != draw.attempt => {
+                return Err(ClaimError::Already { amount: won.amount });
+            }
+            // Our own note: the first run drew and was lost before its answer. Or another call's, in
+            // a pool that is trimmed: it may have raced a trim and be given back, so that only the
+            // record says what the member has. Either way, settle it again.
+            Err(NotWon::Already(won)) => (won, true),
             Err(NotWon::Crowded) => {
                 settle::help(deps, pool, &sender).await?;
                 continue;
             }
             Err(NotWon::Exhausted | NotWon::AboveRemaining { .. }) => {
-                return Err(ClaimError::Exhausted);
+                return exhausted(deps, pool, &draw, keeps_notes).await;
             }
             Err(NotWon::Ahead | NotWon::Over) => return Err(ClaimError::WindowOver),
             Err(NotWon::NoSuchPool) => return Err(ClaimError::NoSuchToken),
@@ -144,6 +150,7 @@ where
         let member = draw.member.clone();
         let grant = Grant::of_draw(pool, member, won.drawn, won.amount, sender);
         return match settle::settle(deps, &grant).await? {
+            Settled::Recorded if replayed => answer_repeat(won.amount, won.drawn, draw.attempt),
             Settled::Recorded => Ok(Claimed { amount: won.amount, replayed }),
             Settled::Released(earlier) => {
                 answer_repeat(earlier.amount, earlier.drawn, draw.attempt)
@@ -152,4 +159,21 @@ where
     }
     let kind = PortErrorKind::Contended;
     Err(PortError { operation: "claim: the pool stays crowded", kind, cause: None }.into())
+}
+
+/// Nothing is left. In a pool that is trimmed, the member may hold a share whose note is gone: drawn
+/// by a call whose answer was lost, and recorded and trimmed by another process since.
+async fn exhausted<D: Grants>(
+    deps: &D,
+    pool: PoolId,
+    draw: &Draw,
+    keeps_notes: bool,
+) -> Result<Claimed, ClaimError> {
+    if keeps_notes {
+        return Err(ClaimError::Exhausted);
+    }
+    match deps.grant(pool, &draw.member).await? {
+        Some(record) => answer_repeat(record.amount, record.drawn, draw.attempt),
+        None => Err(ClaimError::Exhausted),
+    }
 }

@@ -170,11 +170,11 @@ proptest! {
                         _ => Ask::Next,
                     };
                     // A member with a record draws no more: the record is read before.
-                    if !out.contains_key(&user(n)) {
-                        let drawn = p.draw(&Draw { ask, ..draw(n, 150) });
-                        if let Ok(drawn) = drawn {
-                            out.insert(user(n), drawn);
-                        }
+                    if out.contains_key(&user(n)) {
+                        continue;
+                    }
+                    if let Ok(drawn) = p.draw(&Draw { ask, ..draw(n, 150) }) {
+                        out.insert(user(n), drawn);
                     }
                 }
                 Step::Settle(n) => {

@@ -55,7 +55,6 @@ use std::collections::BTreeSet;
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 use bugs::{BUGS, Bug};
-use properties::{EMPTY_HANDED, REPEATS_HAVE_IT};
 use protocol::Protocol;
 
 /// A pool that is small enough to keep the notes of all its draws.
@@ -104,14 +103,6 @@ fn two_refunds_at_once_return_what_is_left_once() {
 #[test]
 fn a_payment_may_come_at_any_time_and_any_number_of_times() {
     assert_eq!(broken(Protocol { people: 2, refunds: 0, pays: true, ..TRIMMED }), BTreeSet::new());
-}
-
-/// `spray/claim.rs` still has these two, in pools of more than 48 shares: money is right, but a
-/// member whose own requests race each other, or whose reply was lost, may be told wrong.
-#[test]
-fn a_claim_that_believes_the_head_of_a_trimmed_pool_only_ever_tells_wrong() {
-    let as_coded = Protocol { bugs: &[Bug::BelievesANote, Bug::LooksOnce], ..TRIMMED };
-    assert_eq!(broken(as_coded), BTreeSet::from([EMPTY_HANDED, REPEATS_HAVE_IT]));
 }
 
 /// A short way to each is printed. Without symmetry, since the promise is broken soon.
