@@ -97,8 +97,7 @@ async fn replies_lost_on_every_attempt_are_made_good_by_the_callers_retry() {
 async fn a_call_that_fails_before_its_effect_is_made_good_too() {
     for fault in [Fault::Throttle, Fault::InternalError, Fault::ResetBeforeCommit] {
         for_every_call(|n| {
-            (n..n + 5)
-                .fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), fault.clone()))
+            (n..n + 5).fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), fault))
         })
         .await;
     }
