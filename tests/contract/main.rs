@@ -5,6 +5,7 @@
 mod grants;
 mod idempotency;
 mod pools;
+mod sdk;
 mod sprays;
 mod wallets;
 mod wiring;

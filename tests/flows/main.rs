@@ -5,5 +5,7 @@
 mod crowd;
 mod malformed;
 mod money;
+mod openapi;
 mod paying;
 mod v1;
+mod v2;

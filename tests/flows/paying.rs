@@ -1,5 +1,6 @@
 //! From the claim to the wallet: at once, late, or never.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,26 +15,55 @@ use serde_json::json;
 const QUEUE: &str = "largesse-grants.fifo";
 const DEAD: &str = "largesse-grants-dlq.fifo";
 
-/// Fails the ledger during the first payments, and notes when each began and ended.
+/// Fails the ledger during the first invocations, and notes when each began and ended.
 struct Failing {
     world: World,
     first: usize,
-    times_ms: Mutex<(Vec<i64>, Vec<i64>)>,
+    fault: Fault,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    begun_ms: Vec<i64>,
+    ended_ms: Vec<i64>,
+    /// In which invocations the ledger was asked to pay.
+    tried: BTreeSet<usize>,
+}
+
+impl Failing {
+    fn install(api: &Api, first: usize, fault: Fault) -> Arc<Self> {
+        let (world, seen) = (api.sandbox.world.clone(), Mutex::default());
+        let failing = Arc::new(Self { world, first, fault, seen });
+        api.sandbox.world.interpose(Some(failing.clone()));
+        failing
+    }
+
+    /// Lets everything work again; returns what was seen.
+    fn end(&self) -> Seen {
+        self.world.interpose(None);
+        self.seen.lock().unwrap().clone()
+    }
 }
 
 impl Interpose for Failing {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         let now_ms = self.world.clock().now_ms();
-        let mut times = self.times_ms.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
         let about = |name: &str| call.resources.iter().any(|resource| resource == name);
         match (call.service, call.operation.as_str()) {
-            (Service::Lambda, "Invoke") if about(QUEUE) => times.0.push(now_ms),
-            (Service::Lambda, "Acknowledge") if about(QUEUE) => times.1.push(now_ms),
+            (Service::Lambda, "Invoke") if about(QUEUE) => seen.begun_ms.push(now_ms),
+            (Service::Lambda, "Acknowledge") if about(QUEUE) => seen.ended_ms.push(now_ms),
             _ => {}
         }
+        let invocation = seen.begun_ms.len();
         let is_payment = call.operation == "TransactWriteItems" && about("largesse-ledger");
-        let fails = is_payment && (1..=self.first).contains(&times.0.len());
-        async move { fails.then_some(Fault::InternalError) }.boxed()
+        if is_payment && invocation > 0 {
+            seen.tried.insert(invocation);
+        }
+        let fails = is_payment && (1..=self.first).contains(&invocation);
+        let fault = fails.then_some(self.fault);
+        async move { fault }.boxed()
     }
 }
 
@@ -43,13 +73,6 @@ async fn claimed(api: &Api) -> (String, String) {
     let token = api.spray(&room, "ann", 700, 1).await;
     assert_eq!(api.claim(&room, "bob", &token).await.expect(201).number("amount"), 700);
     (room, token)
-}
-
-fn failing(api: &Api, first: usize) -> Arc<Failing> {
-    let world = api.sandbox.world.clone();
-    let failing = Arc::new(Failing { world, first, times_ms: Mutex::default() });
-    api.sandbox.world.interpose(Some(failing.clone()));
-    failing
 }
 
 async fn status(api: &Api, (room, token): &(String, String)) -> String {
@@ -70,15 +93,14 @@ async fn a_claim_is_paid_and_its_sender_sees_it() {
 async fn a_failing_payment_is_retried_three_times_three_seconds_apart() {
     let api = Api::new(2);
     let spray = claimed(&api).await;
-    let failing = failing(&api, 3);
+    let failing = Failing::install(&api, 3, Fault::Throttle);
     api.settle().await;
     assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("FAILED", 0));
     api.sandbox.world.settle_with_time().await.unwrap();
-    api.sandbox.world.interpose(None);
+    let seen = failing.end();
     assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("SUCCESS", 700));
-    let (begun, ended) = failing.times_ms.lock().unwrap().clone();
-    assert_eq!(begun.len(), 4, "one try and three retries");
-    for (ended, begun) in ended.iter().zip(begun.iter().skip(1)) {
+    assert_eq!(seen.tried.len(), 4, "one try and three retries");
+    for (ended, begun) in seen.ended_ms.iter().zip(seen.begun_ms.iter().skip(1)) {
         let waited_ms = begun - ended;
         assert!((2_990..=3_010).contains(&waited_ms), "{waited_ms} ms between tries");
     }
@@ -90,13 +112,12 @@ async fn a_failing_payment_is_retried_three_times_three_seconds_apart() {
 async fn a_payment_that_fails_for_ever_is_given_up_told_and_kept() {
     let api = Api::new(3);
     let spray = claimed(&api).await;
-    let failing = failing(&api, usize::MAX);
+    let failing = Failing::install(&api, usize::MAX, Fault::Throttle);
     api.sandbox.world.settle_with_time().await.unwrap();
-    api.sandbox.world.interpose(None);
+    let seen = failing.end();
     assert_eq!(status(&api, &spray).await, "PERMANENTLY_FAILED");
     assert_eq!(api.balance("bob").await, 0);
-    let tries = failing.times_ms.lock().unwrap().0.len();
-    assert_eq!(tries, 4, "one try and three retries");
+    assert_eq!(seen.tried.len(), 4, "one try and three retries");
 
     let events = api.sandbox.world.bus().events();
     assert_eq!(events.len(), 1, "{events:?}");
@@ -105,11 +126,37 @@ async fn a_payment_that_fails_for_ever_is_given_up_told_and_kept() {
     assert_eq!((&detail["member"], &detail["amount"]), (&json!("bob"), &json!(700)));
     assert_eq!(detail["attempts"], 4);
 
-    let dead = api.sandbox.world.queue(DEAD).unwrap().messages;
-    assert_eq!(dead.len(), 1, "{dead:?}");
-    let message: serde_json::Value = serde_json::from_str(&dead[0].body).unwrap();
+    let message = dead_letter(&api);
     assert_eq!((&message["member"], &message["grant_id"]), (&json!("bob"), &detail["grant_id"]));
     assert!(api.sandbox.world.queue(QUEUE).unwrap().is_empty());
+}
+
+/// The one message in the dead-letter queue.
+fn dead_letter(api: &Api) -> serde_json::Value {
+    let dead = api.sandbox.world.queue(DEAD).unwrap().messages;
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    serde_json::from_str(&dead[0].body).unwrap()
+}
+
+/// G5: who does not know whether the money moved neither gives up nor says so.
+#[tokio::test(start_paused = true)]
+async fn a_payment_of_unknown_outcome_is_no_failure() {
+    let api = Api::new(6);
+    let spray = claimed(&api).await;
+    let failing = Failing::install(&api, 5, Fault::ReplyLost);
+    api.sandbox.world.settle_with_time().await.unwrap();
+    failing.end();
+    assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("SUCCESS", 700));
+
+    let api = Api::new(7);
+    let spray = claimed(&api).await;
+    let failing = Failing::install(&api, usize::MAX, Fault::ResetBeforeCommit);
+    api.sandbox.world.settle_with_time().await.unwrap();
+    let seen = failing.end();
+    assert!(seen.tried.len() > 4, "tried as often as the queue hands it out");
+    assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("PENDING", 0));
+    assert_eq!(api.sandbox.world.bus().put_count(), 0);
+    assert_eq!(dead_letter(&api)["member"], "bob");
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,15 +165,14 @@ async fn a_member_behind_one_who_cannot_be_paid_is_paid() {
     let room = api.room(&["ann", "bob", "eve"]).await;
     let token = api.spray(&room, "ann", 1_000, 2).await;
     api.claim(&room, "bob", &token).await.expect(201);
-    let failing = failing(&api, 1);
+    let failing = Failing::install(&api, 1, Fault::Throttle);
     api.settle().await;
     api.claim(&room, "eve", &token).await.expect(201);
     api.settle().await;
     assert_eq!((api.balance("bob").await, api.balance("eve").await), (0, 500));
     api.sandbox.world.settle_with_time().await.unwrap();
     assert_eq!((api.balance("bob").await, api.balance("eve").await), (500, 500));
-    drop(failing);
-    api.sandbox.world.interpose(None);
+    failing.end();
 }
 
 /// The answers of functions and of the ledger are lost, so messages and records come again.
