@@ -34,6 +34,9 @@ pub enum StartError {
     /// The secret beside the data cannot be read or written.
     #[error("cannot keep the cursor secret in the data folder")]
     Secret(#[source] std::io::Error),
+    /// Signals cannot be taken.
+    #[error("cannot listen for Ctrl-C")]
+    Signals(#[source] std::io::Error),
     /// The server stopped by itself.
     #[error("the server stopped")]
     Server(#[source] std::io::Error),

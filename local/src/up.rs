@@ -37,8 +37,10 @@ pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartErr
             let _ = world.sweep_ttl();
         }
     });
+    // Before anybody is told that it is up: from then on a signal means to stop in order.
+    let asked = asked_to_stop()?;
     say(&banner(address, data));
-    asked_to_stop().await;
+    asked.await;
     say("\nStopping: requests under way are answered, functions finish.");
     stop.send_replace(true);
     sweeper.abort();
@@ -57,16 +59,17 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn asked_to_stop() {
+/// Ctrl-C and SIGTERM, taken from now on; to be awaited later.
+fn asked_to_stop() -> Result<impl Future<Output = ()>, StartError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 fn log_to_stderr() {
