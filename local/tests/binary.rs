@@ -1,0 +1,224 @@
+//! The binary as people run it: how it starts, refuses to start, stops, and survives.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use largesse::client::{Client, Reply};
+use largesse::compose;
+use largesse_aws::production::SecureRng;
+use largesse_domain::audit::audit;
+use largesse_world::{World, WorldClock};
+use reqwest::Method;
+use serde_json::json;
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_largesse"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A folder of this test's own that is not there yet.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+/// A running stack; killed when dropped.
+struct Up {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    client: Client,
+}
+
+impl Up {
+    /// Starts and waits until it says where it listens.
+    fn start(more: &[&str]) -> Self {
+        let arguments = [&["up", "--listen", "127.0.0.1:0"], more].concat();
+        let mut child = command(&arguments).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            if out.read_line(&mut line).unwrap() == 0 {
+                let mut said = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+                panic!("it did not start: {said}");
+            }
+            if let Some((_, rest)) = line.split_once("http://") {
+                break rest.split('/').next().unwrap().to_owned();
+            }
+        };
+        Self { child, out, client: Client::new(format!("http://{address}")) }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end; returns how it ended and what it said last.
+    fn ended(mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        self.out.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap(), said)
+    }
+
+    async fn get(&self, path: &str, user: &str, room: Option<&str>) -> Reply {
+        let reply = self.client.send(Method::GET, path, user, room, None, None).await.unwrap();
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        reply
+    }
+
+    /// Asks until the wallet holds that much; the grace is far beyond what any payment takes.
+    async fn until_paid(&self, user: &str, balance: u64) {
+        for _ in 0..10_000 {
+            let wallet = self.get(&format!("/api/v2/wallets/{user}"), user, None).await;
+            if wallet.number("balance") == balance {
+                return;
+            }
+        }
+        panic!("{user} was not paid {balance}");
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs to the end; returns the exit code and what stood on standard error.
+fn failure(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(arguments).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_busy_port_is_named_and_the_exit_code_is_one() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = failure(&["up", "--listen", &address]);
+    assert_eq!(code, Some(1), "{said}");
+    let hint = format!("largesse: cannot listen on {address}: is another program using it?");
+    assert!(said.starts_with(&hint), "{said}");
+    assert_eq!(said.lines().count(), 1, "one line, no trace: {said}");
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_written_is_named_and_the_exit_code_is_one() {
+    // Below a file there can be no folder, whoever asks.
+    let parent = folder("unwritable");
+    std::fs::create_dir_all(&parent).unwrap();
+    std::fs::write(parent.join("file"), "").unwrap();
+    let data = parent.join("file").join("data");
+    let (code, said) =
+        failure(&["up", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{said}");
+    let hint = format!("largesse: cannot write to the data folder {}", data.display());
+    assert!(said.starts_with(&hint), "{said}");
+    assert_eq!(said.lines().count(), 1, "one line, no trace: {said}");
+}
+
+#[test]
+fn a_data_folder_in_use_is_named_and_the_exit_code_is_one() {
+    let data = folder("in-use");
+    let data = data.to_str().unwrap();
+    let _first = Up::start(&["--data", data]);
+    let (code, said) = failure(&["up", "--listen", "127.0.0.1:0", "--data", data]);
+    assert_eq!(code, Some(1), "{said}");
+    let hint = format!("largesse: another process uses the data folder {data}");
+    assert!(said.starts_with(&hint), "{said}");
+}
+
+#[test]
+fn a_wrong_argument_is_explained_and_the_exit_code_is_two() {
+    let (code, said) = failure(&["up", "--listen", "nowhere"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--listen"), "{said}");
+}
+
+#[tokio::test]
+async fn ctrl_c_and_sigterm_stop_it_cleanly() {
+    for signal in ["INT", "TERM"] {
+        let up = Up::start(&[]);
+        // A connection that is kept open must not keep it up.
+        up.client.deposit("ann", 5).await.unwrap();
+        up.signal(signal);
+        let client = up.client.clone();
+        let (status, said) = up.ended();
+        assert_eq!(status.code(), Some(0), "{signal}: {said}");
+        assert!(said.contains("Stopped. Nothing is kept."), "{said}");
+        drop(client);
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_kill_9_and_nothing_is_doubled() {
+    let data = folder("kill-9");
+    let data = ["--data", data.to_str().unwrap()];
+    let mut up = Up::start(&data);
+    up.client.deposit("ann", 1_000).await.unwrap();
+    let room = up.client.room("ann").await.unwrap();
+    up.client.join(&room, "ann", "bob").await.unwrap();
+    up.client.join(&room, "ann", "eve").await.unwrap();
+    let token = up.client.spray(&room, "ann", "key", 900, 3).await.unwrap();
+    let bobs = up.client.claim(&room, "bob", &token).await.unwrap();
+    assert_eq!(bobs.status, 201, "{}", bobs.body);
+    up.until_paid("bob", bobs.number("amount")).await;
+    // Killed between this answer and its payment, or anywhere in it.
+    let eves = up.client.claim(&room, "eve", &token).await.unwrap();
+    assert_eq!(eves.status, 201, "{}", eves.body);
+    up.child.kill().unwrap();
+    up.child.wait().unwrap();
+
+    for _ in 0..2 {
+        let mut up = Up::start(&data);
+        up.until_paid("bob", bobs.number("amount")).await;
+        assert_eq!(up.get("/api/v2/wallets/ann", "ann", None).await.number("balance"), 100);
+        let path = format!("/api/v2/sprays/{token}");
+        let spray = up.get(&path, "ann", Some(&room)).await;
+        assert_eq!((spray.number("amount"), spray.number("claimed_count")), (900, 2));
+        let path = "/api/v2/wallets/bob/transactions";
+        let rows = up.get(path, "bob", None).await.body["transactions"].clone();
+        assert_eq!(rows.as_array().unwrap().len(), 1, "paid once: {rows}");
+        // Repeats are known for what they are.
+        let again = up.client.claim(&room, "bob", &token).await.unwrap();
+        assert_eq!((again.status, again.code()), (409, "ERR102"));
+        let again = up.client.spray(&room, "ann", "key", 900, 3).await.unwrap();
+        assert_eq!(again, token);
+        let body = json!({ "amount": 1_000 });
+        let key = format!("/api/v2/wallets/ann/deposits-ann-{body}");
+        let path = "/api/v2/wallets/ann/deposits";
+        let sent = up.client.send(Method::POST, path, "ann", None, Some(&key), Some(&body));
+        assert_eq!(sent.await.unwrap().number("balance"), 1_000, "the first answer again");
+        up.child.kill().unwrap();
+        up.child.wait().unwrap();
+    }
+    let wallets = wallets_in_the_end(Path::new(data[1])).await;
+    let expected = [("ann", 100), ("bob", bobs.number("amount")), ("eve", eves.number("amount"))];
+    assert_eq!(wallets, BTreeMap::from(expected.map(|(user, held)| (user.to_owned(), held))));
+}
+
+/// What a folder's wallets hold once everything is done. A payment that was under way when its
+/// process was killed is handed out again when its queue takes the worker for dead: so the clock is
+/// put on.
+async fn wallets_in_the_end(data: &Path) -> BTreeMap<String, u64> {
+    let clock = WorldClock::real();
+    clock.set_skew_ms(3_600_000);
+    let world = World::on_disk_at(&compose::stack().unwrap(), data, clock).unwrap();
+    let store = Arc::new(compose::store(&world, SecureRng::from_seed(1)));
+    let local = compose::compose(world, store, "a secret of this test").unwrap();
+    local.world.settle().await;
+    let books = local.store.books().await.unwrap();
+    audit(&books).expect("money is conserved");
+    let wallets = books.wallets.into_iter();
+    wallets.map(|wallet| (wallet.user.to_string(), wallet.balance.get())).collect()
+}
