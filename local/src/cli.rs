@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::{self, Section};
 use crate::{demo, up};
 
 /// Money to many people at once, exactly once each: the whole system on one machine.
@@ -28,6 +29,8 @@ enum Command {
         #[command(subcommand)]
         scene: Scene,
     },
+    /// Measure: what operations cost, how fast one process is, how small a function is.
+    Bench(BenchArgs),
     /// Print the OpenAPI document of all routes.
     Openapi,
 }
@@ -64,6 +67,22 @@ struct SprayArgs {
     clients: u16,
 }
 
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum, default_value = "all")]
+    section: Section,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// How long each row of claims over HTTP is measured.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Where the functions' binaries are; without it target/lambda, then target/release.
+    #[arg(long, value_name = "DIR")]
+    functions: Option<PathBuf>,
+}
+
 /// Runs what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -89,6 +108,10 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Demo { scene: Scene::Spray(args) }) => {
             let SprayArgs { people, shares, amount, clients } = args;
             Ok(demo::spray::play(people, shares, amount, clients).await?)
+        }
+        Some(Command::Bench(args)) => {
+            let BenchArgs { section, json, seconds, functions } = args;
+            Ok(bench::run(section, json, seconds, functions).await?)
         }
         Some(Command::Openapi) => {
             print(include_str!("../../docs/openapi.json").trim_end());

@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod compose;

@@ -1,0 +1,138 @@
+//! `largesse bench`: what an operation costs, how fast one process is, how small a function is.
+//!
+//! Times on a shared machine drift, counts do not. So counts come first, and every figure that has a
+//! mark in the design's table of performance is printed with it.
+
+pub mod counts;
+pub mod functions;
+pub mod http;
+pub mod prices;
+pub mod report;
+pub mod tokens;
+
+mod lab;
+mod meter;
+mod process;
+mod rounds;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use largesse_aws::production::SetupError;
+
+use crate::client::ClientError;
+use crate::compose::ComposeError;
+use report::Table;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// Calls, capacity units and dollars of every operation: exact.
+    Counts,
+    /// One process over HTTP on loopback: start, claims a second, memory.
+    Http,
+    /// What finding a free token costs while tokens run out.
+    Tokens,
+    /// Size, start and memory of each function's binary.
+    Functions,
+    /// Everything.
+    All,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// There is no world to measure in.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] largesse_app::ports::PortError),
+    /// A request went wrong.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A process could not be started or looked at.
+    #[error("{what}")]
+    Process {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What was measured did not do what it should.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn run(
+    section: Section,
+    is_json: bool,
+    seconds: u32,
+    functions: Option<PathBuf>,
+) -> Result<(), BenchError> {
+    let wanted = |one| section == one || section == Section::All;
+    let mut tables = Vec::new();
+    let mut keep = |measured: Vec<Table>| {
+        if !is_json {
+            measured.iter().for_each(|table| say(&table.to_text()));
+        }
+        tables.extend(measured);
+    };
+    if wanted(Section::Counts) {
+        keep(alone(counts::measure).await?);
+    }
+    if wanted(Section::Tokens) {
+        keep(vec![alone(tokens::measure).await?]);
+    }
+    if wanted(Section::Http) {
+        keep(http::measure(Duration::from_secs(u64::from(seconds))).await?);
+    }
+    if wanted(Section::Functions) {
+        keep(vec![functions::measure(functions).await?]);
+    }
+    if is_json {
+        say(&report::to_json(&tables).to_string());
+    } else {
+        say(&report::verdict(&tables));
+    }
+    Ok(())
+}
+
+/// Measures on a thread with a runtime of its own: there, nothing else runs between two steps, which
+/// is what telling rounds apart rests on.
+async fn alone<T, F, R>(measure: F) -> Result<T, BenchError>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Future<Output = Result<T, BenchError>>,
+    T: Send + 'static,
+{
+    let thread = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| process("no runtime", source))?;
+        runtime.block_on(measure())
+    });
+    thread.await.map_err(|error| BenchError::Broken(error.to_string()))?
+}
+
+fn process(what: impl Into<String>, source: std::io::Error) -> BenchError {
+    BenchError::Process { what: what.into(), source }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures how long things take")]
+fn started() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::print_stdout, reason = "this is a command's output")]
+fn say(text: &str) {
+    println!("{text}");
+}

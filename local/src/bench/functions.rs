@@ -1,0 +1,168 @@
+//! Each function's binary: its size, what its start costs, and what it holds while idle.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use largesse_world::{FunctionSpec, REGION};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::process::Watched;
+use super::report::{Cell, Mark, Table};
+use super::{BenchError, process};
+use crate::compose;
+
+/// Where binaries are looked for, in this order: what is shipped, then what is only optimised.
+const FOLDERS: [&str; 2] = ["target/lambda", "target/release"];
+/// Starts of each function; the median counts.
+const STARTS: usize = 5;
+/// Whoever has not polled after so long will not.
+const POLLS_WITHIN: Duration = Duration::from_secs(20);
+/// What a zip adds to its one deflated entry `bootstrap`: the entry's head, the directory's entry and
+/// the directory's end (APPNOTE.TXT 4.3).
+const ZIP_BYTES: usize = 30 + 46 + 22 + 2 * "bootstrap".len();
+/// A request's head is read in one go.
+const HEAD_BYTES_MAX: usize = 4_096;
+
+/// Measures every function of the template whose binary is found.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn measure(folder: Option<PathBuf>) -> Result<Table, BenchError> {
+    let stack = compose::stack()?;
+    let mut table = Table {
+        name: "functions",
+        title: "Functions: size, start and memory of each binary".to_owned(),
+        columns: vec!["size_mb", "zip_mb", "start_cpu_ms", "start_ms", "idle_peak_mb", "idle_mb"],
+        ..Table::default()
+    };
+    let folders = folder.map_or_else(|| FOLDERS.map(PathBuf::from).to_vec(), |one| vec![one]);
+    for function in &stack.functions {
+        let binary = folders.iter().find_map(|folder| binary_in(folder, &function.binary));
+        match binary {
+            Some(binary) => {
+                let row = one(function, &binary).await?;
+                table.rows.push((function.binary.clone(), row));
+                let note = format!("from {}", binary.parent().unwrap_or(&binary).display());
+                if !table.notes.contains(&note) {
+                    table.notes.push(note);
+                }
+            }
+            None => table.notes.push(format!("{}: no binary", function.binary)),
+        }
+    }
+    table.notes.push(if table.rows.len() < stack.functions.len() {
+        let packages = stack.functions.iter().map(|function| format!(" -p {}", function.binary));
+        format!("to build them: cargo build --profile lambda{}", packages.collect::<String>())
+    } else {
+        format!("median of {STARTS} starts, from exec to the first poll of the Runtime API")
+    });
+    Ok(table)
+}
+
+/// Cargo names a binary by its package; cargo-lambda puts it into a folder of that name.
+fn binary_in(folder: &Path, name: &str) -> Option<PathBuf> {
+    let candidates = [folder.join(name), folder.join(name).join("bootstrap")];
+    candidates.into_iter().find(|path| path.is_file())
+}
+
+async fn one(function: &FunctionSpec, binary: &Path) -> Result<Vec<Cell>, BenchError> {
+    let bytes = std::fs::read(binary).map_err(|e| process("cannot read a binary", e))?;
+    let zipped = deflated(&bytes)?.saturating_add(ZIP_BYTES);
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        starts.push(start(function, binary).await?);
+    }
+    let median = |part: fn(&Started) -> f64| {
+        let mut values: Vec<f64> = starts.iter().map(part).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(STARTS.div_euclid(2)).copied().unwrap_or(f64::NAN)
+    };
+    let at_most = |value, limit| Cell::Figure(value, Some(Mark::AtMost(limit)));
+    Ok(vec![
+        at_most(megabytes(bytes.len()), 6.0),
+        at_most(megabytes(zipped), 3.0),
+        at_most(median(|one| one.cpu_ms), 10.0),
+        Cell::of(median(|one| one.ms)),
+        at_most(median(|one| one.peak_mib), 16.0),
+        Cell::of(median(|one| one.resident_mib)),
+    ])
+}
+
+fn deflated(bytes: &[u8]) -> Result<usize, BenchError> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.map(|out| out.len()).map_err(|source| process("cannot deflate", source))
+}
+
+fn megabytes(bytes: usize) -> f64 {
+    u32::try_from(bytes).map_or(f64::INFINITY, f64::from) / 1e6
+}
+
+struct Started {
+    cpu_ms: f64,
+    ms: f64,
+    peak_mib: f64,
+    resident_mib: f64,
+}
+
+/// Starts a function beside a Runtime API that never has anything to do.
+async fn start(function: &FunctionSpec, binary: &Path) -> Result<Started, BenchError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.map_err(|source| process("no port", source))?;
+    let address = listener.local_addr().map_err(|source| process("no port", source))?;
+    let mut command = Command::new(binary);
+    command.env_clear().envs(environment(function, &address.to_string()));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let began = super::started();
+    let watched = Watched::start(&mut command)?;
+    let polled = timeout(POLLS_WITHIN, async {
+        let (mut stream, _) = listener.accept().await?;
+        let mut head = vec![0; HEAD_BYTES_MAX];
+        let read = stream.read(&mut head).await?;
+        head.truncate(read);
+        // The stream is kept open: a broken poll would be tried again.
+        Ok::<_, std::io::Error>((stream, head))
+    });
+    let silent = || BenchError::Broken(format!("{} does not poll", function.binary));
+    let polled = polled.await.map_err(|_| silent())?;
+    let (_stream, head) = polled.map_err(|source| process("no Runtime API", source))?;
+    let ms = began.elapsed().as_secs_f64() * 1e3;
+    if !head.starts_with(b"GET /2018-06-01/runtime/invocation/next") {
+        return Err(silent());
+    }
+    Ok(Started {
+        cpu_ms: watched.cpu_ms()?,
+        ms,
+        peak_mib: watched.memory_mib("VmHWM")?,
+        resident_mib: watched.memory_mib("VmRSS")?,
+    })
+}
+
+/// What the template and Lambda give a function. Nothing of it leads anywhere.
+fn environment(function: &FunctionSpec, runtime_api: &str) -> BTreeMap<String, String> {
+    let mut environment = function.environment.clone();
+    for secret in environment.values_mut().filter(|value| value.starts_with("{{resolve:")) {
+        "a benchmark's cursors are never used".clone_into(secret);
+    }
+    let lambda = [
+        ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+        ("AWS_LAMBDA_FUNCTION_NAME", &function.binary),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/largesse/functions"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+        ("_HANDLER", "bootstrap"),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "bench"),
+        ("AWS_SECRET_ACCESS_KEY", "bench"),
+    ];
+    environment.extend(lambda.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    environment
+}
