@@ -7,5 +7,6 @@ mod malformed;
 mod money;
 mod openapi;
 mod paying;
+mod sockets;
 mod v1;
 mod v2;

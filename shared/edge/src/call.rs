@@ -1,5 +1,6 @@
 //! One request, read whole, and asked for its parts by the handlers.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use axum::RequestExt;
@@ -7,11 +8,12 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, MatchedPath, RawPathParams};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::LengthLimitError;
 
 use crate::code::Code;
 use crate::config::EdgeConfig;
 use crate::cursor::CursorKey;
-use crate::error::ApiError;
+use crate::error::{ApiError, FieldError};
 use crate::meta::{Meta, Version};
 
 /// The largest body, in bytes: a thousand times the usual one, and no more work than that.
@@ -90,7 +92,7 @@ impl<S: Send + Sync> FromRequest<S> for Call {
         let params = params.map_err(|_| ApiError::not_found())?;
         let params = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (parts, body) = request.into_parts();
-        let body = to_bytes(body, BODY_LEN_MAX).await.map_err(|_| too_large())?;
+        let body = to_bytes(body, BODY_LEN_MAX).await.map_err(|error| unread(&error))?;
         let meta = parts.extensions.get::<Meta>().cloned().unwrap_or_else(|| Meta {
             request_id: String::new(),
             version: Version::of_path(parts.uri.path()),
@@ -99,7 +101,12 @@ impl<S: Send + Sync> FromRequest<S> for Call {
     }
 }
 
-fn too_large() -> ApiError {
+/// Why a body could not be read: there was too much of it, or it broke off.
+fn unread(error: &axum::Error) -> ApiError {
+    if !error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) {
+        let detail = "the body did not arrive whole";
+        return ApiError::invalid(vec![FieldError::body("", "malformed", detail)]);
+    }
     ApiError::new(Code::InvalidRequest, "The body is larger than 64 KiB.")
         .status(StatusCode::PAYLOAD_TOO_LARGE)
 }

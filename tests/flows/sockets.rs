@@ -1,0 +1,64 @@
+//! What arrives on a socket and is hardly HTTP: refused, and the stack goes on.
+
+use std::future::pending;
+
+use largesse::serve;
+use rstest::rstest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const POST: &str = "POST /api/v2/wallets/ann/deposits HTTP/1.1\r\nHost: x\r\nX-USER-ID: ann\r\n\
+    Idempotency-Key: k\r\nContent-Type: application/json\r\n";
+
+/// The status of the answer to these bytes; `None` when the connection ends without one.
+async fn status(address: &str, bytes: &[u8]) -> Option<u16> {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    // The server may close while we still talk.
+    let _ = socket.write_all(bytes).await;
+    let _ = socket.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    let text = String::from_utf8_lossy(&answer);
+    text.split(' ').nth(1).and_then(|status| status.parse().ok())
+}
+
+#[rstest]
+#[case::garbage("\0\u{1}\u{2}garbage\r\n\r\n".to_owned(), Some(400))]
+#[case::no_version("GET /\r\n\r\n".to_owned(), Some(400))]
+#[case::half_a_request("GET / HT".to_owned(), None)]
+#[case::other_protocol("PRI * HTTP/9.9\r\n\r\n".to_owned(), Some(400))]
+#[case::header_without_end(
+    format!("GET / HTTP/1.1\r\nX-USER-ID: {}", "x".repeat(1_000_000)),
+    Some(431)
+)]
+#[case::many_headers(format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000)), Some(431))]
+#[case::long_path(format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000)), Some(414))]
+#[case::headers_cut_in_two("GET / HTTP/1.1\r\nX-A: a\r\n\nb\r\n\r\n".to_owned(), Some(404))]
+#[case::body_cut_short(format!("{POST}Content-Length: 100\r\n\r\n{{\"amount\":5}}"), Some(400))]
+#[case::two_lengths(
+    format!("{POST}Content-Length: 12\r\nContent-Length: 13\r\n\r\n{{\"amount\":5}}"),
+    Some(400)
+)]
+#[case::bad_chunks(format!("{POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), Some(400))]
+#[case::length_and_chunks(
+    format!("{POST}Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n0\r\n\r\n"),
+    Some(400)
+)]
+#[tokio::test]
+async fn what_is_hardly_http_is_refused_and_changes_nothing(
+    #[case] bytes: String,
+    #[case] expected: Option<u16>,
+) {
+    let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let local = serve::assemble(None).unwrap();
+    let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));
+    assert_eq!(status(&address, bytes.as_bytes()).await, expected);
+    let health = "GET /api/v2/health HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_eq!(status(&address, health.as_bytes()).await, Some(200));
+    for table in &local.world.stack().tables {
+        let items = local.world.database().scan(&table.name).unwrap();
+        assert!(items.is_empty(), "{}: {items:?}", table.name);
+    }
+    server.abort();
+}
