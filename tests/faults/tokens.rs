@@ -130,6 +130,15 @@ async fn with_one_token_in_a_thousand_free_every_spray_finds_one_and_then_the_an
         .recorder()
         .operation(largesse_world::Service::DynamoDb, "TransactWriteItems");
     assert!(attempts.calls < 2 * 46, "{} transactions for 46 sprays", attempts.calls);
+    // Whoever is refused uses up no hint, and a repeat of what was made is answered all the same.
+    let hints = rig.sandbox.world.database().scan("largesse-tokens").unwrap().len();
+    let poor = Create { sender: user("poor"), ..wish() };
+    let refused = create::create(&*rig.sandbox.store, poor).await;
+    assert!(matches!(refused, Err(CreateError::NotAMember)), "{refused:?}");
+    let rich = Terms::new(1_000_000, 1, Split::Equal, 600).unwrap();
+    let refused = create::create(&*rig.sandbox.store, Create { terms: rich, ..wish() }).await;
+    assert!(matches!(refused, Err(CreateError::Insufficient { .. })), "{refused:?}");
+    assert_eq!(rig.sandbox.world.database().scan("largesse-tokens").unwrap().len(), hints);
     let full = create::create(&*rig.sandbox.store, wish()).await;
     assert!(matches!(full, Err(CreateError::NoFreeToken { .. })), "{full:?}");
     let spray = r#"{"amount":10,"recipients":1,"split":"equal","expires_in_s":600}"#;

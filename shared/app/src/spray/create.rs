@@ -59,10 +59,18 @@ where
     D: Sprays + TokenSpace + Wallets + Rooms + Clock + Rng,
 {
     let is_member = deps.is_member(wish.room, &wish.sender);
-    let (is_member, mut found) = futures::future::try_join(is_member, token::find(deps)).await?;
+    let (is_member, seen) = futures::future::try_join(is_member, token::look(deps)).await?;
     if !is_member {
         return Err(CreateError::NotAMember);
     }
+    let mut found = match seen {
+        Some(token) => Found::Token(token),
+        // Hints are used up by looking, so whoever is to be refused must be refused before.
+        None => match made_or_too_poor(deps, &wish).await? {
+            Some(spray) => return Ok(spray),
+            None => token::hinted(deps).await?,
+        },
+    };
     let mut seed = [0; 32];
     deps.fill(&mut seed);
     let order = TransferOrder {
@@ -78,7 +86,7 @@ where
     for _ in 0..TOKEN_TRIES_MAX {
         let token = match found {
             Found::Token(token) => token,
-            Found::Full { earliest } => return Err(full(deps, &wish, earliest).await),
+            Found::Full { earliest } => return Err(CreateError::NoFreeToken { earliest }),
         };
         let Create { id, room, sender, terms } = wish.clone();
         let spray = Spray::new(id, token, room, sender, &terms, Seed(seed), order.at);
@@ -96,13 +104,18 @@ where
     Err(CreateError::NoFreeToken { earliest: deps.now() })
 }
 
-/// Without a token, whoever has not the money is told that first.
-async fn full<D: Wallets>(deps: &D, wish: &Create, earliest: Timestamp) -> CreateError {
-    match deps.wallet(&wish.sender).await {
-        Ok(wallet) if wallet.balance.get() < wish.terms.amount().get() => {
-            CreateError::Insufficient { balance: wallet.balance }
-        }
-        Ok(_) => CreateError::NoFreeToken { earliest },
-        Err(error) => error.into(),
+/// The spray that an earlier run of this wish made; or the refusal of whoever has not the money.
+async fn made_or_too_poor<D>(deps: &D, wish: &Create) -> Result<Option<Spray>, CreateError>
+where
+    D: Sprays + Wallets,
+{
+    let wallet = deps.wallet(&wish.sender).await?;
+    if wallet.balance.get() >= wish.terms.amount().get() {
+        return Ok(None);
+    }
+    match deps.spray(wish.id).await? {
+        // The wallet may be empty because this very spray emptied it.
+        Some(spray) => Ok(Some(spray)),
+        None => Err(CreateError::Insufficient { balance: wallet.balance }),
     }
 }

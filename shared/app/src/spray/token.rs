@@ -32,10 +32,26 @@ pub enum Found {
 /// # Errors
 /// [`crate::ports::PortError`].
 pub async fn find<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Found> {
-    let token = Token::from_index(deps.below(TOKEN_COUNT));
-    if deps.is_free(token).await? {
-        return Ok(Found::Token(token));
+    match look(deps).await? {
+        Some(token) => Ok(Found::Token(token)),
+        None => hinted(deps).await,
     }
+}
+
+/// Looks at a token at random; changes nothing.
+///
+/// # Errors
+/// [`crate::ports::PortError`].
+pub async fn look<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
+    let token = Token::from_index(deps.below(TOKEN_COUNT));
+    Ok(deps.is_free(token).await?.then_some(token))
+}
+
+/// Takes a token from the hint, or surveys all tokens.
+///
+/// # Errors
+/// [`crate::ports::PortError`].
+pub async fn hinted<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Found> {
     let first = deps.below(HINT_PARTS);
     let mut stale = 0_u32;
     for step in 0..HINT_PARTS {
