@@ -107,6 +107,14 @@ async fn query_reads_a_wallet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn query_is_well_without_asking_aws() {
+    let scene = Scene::new().await;
+    let reply = drive(&scene, "query", "health").await;
+    assert_eq!((reply.status, &reply.body["status"]), (200, &json!("ok")));
+    assert_eq!(scene.world.recorder().operations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_request_is_refused_before_anything_is_read() {
     for function in ["admin", "wallet", "spray-create", "query"] {
         drive_hostile(function).await.assert_problem(400, "ERR001");
