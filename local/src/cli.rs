@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::{self, Section};
-use crate::{demo, up};
+use crate::dlq::command::{Action, Where};
+use crate::{demo, dlq, up};
 
 /// Money to many people at once, exactly once each: the whole system on one machine.
 #[derive(Debug, Parser)]
@@ -31,6 +32,13 @@ enum Command {
     },
     /// Measure: what operations cost, how fast one process is, how small a function is.
     Bench(BenchArgs),
+    /// Dead letters: what could not be paid or sent, why, and another try.
+    Dlq {
+        #[command(subcommand)]
+        action: Action,
+        #[command(flatten)]
+        place: Where,
+    },
     /// Print the OpenAPI document of all routes.
     Openapi,
 }
@@ -78,7 +86,7 @@ struct BenchArgs {
     /// How long each row of claims over HTTP is measured.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-    /// Where the functions' binaries are; without it target/lambda, then target/release.
+    /// Where the functions' binaries are; without it target/shipped, lambda and release.
     #[arg(long, value_name = "DIR")]
     functions: Option<PathBuf>,
 }
@@ -112,6 +120,10 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Bench(args)) => {
             let BenchArgs { section, json, seconds, functions } = args;
             Ok(bench::run(section, json, seconds, functions).await?)
+        }
+        Some(Command::Dlq { action, place }) => {
+            print(&dlq::command::run(action, place).await?);
+            Ok(())
         }
         Some(Command::Openapi) => {
             print(include_str!("../../docs/openapi.json").trim_end());

@@ -94,5 +94,7 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(StartError::Server)
+    // The embedded AWS answers this machine only, so it has to know who asks.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(StartError::Server)
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::aws_front;
 use crate::serve::{self, StartError};
 
 /// How often expired items are deleted, as DynamoDB's TTL would some day.
@@ -28,7 +29,11 @@ pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartErr
     let address = listener.local_addr().map_err(StartError::Server)?;
     let running = local.world.start();
     let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(serve::serve(listener, local.router.clone(), until(stopped.clone())));
+    let mut router = local.router.clone();
+    if address.ip().is_loopback() {
+        router = router.merge(aws_front::router(local.world.clone()));
+    }
+    let server = tokio::spawn(serve::serve(listener, router, until(stopped.clone())));
     let world = local.world.clone();
     let sweeper = tokio::spawn(async move {
         loop {
@@ -92,10 +97,16 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
         Some(folder) => format!("in {}, and survives kill -9", folder.display()),
         None => "in memory only; --data DIR keeps it".to_owned(),
     };
+    let aws = if address.ip().is_loopback() {
+        format!("http://{address}{}, for SDK clients of this machine", aws_front::PATH)
+    } else {
+        "not served: only while listening on loopback".to_owned()
+    };
     format!(
         r#"Largesse is up.
 
   open   http://{address}/docs
+  aws    {aws}
   data   {kept}
   stop   Ctrl-C
 

@@ -1,6 +1,6 @@
 //! Grants: one record for a member, and what is paid stays paid.
 
-use largesse_app::ports::{Grants, PayOutcome, Pools, Recorded};
+use largesse_app::ports::{GrantRef, Grants, PayOutcome, Pools, Recorded};
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
@@ -56,4 +56,49 @@ async fn what_is_paid_stays_paid_and_a_failure_counts_once() {
     .await
     .unwrap();
     assert_eq!(note(failed(2)).await, GrantStatus::Success);
+}
+
+#[tokio::test]
+async fn only_what_was_given_up_is_revived_and_it_is_paid_once() {
+    let sandbox = Sandbox::new(3);
+    let grant = drawn(&sandbox).await;
+    let wanted = GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id };
+    let revive = async |wanted: &GrantRef| sandbox.store.revive_grant(wanted).await.unwrap();
+    let read = async || sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
+    assert_eq!(revive(&wanted).await, None, "it is not recorded");
+    sandbox.store.record(&grant).await.unwrap();
+    assert_eq!(revive(&wanted).await, Some(GrantStatus::Pending));
+    assert_eq!(read().await, grant, "nothing changed");
+    let given_up = PayOutcome::NotPaid {
+        attempts: 4,
+        status: GrantStatus::PermanentlyFailed,
+        failure: "why".to_owned(),
+    };
+    sandbox.store.note_outcome(&grant, &given_up).await.unwrap();
+    let id = largesse_domain::id::GrantId::of_draw(&grant.pool, &user("x"), grant.drawn.at);
+    assert_eq!(revive(&GrantRef { id, ..wanted.clone() }).await, None, "another grant");
+    assert_eq!(read().await.status, GrantStatus::PermanentlyFailed);
+    for _ in 0..2 {
+        assert_eq!(revive(&wanted).await, Some(GrantStatus::Failed));
+        let revived = read().await;
+        assert_eq!((revived.attempts, revived.failure.as_deref()), (0, Some("why")));
+    }
+    let policy = largesse_domain::grant::RetryPolicy::default();
+    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
+    assert_eq!(revive(&wanted).await, Some(GrantStatus::Success));
+    assert_eq!(read().await.status, GrantStatus::Success, "what is paid stays paid");
+}
+
+#[tokio::test]
+async fn what_nobody_has_tried_to_pay_is_listed() {
+    let sandbox = Sandbox::new(4);
+    let grant = drawn(&sandbox).await;
+    let untried = async || sandbox.store.untried_grants(None).await.unwrap();
+    assert!(untried().await.grants.is_empty());
+    sandbox.store.record(&grant).await.unwrap();
+    let found = untried().await;
+    let wanted = GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id };
+    assert_eq!((found.grants, found.unreadable, found.next), (vec![wanted], 0, None));
+    sandbox.store.note_outcome(&grant, &PayOutcome::Paid).await.unwrap();
+    assert!(untried().await.grants.is_empty());
 }

@@ -19,7 +19,7 @@ use super::{BenchError, process};
 use crate::compose;
 
 /// Where binaries are looked for, in this order: what is shipped, then what is only optimised.
-const FOLDERS: [&str; 2] = ["target/lambda", "target/release"];
+const FOLDERS: [&str; 3] = ["target/lambda", "target/shipped", "target/release"];
 /// Starts of each function; the median counts.
 const STARTS: usize = 5;
 /// Whoever has not polled after so long will not.
@@ -59,7 +59,7 @@ pub async fn measure(folder: Option<PathBuf>) -> Result<Table, BenchError> {
     }
     table.notes.push(if table.rows.len() < stack.functions.len() {
         let packages = stack.functions.iter().map(|function| format!(" -p {}", function.binary));
-        format!("to build them: cargo build --profile lambda{}", packages.collect::<String>())
+        format!("to build them: cargo build --profile shipped{}", packages.collect::<String>())
     } else {
         format!("median of {STARTS} starts, from exec to the first poll of the Runtime API")
     });

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use largesse_app::page::Page;
-use largesse_app::ports::{Grants, PayOutcome, PortResult, Recorded};
+use largesse_app::ports::{GrantRef, Grants, PayOutcome, PortResult, Recorded};
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::Drawn;
@@ -159,5 +159,95 @@ impl Grants for Store {
             }
             _ => Err(port_error("note outcome", error)),
         }
+    }
+}
+
+/// Some of the grants that nobody has tried to pay.
+#[derive(Debug, Default)]
+pub struct Untried {
+    /// Which they are.
+    pub grants: Vec<GrantRef>,
+    /// How many among those read cannot be read: nobody can pay them as they are.
+    pub unreadable: u64,
+    /// Where to read on; `None` at the end.
+    pub next: Option<(PoolId, UserId)>,
+}
+
+/// For an operator's hands only: no function may call these.
+impl Store {
+    /// Lets a grant that was given up be tried anew, as often as any. Gives where the grant stands
+    /// then, or `None` when there is none of that id. Repeating it changes nothing, and what is paid
+    /// stays paid: the payment's id is the grant's, whoever tries.
+    ///
+    /// # Errors
+    /// [`largesse_app::ports::PortError`].
+    pub async fn revive_grant(&self, wanted: &GrantRef) -> PortResult<Option<GrantStatus>> {
+        let sent = self
+            .dynamo
+            .update_item()
+            .table_name(&self.names.grants)
+            .set_key(Some(keys::grant(wanted.pool, &wanted.member)))
+            // The failure stays to be read; `attempts` starts again, or the first failure would
+            // be the last.
+            .update_expression("SET #status = :failed, attempts = :none")
+            // This very grant; and given up: a paid one must never look unpaid, and one that is
+            // still being tried must not be tried more often than its policy says.
+            .condition_expression("grant_id = :id AND #status = :given_up")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":id", s(wanted.id))
+            .expression_attribute_values(":failed", s(GrantStatus::Failed.as_str()))
+            .expression_attribute_values(":none", n(0))
+            .expression_attribute_values(":given_up", s(GrantStatus::PermanentlyFailed.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(_) => return Ok(Some(GrantStatus::Failed)),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let Some(item) = failed.item() else { return Ok(None) };
+                let grant = read_grant(item)?;
+                Ok((grant.id == wanted.id).then_some(grant.status))
+            }
+            _ => Err(port_error("revive grant", error)),
+        }
+    }
+
+    /// Grants that nobody has tried to pay, a page of the table at a time; most of them are only on
+    /// their way. Strongly consistent. It reads the whole table: for the rare day on which the outbox
+    /// gave up.
+    ///
+    /// # Errors
+    /// [`largesse_app::ports::PortError`].
+    pub async fn untried_grants(&self, after: Option<(PoolId, UserId)>) -> PortResult<Untried> {
+        let got = self
+            .dynamo
+            .scan()
+            .table_name(&self.names.grants)
+            .filter_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", s(GrantStatus::Pending.as_str()))
+            .set_exclusive_start_key(after.map(|(pool, member)| keys::grant(pool, &member)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| port_error("list untried grants", error))?;
+        let mut untried = Untried::default();
+        for item in got.items.unwrap_or_default() {
+            match read_grant(&item) {
+                Ok(Grant { id, pool, member, .. }) => {
+                    untried.grants.push(GrantRef { pool, member, id });
+                }
+                Err(_) => untried.unreadable = untried.unreadable.saturating_add(1),
+            }
+        }
+        let next = got.last_evaluated_key.map(|key| {
+            let reader = Reader { item: &key, what: "grant key" };
+            Ok((reader.parse(PK)?, reader.parse_after(SK, MEMBER)?))
+        });
+        untried.next = next.transpose()?;
+        Ok(untried)
     }
 }

@@ -22,4 +22,5 @@ mod store;
 mod tokens;
 mod wallets;
 
+pub use grants::Untried;
 pub use store::{Names, Outside, Store};

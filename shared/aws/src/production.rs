@@ -119,18 +119,30 @@ pub fn sdk_config() -> Result<SdkConfig, SetupError> {
         None,
         "environment",
     );
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let builder = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(variable("AWS_REGION")?))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-        .http_client(http);
+    let builder = outside(credentials, Region::new(variable("AWS_REGION")?));
     let endpoint = std::env::var("AWS_ENDPOINT_URL").ok();
     Ok(match endpoint {
         Some(url) => builder.endpoint_url(url).build(),
         None => builder.build(),
     })
+}
+
+/// The SDK's configuration for an emulator on this machine, which looks at no credentials.
+#[must_use]
+pub fn emulator_config(endpoint: &str, region: &'static str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "emulator");
+    outside(credentials, Region::from_static(region)).endpoint_url(endpoint).build()
+}
+
+/// Over real sockets, with real sleeps.
+fn outside(credentials: Credentials, region: Region) -> aws_types::sdk_config::Builder {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(region)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .http_client(http)
 }

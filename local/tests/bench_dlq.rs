@@ -1,0 +1,304 @@
+//! The operator's commands: dead letters and their redrive, and the benchmark's counts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use largesse::compose;
+use largesse::dlq::{Dlq, Queue, Redriven};
+use largesse_app::ports::{Clock, Grants, Ids, Room, Rooms, Wallets};
+use largesse_app::spray::claim::{Claim, claim};
+use largesse_app::spray::create::{self, Create};
+use largesse_app::wallet::deposit::{self, Deposit};
+use largesse_aws::Store;
+use largesse_aws::production::{SecureRng, emulator_config};
+use largesse_aws::queue::read_body;
+use largesse_domain::audit::audit;
+use largesse_domain::grant::{Grant, GrantStatus};
+use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId, UserId};
+use largesse_domain::money::Amount;
+use largesse_domain::pool::Attempt;
+use largesse_domain::room::RoomName;
+use largesse_domain::split::Split;
+use largesse_domain::spray::Terms;
+use largesse_world::{Fault, Faults, Matching, REGION, World, WorldClock};
+use serde_json::{Value, json};
+
+const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";
+const OUTBOX_DLQ: &str = "largesse-outbox-dlq";
+
+/// A world in which "bob" has claimed a spray of ten won.
+struct Scene {
+    world: World,
+    store: Arc<Store>,
+    grant: Grant,
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+impl Scene {
+    /// Nothing is attached yet, so nothing is paid.
+    async fn claimed() -> Self {
+        let clock = WorldClock::at(1_767_225_600_000);
+        let world = World::memory_at(&compose::stack().unwrap(), clock).unwrap();
+        let store = Arc::new(compose::store(&world, SecureRng::from_seed(1)));
+        let (id, amount) = (TransferId(store.ulid()), Amount::new(10).unwrap());
+        let deposit = Deposit { id, user: user("ann"), amount, memo: None };
+        deposit::deposit(&*store, deposit).await.unwrap();
+        let room = Room { id: RoomId(store.ulid()), name: RoomName::new("room").unwrap() };
+        store.create_room(&room, &[user("ann"), user("bob")], store.now()).await.unwrap();
+        let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
+        let (id, sender) = (SprayId(store.ulid()), user("ann"));
+        let wish = Create { id, room: room.id, sender, terms };
+        let spray = create::create(&*store, wish).await.unwrap();
+        let (token, attempt) = (spray.token, Attempt::from_bits(1));
+        let wish = Claim { room: room.id, token, member: user("bob"), attempt };
+        claim(&*store, wish).await.unwrap();
+        let grant = store.grant(PoolId::Spray(spray.id), &user("bob")).await.unwrap().unwrap();
+        Self { world, store, grant }
+    }
+
+    fn attach(&self) {
+        let secret = "a secret that only this test knows";
+        compose::compose(self.world.clone(), self.store.clone(), secret).unwrap();
+    }
+
+    async fn dlq(&self) -> Dlq {
+        Dlq::open(&self.world.sdk_config(), "largesse").await.unwrap()
+    }
+
+    async fn balance(&self) -> u64 {
+        self.store.wallet(&user("bob")).await.unwrap().balance.get()
+    }
+
+    async fn status(&self) -> GrantStatus {
+        let grant = self.store.grant(self.grant.pool, &self.grant.member).await.unwrap().unwrap();
+        assert_eq!(grant.id, self.grant.id);
+        grant.status
+    }
+
+    async fn bury(&self, queue: &str, body: &str) {
+        bury(&self.world.sdk_config(), queue, body).await;
+    }
+
+    fn dead(&self, queue: &str) -> usize {
+        self.world.queue(queue).unwrap().messages.len()
+    }
+
+    fn body(&self) -> String {
+        let Grant { id, pool, member, .. } = &self.grant;
+        let (source, member, id) = (pool.to_string(), member.to_string(), id.to_string());
+        json!({ "source": source, "member": member, "grant_id": id }).to_string()
+    }
+}
+
+/// Puts a dead letter into a queue.
+async fn bury(config: &SdkConfig, queue: &str, body: &str) {
+    let sqs = aws_sdk_sqs::Client::new(config);
+    let url = sqs.get_queue_url().queue_name(queue).send().await.unwrap().queue_url.unwrap();
+    let mut letter = sqs.send_message().queue_url(url).message_body(body);
+    if queue == GRANTS_DLQ {
+        letter = letter.message_group_id("bob").message_deduplication_id(body);
+    }
+    letter.send().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once() {
+    let scene = Scene::claimed().await;
+    scene.attach();
+    let ledger = Matching::operation("TransactWriteItems").on("largesse-ledger");
+    let broken = Faults::seeded(1).always(ledger, Fault::Throttle);
+    scene.world.interpose(Some(Arc::new(broken)));
+    scene.world.settle_with_time().await.unwrap();
+    scene.world.interpose(None);
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::PermanentlyFailed, 0));
+
+    let dlq = scene.dlq().await;
+    // Looking changes nothing, so it can be done twice.
+    for _ in 0..2 {
+        let (letters, others) = dlq.list(Queue::Grants).await.unwrap();
+        assert_eq!((letters.len(), others), (1, 0));
+        let one = letters.first().unwrap();
+        assert!(one.why.starts_with("given up after 4 failures: "), "{}", one.why);
+        assert_eq!(one.grant.as_ref().unwrap().id, scene.grant.id);
+        let shown = dlq.show(&one.letter.id).await.unwrap().letter;
+        assert_eq!(read_body(&shown.body).unwrap().id, scene.grant.id);
+    }
+
+    let redriven = dlq.redrive(None).await.unwrap();
+    assert_eq!(redriven.iter().map(|(_, done)| done).collect::<Vec<_>>(), [&Redriven::Sent]);
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+
+    assert_eq!(dlq.redrive(None).await.unwrap(), []);
+    // A redrive that was cut off before it deleted the letter leaves one about a paid grant.
+    scene.bury(GRANTS_DLQ, &scene.body()).await;
+    let redriven = dlq.redrive(None).await.unwrap();
+    assert_eq!(redriven.iter().map(|(_, done)| done).collect::<Vec<_>>(), [&Redriven::PaidBefore]);
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+    assert_eq!(scene.dead(GRANTS_DLQ), 0);
+    audit(&scene.store.books().await.unwrap()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_sent_twice_at_once_is_paid_once() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    // Two letters about one grant, as when a redrive is cut off between sending and deleting.
+    scene.bury(GRANTS_DLQ, &scene.body()).await;
+    scene.bury(GRANTS_DLQ, &format!("{} ", scene.body())).await;
+    let redriven = dlq.redrive(None).await.unwrap();
+    assert_eq!(redriven.iter().filter(|(_, done)| *done == Redriven::Sent).count(), 2);
+    scene.attach();
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+    audit(&scene.store.books().await.unwrap()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_can_pay_stays_a_dead_letter_and_says_why() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    scene.bury(GRANTS_DLQ, "nonsense").await;
+    scene.bury(GRANTS_DLQ, &scene.body().replace("bob", "rob")).await;
+    let why = ["the message names no grant", "there is no such grant"];
+    let (letters, _) = dlq.list(Queue::Grants).await.unwrap();
+    assert_eq!(letters.iter().map(|one| one.why.as_str()).collect::<Vec<_>>(), why);
+    let redriven = dlq.redrive(None).await.unwrap();
+    let kept = why.map(Redriven::Kept);
+    assert_eq!(redriven.iter().map(|(_, done)| done).collect::<Vec<_>>(), [&kept[0], &kept[1]]);
+    assert_eq!(scene.dead(GRANTS_DLQ), 2);
+    assert!(dlq.redrive(Some("another")).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    let told = json!({
+        "requestContext": { "condition": "RetryAttemptsExhausted" },
+        "DDBStreamBatchInfo": {
+            "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "3", "batchSize": 3,
+        },
+    });
+    scene.bury(OUTBOX_DLQ, &told.to_string()).await;
+    let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
+    let why = "RetryAttemptsExhausted: 3 records from 1 to 3 of shard";
+    assert_eq!(letters.first().unwrap().why, why);
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.sent, done.unreadable), (1, 1, 0));
+    assert_eq!(dlq.redrive_outbox(None).await.unwrap(), Default::default());
+    scene.attach();
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+    assert_eq!(scene.dead(OUTBOX_DLQ), 0);
+}
+
+/// The real binary, up.
+struct Up {
+    child: Child,
+    address: String,
+}
+
+impl Up {
+    fn start(listen: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_largesse"));
+        command.args(["up", "--listen", listen]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let open = lines.find_map(|line| Some(line.split_once("open   http://")?.1.to_owned()));
+        let address = open.unwrap().trim_end_matches("/docs").to_owned();
+        Self { child, address }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn largesse(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_largesse")).args(arguments).output().unwrap()
+}
+
+#[tokio::test]
+async fn the_command_works_on_a_running_stack() {
+    let up = Up::start("127.0.0.1:0");
+    let endpoint = format!("http://{}/_aws", up.address);
+    let dlq = |arguments: &[&str]| {
+        let out = largesse(&[&["dlq"], arguments, &["--endpoint", &endpoint]].concat());
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8(out.stdout).unwrap()
+    };
+    assert_eq!(dlq(&["list"]), "grants: no dead letters\noutbox: no dead letters\n");
+    bury(&emulator_config(&endpoint, REGION), GRANTS_DLQ, "nonsense").await;
+    let listed = dlq(&["list", "--queue", "grants"]);
+    assert!(listed.starts_with("grants: 1 dead letter\n"), "{listed}");
+    assert!(listed.contains("the message names no grant"), "{listed}");
+    let id = listed.lines().last().unwrap().split_whitespace().next().unwrap();
+    assert!(dlq(&["show", id]).ends_with("body\n  nonsense\n"));
+    let redriven = dlq(&["redrive", "--id", id]);
+    assert_eq!(redriven, format!("{id}  kept: the message names no grant\n"));
+    // Neither one nor all: a redrive is never by accident.
+    assert!(!largesse(&["dlq", "redrive", "--endpoint", &endpoint]).status.success());
+}
+
+#[tokio::test]
+async fn the_embedded_aws_answers_this_machine_only() {
+    let list = |address: &str, host: Option<&'static str>| {
+        let request = reqwest::Client::new().post(format!("http://{address}/_aws/"));
+        let request = request.header("x-amz-target", "DynamoDB_20120810.ListTables").body("{}");
+        host.map_or(request.try_clone().unwrap(), |host| request.header("host", host)).send()
+    };
+    let up = Up::start("127.0.0.1:0");
+    assert_eq!(list(&up.address, None).await.unwrap().status(), 200);
+    let rebound = list(&up.address, Some("page.example")).await.unwrap();
+    assert_eq!(rebound.status(), 403, "a web page that rebinds its name is refused");
+    let open = Up::start("0.0.0.0:0");
+    let address = open.address.replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(list(&address, None).await.unwrap().status(), 404, "others could reach it");
+}
+
+#[test]
+fn the_benchmark_counts_every_operation_and_says_it_in_json() {
+    let out = largesse(&["bench", "counts", "--json"]);
+    assert!(out.status.success(), "{out:?}");
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let rows = report["tables"][0]["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let claims = [20, 100, 1_000].map(|people| {
+        ["the first, cold", "cold", "warm"].map(|how| format!("claim of {people}, {how}"))
+    });
+    let claims = claims.as_flattened().iter().map(String::as_str);
+    let rest = [
+        "claim again by the same member",
+        "claim, all taken, first to hear",
+        "claim, all taken, remembered",
+        "payment of a grant (outbox, grant-pay)",
+        "claim, cold, with its payment",
+        "read by token, 10 of 20 claimed",
+        "refund of a spray, 10 of 20 claimed",
+    ];
+    let expected: Vec<&str> =
+        ["deposit", "spray create"].into_iter().chain(claims).chain(rest).collect();
+    assert_eq!(names, expected);
+    for row in rows {
+        assert!(row["calls"].as_f64().unwrap() >= 1.0, "{row}");
+        assert!(row["dollars_per_million"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
+    // What the design promises of small sprays, and of those who come too late.
+    let marks = &row("claim of 20, warm")["marks"];
+    assert_eq!(marks["calls_in_a_row"], json!({ "at_most": 2.0, "met": true }));
+    assert_eq!(marks["head_write_units_max"]["met"], true);
+    assert_eq!(row("claim, all taken, remembered")["marks"]["write_units"]["met"], true);
+}
