@@ -1,6 +1,6 @@
 //! The functions' binaries, built once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -46,4 +46,21 @@ fn build() -> BTreeMap<String, PathBuf> {
             Some((name, message["executable"].as_str()?.into()))
         })
         .collect()
+}
+
+/// The settings `key=value` of a file that begin with `start`, without blanks and quotes.
+fn settings(text: &str, start: &str) -> BTreeSet<String> {
+    let lines = text.lines().map(|line| line.replace([' ', '"', '\'', ','], ""));
+    lines.filter_map(|line| Some(line.strip_prefix(start)?.to_owned())).collect()
+}
+
+#[test]
+fn what_sam_builds_is_what_is_measured() {
+    let (_, shipped) =
+        include_str!("../../Cargo.toml").split_once("[profile.shipped]\n").expect("a profile");
+    let profile = shipped.split("\n\n").next().unwrap_or_default();
+    let mut profile = settings(profile, "");
+    assert!(profile.remove("inherits=release"));
+    let sam = settings(include_str!("../../CargoLambda.toml"), "profile.release.");
+    assert_eq!(sam, profile);
 }
