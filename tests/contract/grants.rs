@@ -46,11 +46,7 @@ async fn what_is_paid_stays_paid_and_a_failure_counts_once() {
     assert_eq!((read.attempts, read.failure.as_deref()), (1, Some("why")));
     largesse_app::grant::pay::pay(
         &*sandbox.store,
-        &largesse_app::ports::GrantRef {
-            pool: grant.pool,
-            member: grant.member.clone(),
-            id: grant.id,
-        },
+        &GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id },
         largesse_domain::grant::RetryPolicy::default(),
     )
     .await
