@@ -9,11 +9,11 @@ use largesse_app::spray::token;
 use largesse_domain::id::{RoomId, SprayId, TOKEN_COUNT, Token};
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
-use largesse_world::Service;
+use largesse_world::{Recorded, Recorder, Service};
 
 use super::BenchError;
 use super::lab::{GIVER, Lab, user_id};
-use super::report::{Cell, Table, figure};
+use super::report::{Cell, Mark, Table, figure};
 
 /// The table of tokens in the world.
 const TOKENS: &str = "largesse-tokens";
@@ -24,6 +24,9 @@ const CREATES: u32 = 500;
 /// Free tokens at each level, of 46,656: 0, 50, 90, 99 and 99.9 % taken.
 const LEVELS: [(&str, u32); 5] =
     [("0 % taken", 46_656), ("50 %", 23_328), ("90 %", 4_666), ("99 %", 467), ("99.9 %", 47)];
+
+/// The mark of how many tokens are tried until one is free.
+const TRIED_MAX: f64 = 2.0;
 
 /// Fills the tokens level by level; at each, makes sprays.
 ///
@@ -45,7 +48,7 @@ pub async fn measure() -> Result<Table, BenchError> {
     forget_hints(&lab).await?;
     for name in ["100 %, the first to hear", "100 %, the next"] {
         let (refused, took) = refusal(&lab, room).await?;
-        let none = [Cell::Empty, Cell::Empty, Cell::Empty];
+        let none = [Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty];
         let told = [Cell::Text(refused), millis(took)];
         rows.push((name.to_owned(), none.into_iter().chain(told).collect()));
     }
@@ -53,6 +56,7 @@ pub async fn measure() -> Result<Table, BenchError> {
         name: "tokens",
         title: format!("Tokens: making a spray while some of {TOKEN_COUNT} tokens are taken"),
         columns: vec![
+            "tokens_tried_per_create",
             "transactions_per_create",
             "look_ups_per_create",
             "surveys_per_create",
@@ -65,6 +69,7 @@ pub async fn measure() -> Result<Table, BenchError> {
                 "{CREATES} sprays at each level; each gives its token back as a refund does, so the \
                  level stays; hints start empty"
             ),
+            "tokens tried: one at random, then from the hint, until one is free".to_owned(),
             "look-ups: reads of single tokens and of the hint; a survey reads the whole table"
                 .to_owned(),
         ],
@@ -72,8 +77,9 @@ pub async fn measure() -> Result<Table, BenchError> {
 }
 
 async fn level(lab: &Lab, room: RoomId) -> Result<Vec<Cell>, BenchError> {
-    let (mut transactions, mut look_ups, mut surveys) = (0_u64, 0_u64, 0_u64);
+    let (mut tried, mut transactions, mut look_ups, mut surveys) = (0_u64, 0_u64, 0_u64, 0_u64);
     let recorder = lab.world.recorder();
+    recorder.keep_calls(true);
     let mut took = Duration::ZERO;
     for _ in 0..CREATES {
         recorder.reset();
@@ -87,17 +93,30 @@ async fn level(lab: &Lab, room: RoomId) -> Result<Vec<Cell>, BenchError> {
         // The rest of what names the table: single tokens, and parts of the hint.
         let rest = recorder.table(TOKENS).calls.saturating_sub(transacted);
         look_ups = look_ups.saturating_add(rest.saturating_sub(calls("Scan")));
-        surveys = surveys.saturating_add(u64::from(calls("Scan") > 0));
+        let surveyed = u64::from(calls("Scan") > 0);
+        surveys = surveys.saturating_add(surveyed);
+        // Each is read once, but for the one that a survey just saw free.
+        tried = tried.saturating_add(looked_at(recorder)).saturating_add(surveyed);
         give_back(lab, spray.token).await?;
     }
+    recorder.keep_calls(false);
     let each = |count| figure(count) / f64::from(CREATES);
     Ok(vec![
+        Cell::Figure(each(tried), Some(Mark::AtMost(TRIED_MAX))),
         Cell::of(each(transactions)),
         Cell::of(each(look_ups)),
         Cell::of(each(surveys)),
         Cell::Text("all made".to_owned()),
         millis(took.checked_div(CREATES).unwrap_or_default()),
     ])
+}
+
+/// How many single tokens were read.
+fn looked_at(recorder: &Recorder) -> u64 {
+    let is_read = |one: &Recorded| {
+        one.call.operation == "GetItem" && one.call.resources.iter().any(|table| table == TOKENS)
+    };
+    recorder.calls().iter().filter(|one| is_read(one)).map(|_| 1).sum()
 }
 
 /// With every token taken: what a caller is told, and how long that takes.
