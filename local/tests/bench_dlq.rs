@@ -56,8 +56,8 @@ impl Scene {
         let (id, sender) = (SprayId(store.ulid()), user("ann"));
         let wish = Create { id, room: room.id, sender, terms };
         let spray = create::create(&*store, wish).await.unwrap();
-        let (token, attempt) = (spray.token, Attempt::from_bits(1));
-        let wish = Claim { room: room.id, token, member: user("bob"), attempt };
+        let (token, key) = (spray.token, Some(Attempt::from_bits(1)));
+        let wish = Claim { room: room.id, token, member: user("bob"), key };
         claim(&*store, wish).await.unwrap();
         let grant = store.grant(PoolId::Spray(spray.id), &user("bob")).await.unwrap().unwrap();
         Self { world, store, grant }

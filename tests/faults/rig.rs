@@ -165,15 +165,15 @@ impl Rig {
     }
 }
 
-/// A claim of `name`; the attempt is the caller's own.
+/// A claim of `name`; the key is the caller's own.
 pub(crate) fn claim_by<'a>(
     store: &'a Store,
     room: RoomId,
     spray: &Spray,
     name: &str,
 ) -> impl Future<Output = Result<Claimed, ClaimError>> + use<'a> {
-    let attempt = Attempt::from_bits(name.bytes().map(u64::from).sum());
-    let wish = Claim { room, token: spray.token, member: user(name), attempt };
+    let key = Some(Attempt::from_bits(name.bytes().map(u64::from).sum()));
+    let wish = Claim { room, token: spray.token, member: user(name), key };
     claim(store, wish)
 }
 

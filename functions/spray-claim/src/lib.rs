@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
-use largesse_app::spray::claim::ClaimError;
+use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
+use largesse_domain::id::{RoomId, Token, UserId};
+use largesse_edge::idempotency::{Key, attempt_of};
 use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
 use utoipa::OpenApi;
 
@@ -27,6 +29,22 @@ struct Api;
 #[must_use]
 pub fn api() -> utoipa::openapi::OpenApi {
     Api::openapi()
+}
+
+/// Claims under a token as it was sent. Who is not in the room learns nothing about tokens, not even
+/// which are malformed.
+async fn draw<D: Ports>(
+    deps: &D,
+    (member, room): (&UserId, RoomId),
+    token: &str,
+    key: Option<&Key>,
+) -> Result<Claimed, ClaimError> {
+    let Ok(token) = token.parse::<Token>() else {
+        let is_member = deps.is_member(room, member).await?;
+        return Err(if is_member { ClaimError::NoSuchToken } else { ClaimError::NotAMember });
+    };
+    let key = key.map(|key| attempt_of(member, key));
+    claim(deps, Claim { room, token, member: member.clone(), key }).await
 }
 
 fn refuse(error: ClaimError) -> ApiError {

@@ -1,15 +1,16 @@
 //! v1: `POST /api/v1/receive`.
 
 use axum::extract::State;
+use axum::response::Response;
 use http::StatusCode;
-use largesse_app::spray::claim::{Claim, ClaimError, claim as draw};
-use largesse_domain::id::Token;
-use largesse_edge::idempotency::attempt_of;
+use largesse_app::spray::claim::{ClaimError, Claimed};
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::Issues;
-use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::draw;
 
 /// Which spray.
 #[derive(Debug, ToSchema)]
@@ -37,7 +38,7 @@ pub struct V1Received {
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let (member, room) = (issues.caller(&call), issues.room(&call));
     let body = issues.body(&call);
@@ -46,18 +47,14 @@ pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<An
         return Err(issues.refuse());
     };
     let key = call.key()?;
-    let room = room.ok_or_else(ApiError::not_a_member)?;
-    let Ok(token) = token.parse::<Token>() else {
-        // Who is not in the room learns nothing about tokens, not even which are malformed.
-        let is_member = app.deps.is_member(room, &member).await?;
-        let error = if is_member { ClaimError::NoSuchToken } else { ClaimError::NotAMember };
-        return Err(refuse(error));
-    };
-    let attempt = attempt_of(&*app.deps, &member, key.as_ref());
-    let wish = Claim { room, token, member, attempt };
-    let claimed = draw(&*app.deps, wish).await.map_err(refuse)?;
-    let answer = V1Received { received_amount: claimed.amount.get() };
-    Ok(Answer { replayed: claimed.replayed, ..Answer::json(StatusCode::OK, &answer)? })
+    idempotency::once(&*app.deps, &call, &member, key.clone(), async |_| {
+        let room = room.ok_or_else(ApiError::not_a_member)?;
+        let claimed = draw(&*app.deps, (&member, room), token, key.as_ref()).await;
+        let Claimed { amount, replayed } = claimed.map_err(refuse)?;
+        let answer = Answer::json(StatusCode::OK, &V1Received { received_amount: amount.get() })?;
+        Ok(Answer { replayed, ..answer })
+    })
+    .await
 }
 
 fn refuse(error: ClaimError) -> ApiError {

@@ -1,17 +1,19 @@
 //! v2: `POST /api/v2/sprays/{token}/claims`.
 
 use axum::extract::State;
+use axum::response::Response;
 use http::StatusCode;
-use largesse_app::spray::claim::{Claim, claim as draw};
-use largesse_edge::idempotency::attempt_of;
+use largesse_app::spray::claim::Claimed;
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader, RoomHeader};
-use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::{draw, refuse};
+
 /// A claim that won.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Claimed {
+pub struct ShareClaimed {
     /// The share.
     #[schema(minimum = 1, example = 3_337)]
     amount: u64,
@@ -19,8 +21,9 @@ pub struct Claimed {
 
 /// Claim a share
 ///
-/// Once for each member. A repeat with the same `Idempotency-Key` gets the same answer; any other
-/// claim of the same member gets ERR102 with the `amount` of their share. No body is read.
+/// Once for each member. Any later claim of the same member gets ERR102 with the `amount` of their
+/// share, so no key is needed; a repeat under the same `Idempotency-Key` gets the first answer for 24
+/// hours. A body only tells one request from another under the same key.
 #[utoipa::path(
     post, path = "/api/v2/sprays/{token}/claims", tag = "spray", operation_id = "claimShare",
     params(
@@ -28,19 +31,21 @@ pub struct Claimed {
         ("token" = String, Path, description = "The spray's token.", example = "A7Q"),
     ),
     responses(
-        (status = 201, description = "The share is theirs and will be paid.", body = Claimed),
+        (status = 201, description = "The share is theirs and will be paid.", body = ShareClaimed),
         (status = 403, description = "ERR004 ERR101"),
         (status = 404, description = "ERR005"),
-        (status = 409, description = "ERR102 ERR103"),
+        (status = 409, description = "ERR102 ERR103 ERR006"),
         (status = 410, description = "ERR104"),
+        (status = 422, description = "ERR006"),
     )
 )]
-pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (member, room, key) = (call.caller()?, call.room()?, call.key()?);
-    let token = call.path("token")?;
-    let attempt = attempt_of(&*app.deps, &member, key.as_ref());
-    let wish = Claim { room, token, member, attempt };
-    let claimed = draw(&*app.deps, wish).await.map_err(crate::refuse)?;
-    let answer = Answer::json(StatusCode::CREATED, &Claimed { amount: claimed.amount.get() })?;
-    Ok(Answer { replayed: claimed.replayed, ..answer })
+    idempotency::once(&*app.deps, &call, &member, key.clone(), async |_| {
+        let claimed = draw(&*app.deps, (&member, room), call.param("token"), key.as_ref()).await;
+        let Claimed { amount, replayed } = claimed.map_err(refuse)?;
+        let answer = Answer::json(StatusCode::CREATED, &ShareClaimed { amount: amount.get() })?;
+        Ok(Answer { replayed, ..answer })
+    })
+    .await
 }

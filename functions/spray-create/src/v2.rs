@@ -1,5 +1,7 @@
 //! v2: `POST /api/v2/sprays`.
 
+use std::str::FromStr;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -8,21 +10,38 @@ use largesse_domain::id::SprayId;
 use largesse_domain::pool::Supply;
 use largesse_domain::split::Split;
 use largesse_domain::spray::{EXPIRES_IN_S_MAX, Spray, Terms, TermsError};
-use largesse_edge::extract::Whole;
+use largesse_edge::extract::{Whole, given, parsed};
 use largesse_edge::openapi::{CallerHeader, KeyHeader, RoomHeader};
 use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How an amount is cut.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum SplitName {
     /// Every cut is equally likely.
     #[default]
     Random,
     /// The same to everyone; what does not divide goes to the first to claim.
     Equal,
+}
+
+/// Text that names no split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("random or equal")]
+pub struct NoSuchSplit;
+
+impl FromStr for SplitName {
+    type Err = NoSuchSplit;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchSplit> {
+        match text {
+            "random" => Ok(Self::Random),
+            "equal" => Ok(Self::Equal),
+            _ => Err(NoSuchSplit),
+        }
+    }
 }
 
 /// The terms of a spray.
@@ -36,10 +55,11 @@ pub struct SprayWish {
     #[schema(value_type = u64, minimum = 1, maximum = 1_000, example = 3)]
     recipients: Whole,
     /// How it is cut.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parsed")]
     #[schema(default = "random")]
     split: SplitName,
     /// For how long it can be claimed, in seconds.
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = u64, required = false, minimum = 10, maximum = 604_800,
         default = 604_800, example = 600)]
     expires_in_s: Option<Whole>,

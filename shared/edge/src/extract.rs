@@ -200,6 +200,18 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
+/// Reads a field that may be left out, but not `null`.
+///
+/// # Errors
+/// The value's own.
+pub fn given<'de, T, D>(json: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(json).map(Some)
+}
+
 /// Reads a text through the domain's own parser, with the domain's own words for what is wrong.
 ///
 /// # Errors

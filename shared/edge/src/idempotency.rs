@@ -11,7 +11,7 @@ use std::future::Future;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use largesse_app::ports::{Begun, Clock, Idempotency, Ids, PortResult, Rng, StoredAnswer};
+use largesse_app::ports::{Begun, Clock, Idempotency, Ids, PortResult, StoredAnswer};
 use largesse_domain::id::{Ulid, UserId};
 use largesse_domain::pool::Attempt;
 use sha2::{Digest, Sha256};
@@ -174,20 +174,15 @@ fn payload_of(call: &Call) -> String {
     hex::encode(hash.finalize())
 }
 
-/// The number of a claim's attempt: the key's, so that a repeat is known, or a random one.
+/// The number of a claim's attempt under a key: the same for every repeat.
 #[must_use]
-pub fn attempt_of<D: Rng>(deps: &D, caller: &UserId, key: Option<&Key>) -> Attempt {
+pub fn attempt_of(caller: &UserId, key: &Key) -> Attempt {
+    let mut hash = Sha256::new();
+    hash.update(key.0);
+    hash.update(caller.as_str());
     let mut bits = [0; 8];
-    match key {
-        Some(key) => {
-            let mut hash = Sha256::new();
-            hash.update(key.0);
-            hash.update(caller.as_str());
-            for (to, from) in bits.iter_mut().zip(hash.finalize()) {
-                *to = from;
-            }
-        }
-        None => deps.fill(&mut bits),
+    for (to, from) in bits.iter_mut().zip(hash.finalize()) {
+        *to = from;
     }
     Attempt::from_bits(u64::from_be_bytes(bits))
 }

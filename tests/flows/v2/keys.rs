@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use largesse_tests::http::{Api, Ask, Reply};
-use largesse_world::{Call, Fault, Interpose};
+use largesse_world::{Call, Fault, Faults, Interpose, Matching};
 use rstest::rstest;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -196,4 +196,98 @@ async fn a_claim_with_a_key_is_replayed_and_without_one_is_refused(#[case] recip
         }
     }
     assert_eq!(api.balance("bob").await, first.number("amount"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claims_first_answer_stands_though_the_spray_is_over_and_the_member_gone() {
+    let api = Api::new(10);
+    let room = api.room(&["ann", "bob"]).await;
+    let (token, other) =
+        (api.spray(&room, "ann", 10, 2).await, api.spray(&room, "ann", 10, 2).await);
+    let claim = |user: &str, token: &str| {
+        api.post(user, format!("/api/v2/sprays/{token}/claims")).room(&room).key("k")
+    };
+    let first = claim("bob", &token).await.expect(201);
+    assert_eq!(claim("bob", &other).await.verdict(), (422, "ERR006"));
+    let refused = claim("eve", &token).await.expect(403);
+    let member = |user: &str| format!("/api/v2/rooms/{room}/members/{user}");
+    api.ask("PUT", member("eve")).user("ann").await.expect(204);
+    assert_replay(&refused, &claim("eve", &token).await);
+    api.ask("DELETE", member("bob")).user("ann").await.expect(204);
+    assert_replay(&first, &claim("bob", &token).await);
+    tokio::time::advance(Duration::from_secs(601)).await;
+    api.refund_due().await;
+    assert_replay(&first, &claim("bob", &token).await);
+    assert_eq!(api.balance("bob").await, 5);
+}
+
+/// The run that won was lost: before its record, or before its answer was kept.
+#[rstest]
+#[case("PutItem", "largesse-grants", 3)]
+#[case("PutItem", "largesse-grants", 60)]
+#[case("UpdateItem", "largesse-edge", 3)]
+#[case("UpdateItem", "largesse-edge", 60)]
+#[tokio::test(start_paused = true)]
+async fn a_lost_claims_repeat_is_answered_though_the_spray_is_over_or_the_member_gone(
+    #[case] operation: &str,
+    #[case] table: &str,
+    #[case] recipients: u64,
+    #[values("gone", "over", "refunded")] since: &str,
+) {
+    let api = Api::new(11);
+    let room = api.room(&["ann", "bob", "eve"]).await;
+    let token = api.spray(&room, "ann", 600, recipients).await;
+    let claim = |user: &str, key: &str| {
+        api.post(user, format!("/api/v2/sprays/{token}/claims")).room(&room).key(key)
+    };
+    let lost = Matching::operation(operation).on(table);
+    let finish = Matching::any().on("largesse-edge");
+    let faults = Faults::seeded(1).always(lost, Fault::ResetBeforeCommit);
+    // The claim's first call to it begins; what comes after would keep or forget the answer.
+    let faults = (2..10).fold(faults, |all, n| all.nth(n, finish.clone(), Fault::InternalError));
+    api.sandbox.world.interpose(Some(Arc::new(faults)));
+    let first = claim("bob", "k").await;
+    assert_eq!(first.status == 201, table == "largesse-edge", "{}", first.text);
+    api.sandbox.world.interpose(None);
+    tokio::time::advance(Duration::from_secs(16)).await;
+    if since == "gone" {
+        let path = format!("/api/v2/rooms/{room}/members/bob");
+        api.ask("DELETE", path).user("ann").await.expect(204);
+        tokio::time::advance(Duration::from_secs(2)).await;
+    } else {
+        tokio::time::advance(Duration::from_secs(600)).await;
+    }
+    if since == "refunded" {
+        api.refund_due().await;
+    }
+    let again = claim("bob", "k").await.expect(201);
+    assert_eq!(again.number("amount"), 600 / recipients);
+    assert_eq!(claim("bob", "k").await.text, again.text);
+    let code = if since == "gone" { (403, "ERR004") } else { (410, "ERR104") };
+    assert_eq!(claim("bob", "another").await.verdict(), code);
+    assert_eq!(claim("eve", "k").await.status == 201, since == "gone");
+    api.settle().await;
+    assert_eq!(api.balance("bob").await, 600 / recipients);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_creates_repeat_is_answered_though_the_sender_has_left_the_room() {
+    let api = Api::new(12);
+    let room = api.room(&["ann", "bob"]).await;
+    api.deposit("ann", 1_000).await;
+    let create = || {
+        let ask = api.post("ann", "/api/v2/sprays").room(&room).key("k");
+        ask.json(json!({ "amount": 10, "recipients": 2 }))
+    };
+    let lost = Matching::operation("UpdateItem").on("largesse-edge");
+    let faults = Faults::seeded(1).always(lost, Fault::ResetBeforeCommit);
+    api.sandbox.world.interpose(Some(Arc::new(faults)));
+    let first = create().await.expect(201);
+    api.sandbox.world.interpose(None);
+    let path = format!("/api/v2/rooms/{room}/members/ann");
+    api.ask("DELETE", path).user("ann").await.expect(204);
+    tokio::time::advance(Duration::from_secs(16)).await;
+    let again = create().await.expect(201);
+    assert_eq!(again.text, first.text);
+    assert_eq!(api.balance("ann").await, 990);
 }

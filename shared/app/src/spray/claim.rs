@@ -13,10 +13,10 @@ use largesse_domain::grant::Grant;
 use largesse_domain::id::{PoolId, RoomId, Token, UserId};
 use largesse_domain::money::Amount;
 use largesse_domain::pool::{self, Ask, Attempt, Draw, Drawn};
-use largesse_domain::spray::{ClaimBarred, may_claim};
+use largesse_domain::spray::{ClaimBarred, TokenEntry, may_claim};
 
 use crate::grant::settle::{self, Settled};
-use crate::ports::{Clock, Grants, NotWon, Pools, PortError, PortErrorKind, Rooms, Sprays};
+use crate::ports::{Clock, Grants, NotWon, Pools, PortError, PortErrorKind, Rng, Rooms, Sprays};
 
 /// How often a crowded pool is helped and asked again.
 const CROWDED_TRIES_MAX: u32 = 8;
@@ -30,8 +30,9 @@ pub struct Claim {
     pub token: Token,
     /// Who claims.
     pub member: UserId,
-    /// Tells a repeat of the same call from another call of the same member.
-    pub attempt: Attempt,
+    /// What every repeat of the same call carries and no other call does; `None` for a call that
+    /// cannot be told from another one of the same member.
+    pub key: Option<Attempt>,
 }
 
 /// A claim that won.
@@ -89,23 +90,67 @@ impl From<ClaimBarred> for ClaimError {
 /// [`ClaimError`], the first in its order.
 pub async fn claim<D>(deps: &D, wish: Claim) -> Result<Claimed, ClaimError>
 where
-    D: Sprays + Rooms + Pools + Grants + Clock,
+    D: Sprays + Rooms + Pools + Grants + Clock + Rng,
 {
     let member = deps.is_member(wish.room, &wish.member);
     let entry = deps.token_entry(wish.token);
     let (is_member, entry) = futures::future::try_join(member, entry).await?;
     let now = deps.now();
-    let spray = may_claim(is_member, entry.as_ref(), wish.room, &wish.member, now)?;
+    let spray = match may_claim(is_member, entry.as_ref(), wish.room, &wish.member, now) {
+        Ok(spray) => spray,
+        Err(barred) => return earlier(deps, &wish, entry.as_ref(), barred.into()).await,
+    };
     let Some(entry) = entry else { return Err(ClaimError::NoSuchToken) };
+    let attempt = wish.key.unwrap_or_else(|| random(deps));
     let pool_id = PoolId::Spray(spray);
-    if !pool::keeps_notes(entry.recipients)
-        && let Some(record) = deps.grant(pool_id, &wish.member).await?
-    {
-        return answer_repeat(record.amount, record.drawn, wish.attempt);
-    }
-    let draw = Draw { member: wish.member, at: now, attempt: wish.attempt, ask: Ask::Next };
     let keeps_notes = pool::keeps_notes(entry.recipients);
-    draw_and_settle(deps, pool_id, draw, entry.sender, keeps_notes).await
+    if !keeps_notes && let Some(record) = deps.grant(pool_id, &wish.member).await? {
+        return answer_repeat(record.amount, record.drawn, attempt);
+    }
+    let draw = Draw { member: wish.member.clone(), at: now, attempt, ask: Ask::Next };
+    let sender = entry.sender.clone();
+    match draw_and_settle(deps, pool_id, draw, sender, keeps_notes).await {
+        Err(over @ ClaimError::WindowOver) => earlier(deps, &wish, Some(&entry), over).await,
+        other => other,
+    }
+}
+
+/// The attempt of a call without a key.
+fn random<D: Rng>(deps: &D) -> Attempt {
+    let mut bits = [0; 8];
+    deps.fill(&mut bits);
+    Attempt::from_bits(u64::from_be_bytes(bits))
+}
+
+/// A repeat of a call that has won gets its answer, whatever has changed since: the window may be
+/// over, the member may have left. Whoever has not won by this very key hears the refusal.
+async fn earlier<D: Pools + Grants>(
+    deps: &D,
+    wish: &Claim,
+    entry: Option<&TokenEntry>,
+    refusal: ClaimError,
+) -> Result<Claimed, ClaimError> {
+    let entry = entry.filter(|entry| entry.room == wish.room);
+    let (Some(key), Some(entry)) = (wish.key, entry) else { return Err(refusal) };
+    let pool = PoolId::Spray(entry.spray);
+    if let Some(record) = deps.grant(pool, &wish.member).await? {
+        let is_ours = record.drawn.attempt == key;
+        return if is_ours {
+            answer_repeat(record.amount, record.drawn, key)
+        } else {
+            Err(refusal)
+        };
+    }
+    let Some(head) = deps.pool(pool).await? else { return Err(refusal) };
+    let note = head.pending.get(&wish.member).filter(|drawn| drawn.attempt == key);
+    let Some(drawn) = note.copied() else { return Err(refusal) };
+    // The first run drew, and was lost before the record.
+    let amount = head.supply.worth(drawn.part).ok_or(refusal)?;
+    let grant = Grant::of_draw(pool, wish.member.clone(), drawn, amount, entry.sender.clone());
+    match settle::settle(deps, &grant).await? {
+        Settled::Recorded => answer_repeat(amount, drawn, key),
+        Settled::Released(earlier) => answer_repeat(earlier.amount, earlier.drawn, key),
+    }
 }
 
 /// A member who has a share is told so; a repeat of the very same call gets its answer again.

@@ -61,7 +61,7 @@ where
     let is_member = deps.is_member(wish.room, &wish.sender);
     let (is_member, seen) = futures::future::try_join(is_member, token::look(deps)).await?;
     if !is_member {
-        return Err(CreateError::NotAMember);
+        return made(deps, &wish).await?.ok_or(CreateError::NotAMember);
     }
     let mut found = match seen {
         Some(token) => Found::Token(token),
@@ -86,7 +86,10 @@ where
     for _ in 0..TOKEN_TRIES_MAX {
         let token = match found {
             Found::Token(token) => token,
-            Found::Full { earliest } => return Err(CreateError::NoFreeToken { earliest }),
+            Found::Full { earliest } => {
+                let earlier = made(deps, &wish).await?;
+                return earlier.ok_or(CreateError::NoFreeToken { earliest });
+            }
         };
         let Create { id, room, sender, terms } = wish.clone();
         let spray = Spray::new(id, token, room, sender, &terms, Seed(seed), order.at);
@@ -113,9 +116,13 @@ where
     if wallet.balance.get() >= wish.terms.amount().get() {
         return Ok(None);
     }
-    match deps.spray(wish.id).await? {
-        // The wallet may be empty because this very spray emptied it.
-        Some(spray) => Ok(Some(spray)),
-        None => Err(CreateError::Insufficient { balance: wallet.balance }),
-    }
+    // The wallet may be empty because this very spray emptied it.
+    let earlier = made(deps, wish).await?;
+    earlier.map(Some).ok_or(CreateError::Insufficient { balance: wallet.balance })
+}
+
+/// The spray that an earlier run of this wish made. It is the answer of every later run, whatever has
+/// changed since: the sender may have left the room, or all tokens may be taken.
+async fn made<D: Sprays>(deps: &D, wish: &Create) -> Result<Option<Spray>, PortError> {
+    deps.spray(wish.id).await
 }
