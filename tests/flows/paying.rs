@@ -10,6 +10,7 @@ use largesse_app::ports::{GrantQueue, GrantRef};
 use largesse_tests::http::Api;
 use largesse_tests::{money, user};
 use largesse_world::{Call, Fault, Faults, Interpose, Matching, Service, World};
+use rstest::rstest;
 use serde_json::json;
 
 const QUEUE: &str = "largesse-grants.fifo";
@@ -157,6 +158,50 @@ async fn a_payment_of_unknown_outcome_is_no_failure() {
     assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("PENDING", 0));
     assert_eq!(api.sandbox.world.bus().put_count(), 0);
     assert_eq!(dead_letter(&api)["member"], "bob");
+}
+
+/// Throttles the ledger until one payment happens, whose answer is lost; then gives so many calls
+/// another fault.
+struct PaidUnheard {
+    calls: Mutex<u64>,
+    paid_at: u64,
+    later: (Fault, u64),
+}
+
+impl Interpose for PaidUnheard {
+    fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
+        let is_payment = call.operation == "TransactWriteItems"
+            && call.resources.iter().any(|table| table == "largesse-ledger");
+        let mut calls = self.calls.lock().unwrap();
+        *calls += u64::from(is_payment);
+        let fault = match calls.checked_sub(self.paid_at) {
+            None => Some(Fault::Throttle),
+            Some(0) => Some(Fault::ReplyLost),
+            Some(after) => (after <= self.later.1).then_some(self.later.0),
+        };
+        let fault = fault.filter(|_| is_payment);
+        async move { fault }.boxed()
+    }
+}
+
+/// The last try pays, its answer is lost, and the SDK's own repeats are turned away.
+#[rstest]
+#[case((Fault::Throttle, u64::MAX))]
+#[case((Fault::TransactionInProgress, 10))]
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_happened_unheard_is_not_given_up(
+    #[case] later: (Fault, u64),
+    #[values(1, 6, 16)] paid_at: u64,
+) {
+    let api = Api::new(8);
+    let spray = claimed(&api).await;
+    let calls = Mutex::new(0);
+    api.sandbox.world.interpose(Some(Arc::new(PaidUnheard { calls, paid_at, later })));
+    api.sandbox.world.settle_with_time().await.unwrap();
+    api.sandbox.world.interpose(None);
+    assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("SUCCESS", 700));
+    assert_eq!(api.sandbox.world.bus().put_count(), 0);
+    assert!(api.sandbox.world.queue(DEAD).unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,7 +79,7 @@ impl Wallets for Bank {
     }
 
     async fn transfer(&self, _user: &UserId, _id: TransferId) -> PortResult<Option<Transfer>> {
-        panic!("paying reads no transfer")
+        Ok(None)
     }
 
     async fn history(

@@ -19,10 +19,10 @@ const THROTTLES: [&str; 6] = [
     "ProvisionedThroughputExceeded",
 ];
 
-/// Codes that say "somebody else is at it": nothing happened, or the same transaction is still
-/// running.
-const CONTENTIONS: [&str; 3] =
-    ["TransactionConflictException", "TransactionInProgressException", "TransactionConflict"];
+/// Codes that say "somebody else is at it": nothing happened.
+const CONTENTIONS: [&str; 2] = ["TransactionConflictException", "TransactionConflict"];
+/// The code that says "this very transaction is still running": it may happen yet.
+const STILL_RUNNING: &str = "TransactionInProgressException";
 
 /// The port's error for a failed call.
 pub(crate) fn port_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> PortError
@@ -46,7 +46,7 @@ fn kind_of(code: &str, status: u16) -> PortErrorKind {
         PortErrorKind::Throttled
     } else if CONTENTIONS.contains(&code) {
         PortErrorKind::Contended
-    } else if status >= 500 {
+    } else if status >= 500 || code == STILL_RUNNING {
         PortErrorKind::Unknown
     } else {
         PortErrorKind::Rejected

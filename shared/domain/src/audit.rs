@@ -155,6 +155,9 @@ fn audit_pool(pool: &Pool, flows: &Flows<'_>, found: &mut Vec<String>) -> u64 {
             found.push(format!("{id}: share {} is out twice", grant.drawn.part));
         }
         match unpaid.remove(&grant.id.transfer()) {
+            Some(_) if grant.status == GrantStatus::PermanentlyFailed => {
+                found.push(format!("{id}: {} counts as given up, but is paid", grant.member));
+            }
             Some(paid) if paid == grant.amount.get() => {}
             Some(paid) => found.push(format!("{id}: {} was paid {paid}", grant.member)),
             None if grant.status == GrantStatus::Success => {
@@ -255,13 +258,14 @@ mod tests {
 
     #[test]
     fn a_planted_error_is_found() {
-        let plant: [fn(&mut Books); 9] = [
+        let plant: [fn(&mut Books); 10] = [
             |b| b.wallets[0].balance = Balance::new(11).unwrap(),
             |b| b.wallets[1].seq = 2,
             |b| drop(b.transfers.pop()),
             |b| b.transfers[1].seq = 3,
             |b| drop(b.grants.pop()),
             |b| b.grants[0].amount = Amount::new(31).unwrap(),
+            |b| b.grants[0].status = GrantStatus::PermanentlyFailed,
             |b| b.pools[0].status = PoolStatus::Closed,
             |b| drop(b.pools.pop()),
             |b| drop(b.wallets.pop()),
