@@ -9,11 +9,14 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::{self, Section};
 use crate::dlq::command::{Action, Where};
+use crate::up::say;
 use crate::{demo, dlq, up};
 
 /// Money to many people at once, exactly once each: the whole system on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "largesse", version, about, max_term_width = 100)]
+// What stands before a command belongs to no command: refused, not ignored.
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -122,19 +125,14 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
             Ok(bench::run(section, json, seconds, functions).await?)
         }
         Some(Command::Dlq { action, place }) => {
-            print(&dlq::command::run(action, place).await?);
+            say(&dlq::command::run(action, place).await?);
             Ok(())
         }
         Some(Command::Openapi) => {
-            print(include_str!("../../docs/openapi.json").trim_end());
+            say(include_str!("../../docs/openapi.json").trim_end());
             Ok(())
         }
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is a command's output")]
-fn print(text: &str) {
-    println!("{text}");
 }
 
 /// Says what went wrong, and why, in a line.

@@ -1,13 +1,17 @@
 //! HTTP on a socket of this machine.
 
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
 use largesse_app::ports::Rng;
 use largesse_aws::production::{SecureRng, SetupError};
+use largesse_edge::cursor::CursorKey;
 use largesse_world::World;
 use tokio::net::TcpListener;
 
@@ -32,8 +36,14 @@ pub enum StartError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The secret beside the data cannot be read or written.
-    #[error("cannot keep the cursor secret in the data folder")]
-    Secret(#[source] std::io::Error),
+    #[error("cannot keep the cursor secret in {}", file.display())]
+    Secret {
+        /// Where.
+        file: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Signals cannot be taken.
     #[error("cannot listen for Ctrl-C")]
     Signals(#[source] std::io::Error),
@@ -65,6 +75,7 @@ fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
     let file = data.map(|folder| folder.join(SECRET_FILE));
     if let Some(file) = &file
         && let Ok(kept) = std::fs::read_to_string(file)
+        && CursorKey::new(&kept).is_some()
     {
         return Ok(kept);
     }
@@ -72,9 +83,19 @@ fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
     rng.fill(&mut bytes);
     let made = hex::encode(bytes);
     if let Some(file) = &file {
-        std::fs::write(file, &made).map_err(StartError::Secret)?;
+        keep(file, &made).map_err(|source| StartError::Secret { file: file.clone(), source })?;
     }
     Ok(made)
+}
+
+/// Writes the secret for this user's eyes only; killed in between, the next start makes another one,
+/// and only the cursors of the moment are lost.
+fn keep(file: &Path, secret: &str) -> std::io::Result<()> {
+    let unfinished = file.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&unfinished)?.write_all(secret.as_bytes())?;
+    std::fs::rename(unfinished, file)
 }
 
 /// Takes the address.

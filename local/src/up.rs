@@ -86,7 +86,7 @@ fn log_to_stderr() {
 }
 
 /// Writes to standard output and does not mind when nobody reads it any more.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}");
     let _ = out.flush();
@@ -114,12 +114,12 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
 
 Try it, from another terminal: give alice 10,000 won, spray them to three, let bob and carol claim.
 
-  API=http://{address}/api/v2
-  curl -s $API/wallets/alice/deposits -H 'X-USER-ID: alice' -H 'Idempotency-Key: first' \
+  API=http://{address}/api/v2 KEY=$(date +%s)
+  curl -s $API/wallets/alice/deposits -H 'X-USER-ID: alice' -H "Idempotency-Key: $KEY-1" \
     --json '{{"amount": 10000}}'
   ROOM=$(curl -s $API/rooms -H 'X-USER-ID: alice' --json '{{"name": "lunch", "members": ["bob", "carol"]}}' \
     | sed 's/.*"room_id":"\([^"]*\)".*/\1/')
-  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" -H 'Idempotency-Key: second' \
+  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" -H "Idempotency-Key: $KEY-2" \
     --json '{{"amount": 10000, "recipients": 3, "split": "random", "expires_in_s": 600}}' \
     | sed 's/.*"token":"\([^"]*\)".*/\1/')
   curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: bob' -H "X-ROOM-ID: $ROOM"

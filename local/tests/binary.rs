@@ -222,3 +222,37 @@ async fn wallets_in_the_end(data: &Path) -> BTreeMap<String, u64> {
     let wallets = books.wallets.into_iter();
     wallets.map(|wallet| (wallet.user.to_string(), wallet.balance.get())).collect()
 }
+
+#[test]
+fn what_stands_before_a_command_is_refused_instead_of_ignored() {
+    let data = folder("before");
+    let path = data.to_str().unwrap();
+    let (code, said) = failure(&["--data", path, "up", "--listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cannot be used"), "{said}");
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_reader_who_goes_away_is_no_failure() {
+    let mut child = command(&["openapi"]).spawn().unwrap();
+    let mut first = [0; 1];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert_eq!((first, said.as_str()), (*b"{", ""));
+}
+
+/// A process that was killed while it wrote the secret hinders nobody, and nobody else reads it.
+#[test]
+fn a_broken_cursor_secret_is_made_anew() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = folder("secret");
+    std::fs::create_dir_all(&data).unwrap();
+    let secret = data.join("cursor.secret");
+    std::fs::write(&secret, "").unwrap();
+    drop(Up::start(&["--data", data.to_str().unwrap()]));
+    assert_eq!(std::fs::read_to_string(&secret).unwrap().len(), 64);
+    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o077, 0);
+}

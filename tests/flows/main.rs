@@ -7,6 +7,7 @@ mod malformed;
 mod money;
 mod openapi;
 mod paying;
+mod routes;
 mod sockets;
 mod v1;
 mod v2;

@@ -5,7 +5,7 @@ use http::StatusCode;
 use largesse_app::spray::read::{Claim, ReadError, SprayDetail, by_token};
 use largesse_app::wallet::read;
 use largesse_domain::id::Token;
-use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader};
+use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader, V1UserId};
 use largesse_edge::v1::{Issues, user_value};
 use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
 use serde::Serialize;
@@ -14,16 +14,16 @@ use utoipa::ToSchema;
 
 /// One claim.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct V1Received {
+pub struct V1Share {
     /// The share.
     #[schema(example = 3_337)]
     amount: u64,
     /// Who claimed.
-    #[schema(value_type = i64, example = 8)]
+    #[schema(value_type = V1UserId, example = 8)]
     user_id: Value,
 }
 
-impl From<&Claim> for V1Received {
+impl From<&Claim> for V1Share {
     fn from(claim: &Claim) -> Self {
         Self { amount: claim.amount.get(), user_id: user_value(&claim.member) }
     }
@@ -42,7 +42,7 @@ pub struct V1Spray {
     #[schema(example = 3_337)]
     received_amount: u64,
     /// Who claimed what, the earliest first.
-    received_list: Vec<V1Received>,
+    received_list: Vec<V1Share>,
 }
 
 impl From<SprayDetail> for V1Spray {
@@ -52,7 +52,7 @@ impl From<SprayDetail> for V1Spray {
             spray_time: time::format(detail.spray.created_at),
             spray_amount: detail.spray.pool.supply.put_in(),
             received_amount: amounts.fold(0, u64::saturating_add),
-            received_list: detail.claims.iter().map(V1Received::from).collect(),
+            received_list: detail.claims.iter().map(V1Share::from).collect(),
         }
     }
 }
@@ -94,7 +94,7 @@ fn refuse(error: ReadError) -> ApiError {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Balance {
     /// Whose.
-    #[schema(value_type = i64, example = 7)]
+    #[schema(value_type = V1UserId, example = 7)]
     user_id: Value,
     /// What can be spent.
     #[schema(example = 50_000)]

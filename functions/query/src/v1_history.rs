@@ -12,7 +12,7 @@ use largesse_domain::id::{PoolId, SprayId, TransferId, UserId};
 use largesse_domain::ledger::{Memo, Transfer, TransferKind};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
-use largesse_edge::openapi::V1CallerHeader;
+use largesse_edge::openapi::{V1CallerHeader, V1UserId};
 use largesse_edge::time::{DAY_MS, format, parse_v1_end, parse_v1_start};
 use largesse_edge::v1::{Issues, Limits, user_value};
 use largesse_edge::{Answer, ApiError, App, Call, Ports};
@@ -74,7 +74,7 @@ pub struct V1Wallet {
     current_page: u64,
     /// How many pages there are.
     total_pages: u64,
-    /// The rows, newest first.
+    /// The rows, newest first by `created_at`: when each was decided.
     transactions: Vec<V1Movement>,
 }
 
@@ -114,7 +114,7 @@ pub struct V1TransactionPage {
     total_pages: u64,
     /// This page.
     current_page: u64,
-    /// The rows, newest first.
+    /// The rows, newest first by `created_at`: when each was decided.
     transactions: Vec<V1Transaction>,
 }
 
@@ -122,7 +122,7 @@ pub struct V1TransactionPage {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Target {
     /// Who.
-    #[schema(value_type = i64)]
+    #[schema(value_type = V1UserId)]
     user_id: Value,
     /// How much.
     received_amount: u64,
@@ -135,7 +135,7 @@ pub struct V1TransactionDetail {
     #[serde(flatten)]
     transaction: V1Transaction,
     /// Who sprayed what was received.
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Option<V1UserId>)]
     related_user_id: Option<Value>,
     /// For a spray: who received what.
     target_details: Option<Vec<V1Target>>,

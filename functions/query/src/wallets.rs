@@ -95,7 +95,8 @@ impl From<&Transfer> for TransactionView {
 /// A page of a wallet's history.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TransactionPage {
-    /// The movements, newest first.
+    /// The movements, newest first by `created_at`: when each was decided. `seq` is the order in
+    /// which the wallet moved, so what was decided early and posted late stands further down.
     transactions: Vec<TransactionView>,
     /// Where the next page starts; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,17 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use largesse_edge::testing::{Untouched, send, settings};
 use largesse_edge::{kernel, openapi};
 use serde_json::Value;
 
+fn parts() -> Vec<utoipa::openapi::OpenApi> {
+    vec![spray_create::api(), spray_claim::api(), wallet::api(), admin::api(), query::api()]
+}
+
 fn document() -> utoipa::openapi::OpenApi {
-    let parts =
-        vec![spray_create::api(), spray_claim::api(), wallet::api(), admin::api(), query::api()];
-    openapi::merge(parts)
+    openapi::merge(parts())
 }
 
 fn description() -> Value {
@@ -40,6 +42,19 @@ fn the_stored_description_is_up_to_date() {
     // As values: the order of members is for readers.
     let stored: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert!(stored == description(), "run the tests with UPDATE=1");
+}
+
+#[test]
+fn no_part_means_something_else_by_a_name_than_another() {
+    let mut known: BTreeMap<String, Value> = BTreeMap::new();
+    for part in parts() {
+        let part = serde_json::to_value(part).unwrap();
+        for (name, schema) in part["components"]["schemas"].as_object().into_iter().flatten() {
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(first, schema, "{name}");
+        }
+    }
+    assert!(known.len() > 20);
 }
 
 #[test]

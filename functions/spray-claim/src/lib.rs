@@ -31,20 +31,34 @@ pub fn api() -> utoipa::openapi::OpenApi {
     Api::openapi()
 }
 
-/// Claims under a token as it was sent. Who is not in the room learns nothing about tokens, not even
-/// which are malformed.
-async fn draw<D: Ports>(
+/// The token as it was sent. Who is not in the room learns nothing about tokens, not even which are
+/// malformed.
+async fn token_of<D: Ports>(
     deps: &D,
     (member, room): (&UserId, RoomId),
-    token: &str,
-    key: Option<&Key>,
-) -> Result<Claimed, ClaimError> {
-    let Ok(token) = token.parse::<Token>() else {
-        let is_member = deps.is_member(room, member).await?;
-        return Err(if is_member { ClaimError::NoSuchToken } else { ClaimError::NotAMember });
-    };
-    let key = key.map(|key| attempt_of(member, key));
-    claim(deps, Claim { room, token, member: member.clone(), key }).await
+    text: &str,
+) -> Result<Token, ClaimError> {
+    match text.parse() {
+        Ok(token) => Ok(token),
+        Err(_) if deps.is_member(room, member).await? => Err(ClaimError::NoSuchToken),
+        Err(_) => Err(ClaimError::NotAMember),
+    }
+}
+
+/// Who claims what, and under which key.
+struct Wish {
+    member: UserId,
+    room: RoomId,
+    token: Token,
+    key: Option<Key>,
+}
+
+impl Wish {
+    async fn draw<D: Ports>(&self, deps: &D) -> Result<Claimed, ClaimError> {
+        let Self { member, room, token, key } = self;
+        let key = key.as_ref().map(|key| attempt_of(member, key));
+        claim(deps, Claim { room: *room, token: *token, member: member.clone(), key }).await
+    }
 }
 
 fn refuse(error: ClaimError) -> ApiError {

@@ -10,7 +10,7 @@ use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::draw;
+use crate::{Wish, token_of};
 
 /// Which spray.
 #[derive(Debug, ToSchema)]
@@ -47,10 +47,11 @@ pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Re
         return Err(issues.refuse());
     };
     let key = call.key()?;
-    idempotency::once(&*app.deps, &call, &member, key.clone(), async |_| {
-        let room = room.ok_or_else(ApiError::not_a_member)?;
-        let claimed = draw(&*app.deps, (&member, room), token, key.as_ref()).await;
-        let Claimed { amount, replayed } = claimed.map_err(refuse)?;
+    let room = room.ok_or_else(ApiError::not_a_member)?;
+    let token = token_of(&*app.deps, (&member, room), token).await.map_err(refuse)?;
+    let wish = Wish { member, room, token, key: key.clone() };
+    idempotency::once(&*app.deps, &call, &wish.member, key, async |_| {
+        let Claimed { amount, replayed } = wish.draw(&*app.deps).await.map_err(refuse)?;
         let answer = Answer::json(StatusCode::OK, &V1Received { received_amount: amount.get() })?;
         Ok(Answer { replayed, ..answer })
     })

@@ -9,7 +9,7 @@ use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{draw, refuse};
+use crate::{Wish, refuse, token_of};
 
 /// A claim that won.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,9 +41,10 @@ pub struct ShareClaimed {
 )]
 pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (member, room, key) = (call.caller()?, call.room()?, call.key()?);
-    idempotency::once(&*app.deps, &call, &member, key.clone(), async |_| {
-        let claimed = draw(&*app.deps, (&member, room), call.param("token"), key.as_ref()).await;
-        let Claimed { amount, replayed } = claimed.map_err(refuse)?;
+    let token = token_of(&*app.deps, (&member, room), call.param("token")).await.map_err(refuse)?;
+    let wish = Wish { member, room, token, key: key.clone() };
+    idempotency::once(&*app.deps, &call, &wish.member, key, async |_| {
+        let Claimed { amount, replayed } = wish.draw(&*app.deps).await.map_err(refuse)?;
         let answer = Answer::json(StatusCode::CREATED, &ShareClaimed { amount: amount.get() })?;
         Ok(Answer { replayed, ..answer })
     })

@@ -13,8 +13,6 @@ const ROOM: (&str, &str) = ("X-ROOM-ID", "01ARZ3NDEKTSV4RRFFQ69G5FAV");
 const USER: (&str, &str) = ("X-USER-ID", "7");
 
 #[rstest]
-#[case("/api/v2/sprays/abc/claims", &[USER, ROOM], "", 404, "ERR005")]
-#[case("/api/v2/sprays/ABCD/claims", &[USER, ROOM], "", 404, "ERR005")]
 #[case("/api/v2/sprays/ABC/claims", &[USER], "", 400, "ERR001")]
 #[case("/api/v2/sprays/ABC/claims", &[USER, ROOM, ("Idempotency-Key", "")], "", 400, "ERR001")]
 #[case("/api/v1/receive", &[USER, ROOM], "{}", 422, "ERR001")]

@@ -7,7 +7,7 @@ use largesse_app::wallet::deposit::{Deposit, deposit as pay_in};
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
-use largesse_edge::extract::Whole;
+use largesse_edge::extract::{Whole, given};
 use largesse_edge::openapi::{CallerHeader, KeyHeader};
 use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,8 @@ pub struct DepositWish {
     #[schema(value_type = u64, minimum = 1, maximum = 1_000_000_000_000_u64, example = 50_000)]
     amount: Whole,
     /// A remark: at most 200 characters, no control characters.
-    #[schema(max_length = 200, example = "January")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false, max_length = 200, example = "January")]
     memo: Option<String>,
 }
 

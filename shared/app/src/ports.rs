@@ -6,6 +6,7 @@
 //! under the identity it carries, and the caller repeats it under the same identity.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::Future;
 
 use largesse_domain::grant::{Grant, GrantStatus};
@@ -20,7 +21,7 @@ use largesse_domain::time::Timestamp;
 use crate::page::Page;
 
 /// The cause of a failure, kept for the log and never shown to a caller.
-pub type Cause = std::sync::Arc<dyn std::error::Error + Send + Sync>;
+pub type Cause = std::sync::Arc<dyn Error + Send + Sync>;
 
 /// What kind of failure it was; decides whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,24 @@ impl PortError {
             PortErrorKind::Corrupt | PortErrorKind::Rejected => false,
         }
     }
+
+    /// Why, down to the first cause: for the log, never for a caller.
+    #[must_use]
+    pub fn causes(&self) -> String {
+        causes_of(self)
+    }
+}
+
+/// An error and its causes, outermost first: for the log, never for a caller.
+#[must_use]
+pub fn causes_of(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        texts.push(error.to_string());
+        source = error.source();
+    }
+    texts.join(": ")
 }
 
 /// A port's answer.

@@ -136,7 +136,7 @@ pub fn errors_markdown() -> String {
          Made from the table in `shared/edge/src/code.rs`; a test compares them.\n\n\
          v2 answers RFC 9457 `application/problem+json`: `{type, title, status, detail, code, \
          request_id, errors?: [{field, code, detail}]}`.\nv1 answers `{\"detail\": …, \"code\": …}`; \
-         where it says 422, `detail` is a list of `{loc, msg, type}`.\n",
+         for ERR001 with status 422, `detail` is a list of `{loc, msg, type}`.\n",
     );
     for code in Code::ALL {
         let (name, title, status) = (code.as_str(), code.title(), code.status().as_u16());

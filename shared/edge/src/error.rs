@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use largesse_app::ports::PortError;
+use largesse_app::ports::{PortError, causes_of};
 use serde_json::{Map, Value, json};
 
 use crate::code::Code;
@@ -184,13 +184,7 @@ impl ApiError {
     /// The causes, outermost first, for the log.
     #[must_use]
     pub fn causes(&self) -> Option<String> {
-        let mut source = self.cause.as_deref().map(|c| c as &dyn std::error::Error);
-        let mut texts = Vec::new();
-        while let Some(error) = source {
-            texts.push(error.to_string());
-            source = error.source();
-        }
-        (!texts.is_empty()).then(|| texts.join(": "))
+        self.cause.as_deref().map(|cause| causes_of(cause))
     }
 
     /// Writes the error down.

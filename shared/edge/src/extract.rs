@@ -144,10 +144,13 @@ fn malformed() -> FieldError {
 
 /// Says what serde found without repeating what the caller sent.
 fn describe(path: &str, error: &serde_json::Error) -> FieldError {
+    let text = error.to_string();
+    if text.starts_with("number out of range") {
+        return FieldError::body(path, "out_of_range", "the number is too large");
+    }
     if error.classify() != Category::Data {
         return malformed();
     }
-    let text = error.to_string();
     let named = |of: &str| {
         // serde puts the field's name between back quotes, behind the kind of the error.
         let name = text.strip_prefix(of)?.split('`').nth(1)?;

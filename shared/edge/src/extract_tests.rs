@@ -32,7 +32,7 @@ struct Form {
 #[case(r#"{"amount":1.0}"#, Some(("amount", "wrong_type")))]
 #[case(r#"{"amount":1e3}"#, Some(("amount", "wrong_type")))]
 #[case(r#"{"amount":18446744073709551616}"#, Some(("amount", "wrong_type")))]
-#[case(r#"{"amount":1e999}"#, Some(("", "malformed")))]
+#[case(r#"{"amount":1e999}"#, Some(("amount", "out_of_range")))]
 #[case(r#"{"amount":1,"amount":2}"#, Some(("amount", "duplicate")))]
 #[case(r#"{"amount":1,"Amount":2}"#, Some(("Amount", "unknown")))]
 #[case(r#"{"amount":1,"memo":7}"#, Some(("memo", "wrong_type")))]

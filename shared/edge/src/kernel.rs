@@ -7,15 +7,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use largesse_app::ports::{Clock, Ids};
 
 use crate::code::Code;
 use crate::error::{ApiError, Rendered, Unrendered};
 use crate::extract::header_once;
 use crate::meta::{Meta, RequestId, Version};
+use crate::routes::methods_of;
 
 /// Names the request in every answer, and in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,12 +30,24 @@ where
     D: Clock + Ids + Send + Sync + 'static,
 {
     router
-        .fallback(async || ApiError::not_found())
-        .method_not_allowed_fallback(async || {
-            ApiError::new(Code::InvalidRequest, "Method Not Allowed")
-                .status(StatusCode::METHOD_NOT_ALLOWED)
-        })
+        .fallback(unrouted)
+        .method_not_allowed_fallback(unrouted)
         .layer(from_fn_with_state(deps, around::<D>))
+}
+
+/// What the router has no handler for: a wrong method, be the route another function's, or nothing
+/// at all.
+async fn unrouted(uri: Uri, matched: Option<MatchedPath>) -> Response {
+    let methods = methods_of(uri.path());
+    if methods.is_none() && matched.is_none() {
+        return ApiError::not_found().into_response();
+    }
+    let error = ApiError::new(Code::InvalidRequest, "Method Not Allowed")
+        .status(StatusCode::METHOD_NOT_ALLOWED);
+    match methods {
+        Some(methods) => ([(header::ALLOW, methods)], error).into_response(),
+        None => error.into_response(),
+    }
 }
 
 async fn around<D>(State(deps): State<Arc<D>>, mut request: Request, next: Next) -> Response

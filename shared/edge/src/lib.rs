@@ -18,6 +18,7 @@ pub mod lambda;
 pub mod meta;
 pub mod openapi;
 pub mod query;
+pub mod routes;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;

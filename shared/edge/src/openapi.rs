@@ -6,17 +6,19 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use serde_json::json;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ComponentsBuilder, Content, Info, License, OpenApi, PathItem, Paths, Ref, RefOr, Response,
-    Schema, ServerBuilder,
+    ComponentsBuilder, Content, HeaderBuilder, Info, License, OpenApi, PathItem, Paths, Ref, RefOr,
+    Response, Schema, ServerBuilder,
 };
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::code::Code;
+use crate::idempotency::KEY_HEADER;
 
 /// `X-USER-ID` in v2.
 #[derive(IntoParams)]
@@ -133,16 +135,49 @@ pub struct Problem {
     pub errors: Option<Vec<ProblemField>>,
 }
 
-/// An error of v1. With status 422, `detail` is a list of `{loc, msg, type}`.
+/// An error of v1.
 #[derive(ToSchema)]
 pub struct V1Error {
-    /// What happened.
-    #[schema(value_type = Object)]
-    pub detail: String,
+    /// What happened: a list for ERR001 with status 422, else a text.
+    pub detail: V1Detail,
     /// The code.
     pub code: Code,
     /// -2 when the spray is over.
     pub token_status: Option<i32>,
+}
+
+/// What happened, in v1.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum V1Detail {
+    /// In a sentence.
+    Text(String),
+    /// All that is wrong with the request.
+    Issues(Vec<V1Issue>),
+}
+
+/// One thing that is wrong with a request, in v1.
+#[derive(Serialize, ToSchema)]
+pub struct V1Issue {
+    /// Where: `header`, `body`, `path` or `query`, then the name of the field, or the position in the text.
+    #[schema(value_type = Vec<Value>, example = json!(["body", "total_amount"]))]
+    pub loc: Vec<serde_json::Value>,
+    /// What is wrong, for people.
+    #[schema(example = "Field required")]
+    pub msg: String,
+    /// What is wrong, for programs.
+    #[schema(rename = "type", example = "missing")]
+    pub kind: String,
+}
+
+/// A user in v1: a number, or the name of one who came by v2.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum V1UserId {
+    /// A user of v1.
+    Number(i64),
+    /// A user of v2.
+    Name(String),
 }
 
 impl PartialSchema for Code {
@@ -174,6 +209,9 @@ pub fn merge(parts: Vec<OpenApi>) -> OpenApi {
         (Problem::name().into_owned(), Problem::schema()),
         (ProblemField::name().into_owned(), ProblemField::schema()),
         (V1Error::name().into_owned(), V1Error::schema()),
+        (V1Detail::name().into_owned(), V1Detail::schema()),
+        (V1Issue::name().into_owned(), V1Issue::schema()),
+        (V1UserId::name().into_owned(), V1UserId::schema()),
         (Code::name().into_owned(), Code::schema()),
     ];
     let components = ComponentsBuilder::from(document.components.take().unwrap_or_default());
@@ -221,11 +259,31 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// Adds what every operation may answer, and the bodies of all refusals.
 fn complete(operation: &mut Operation, is_v1: bool) {
     let responses = &mut operation.responses.responses;
-    let reads_input = operation.parameters.is_some() || operation.request_body.is_some();
+    let has_body = operation.request_body.is_some();
+    let reads_input = operation.parameters.is_some() || has_body;
+    let has_key =
+        operation.parameters.iter().flatten().any(
+            |parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == KEY_HEADER),
+        );
     let invalid = if is_v1 { "422" } else { "400" };
-    let common = [(invalid, "ERR001"), ("500", "ERR003"), ("503", "ERR008")];
-    for (status, code) in common.into_iter().filter(|_| reads_input) {
-        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(code)));
+    let answers = [
+        (invalid, "ERR001", reads_input),
+        ("409", "ERR006", has_key),
+        ("413", "ERR001", has_key || has_body),
+        // v1 takes a body of no or a wrong type for JSON, or answers 422.
+        ("415", "ERR001", has_body && !is_v1),
+        ("422", "ERR006", has_key),
+        ("500", "ERR003", reads_input),
+        ("503", "ERR008", reads_input),
+    ];
+    for (status, code, _) in answers.into_iter().filter(|(_, _, given)| *given) {
+        let response = responses.entry(status.to_owned());
+        let response = response.or_insert_with(|| RefOr::T(Response::new("")));
+        if let RefOr::T(response) = response
+            && !response.description.contains(code)
+        {
+            response.description = format!("{} {code}", response.description).trim().to_owned();
+        }
     }
     let (kind, schema) = if is_v1 {
         ("application/json", "V1Error")
@@ -234,6 +292,19 @@ fn complete(operation: &mut Operation, is_v1: bool) {
     };
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
+        let mut say = |name: &str, text: &str, kind: Type| {
+            let schema = ObjectBuilder::new().schema_type(SchemaType::Type(kind)).build();
+            let header = HeaderBuilder::new().description(Some(text)).schema(Some(schema)).build();
+            response.headers.insert(name.to_owned(), header.into());
+        };
+        say("X-Request-Id", "Names the request.", Type::String);
+        if has_key && status.as_str() < "500" {
+            let text = "`true` when this is the first answer to the same key, again.";
+            say("Idempotency-Replayed", text, Type::Boolean);
+        }
+        if status == "503" || (has_key && status == "409") {
+            say("Retry-After", "In how many seconds to repeat.", Type::Integer);
+        }
         if status.as_str() < "400" {
             continue;
         }

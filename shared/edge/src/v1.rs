@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use http::header;
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::money::AMOUNT_MAX;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
@@ -96,8 +98,13 @@ impl Issues {
         let typed = call.headers.contains_key(header::CONTENT_TYPE);
         if !typed || is_json(&call.headers) {
             match serde_json::from_slice(&call.body) {
-                Ok(Value::Object(fields)) => return Some(fields),
-                Ok(_) => {}
+                Ok(Fields::Of(fields)) => return Some(fields),
+                Ok(Fields::Twice(name)) => {
+                    let detail = "Value error, the field is given twice";
+                    self.note(FieldError::body(name, "value_error", detail));
+                    return None;
+                }
+                Ok(Fields::None) => {}
                 Err(error) => {
                     let at = position(&call.body, &error).to_string();
                     self.note(FieldError::body(at, "json_invalid", "JSON decode error"));
@@ -205,6 +212,70 @@ impl Issues {
         };
         self.note(FieldError::new(place, name, code, detail));
         None
+    }
+}
+
+/// A body, read so that a field that is given twice is not quietly the last of the two: which one
+/// counts must not depend on who reads it.
+enum Fields {
+    Of(Map<String, Value>),
+    Twice(String),
+    /// It is no object.
+    None,
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields, A::Error> {
+        let (mut fields, mut twice) = (Map::new(), None);
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            if fields.insert(name.clone(), value).is_some() {
+                twice = twice.or(Some(name));
+            }
+        }
+        Ok(twice.map_or(Fields::Of(fields), Fields::Twice))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Fields, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Fields::None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Fields, E> {
+        Ok(Fields::None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Fields, E> {
+        Ok(Fields::None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Fields, E> {
+        Ok(Fields::None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Fields, E> {
+        Ok(Fields::None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Fields, E> {
+        Ok(Fields::None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Fields, E> {
+        Ok(Fields::None)
     }
 }
 

@@ -38,7 +38,8 @@ const NO_RECIPIENTS: &[&str] = &["1001", "4294967297"];
 const NO_PERIOD: &[&str] = &["9", "604801"];
 const NO_TEXT: &[&str] = &["true", "7", "1.5", "[]", r#"["a"]"#, "{}"];
 const NO_NAME: &[&str] = &["null", r#""""#, r#""  ""#];
-const NO_SPLIT: &[&str] = &["null", r#""""#, r#""Random""#, r#""half""#, r#"" equal""#];
+const NO_SPLIT: &[&str] =
+    &["null", r#""""#, r#""Random""#, r#""half""#, r#"" equal""#, r#"{"equal":null}"#, "0"];
 const NO_MEMBERS: &[&str] =
     &["null", r#""2""#, "{}", "[1]", "[null]", r#"[""]"#, r#"["a b"]"#, r#"["2",["3"]]"#];
 
@@ -124,15 +125,18 @@ async fn v2_refuses_every_malformed_body(#[case] path: &str, #[case] fields: &[F
     }
     let mut bad = Vec::new();
     for (at, (name, right_value, wrong)) in fields.iter().enumerate() {
-        bad.extend(wrong.iter().map(|raw| with(fields, at, raw)));
+        let mut named: Vec<_> = wrong.iter().map(|raw| with(fields, at, raw)).collect();
         let is_number = right_value.parse::<u64>().is_ok();
         if is_number {
             let wrong = NO_NUMBER.iter().chain(NO_V2_NUMBER);
-            // Left out is the same as null where a field may be left out.
-            let wrong = wrong.filter(|raw| *name != "expires_in_s" || **raw != "null");
-            bad.extend(wrong.map(|raw| with(fields, at, raw)));
+            named.extend(wrong.map(|raw| with(fields, at, raw)));
         } else if right_value.starts_with('"') {
-            bad.extend(NO_TEXT.iter().map(|raw| with(fields, at, raw)));
+            named.extend(NO_TEXT.iter().chain(&["null"]).map(|raw| with(fields, at, raw)));
+        }
+        for bad in named {
+            let reply = scene.ask("POST", path).json(&bad).await;
+            scene.refused(&reply, 400, "ERR001", &format!("{path} {bad}"));
+            assert!(reply.body["errors"][0]["field"].as_str().unwrap().starts_with(name), "{bad}");
         }
         let twice = format!("{},\"{name}\":{right_value}}}", &right[..right.len() - 1]);
         bad.extend([twice, with(fields, at, right_value).replace(name, &name.to_uppercase())]);
@@ -182,6 +186,8 @@ async fn v1_answers_422_to_every_malformed_body(#[case] path: &str, #[case] fiel
         let wrong = wrong.iter().filter(|raw| *name != "user_id" || raw.parse::<i64>().is_err());
         bad.extend(wrong.map(|raw| with(fields, at, raw)));
         bad.push(with(fields, at, right_value).replace(name, &name.to_uppercase()));
+        bad.push(format!("{},\"{name}\":{right_value}}}", &right[..right.len() - 1]));
+        bad.push(format!("{},\"other\":1,\"other\":1}}", &right[..right.len() - 1]));
     }
     for bad in bad {
         let reply = scene.ask("POST", path).json(&bad).await;

@@ -75,7 +75,6 @@ async fn every_refusal_has_its_exact_body() {
 #[case(r#"{"total_amount":"10","recipient_count":"2"}"#)]
 #[case(r#"{"total_amount":" +10 ","recipient_count":"002"}"#)]
 #[case(r#"{"total_amount":10,"recipient_count":2,"extra":{"deep":[1]}}"#)]
-#[case(r#"{"total_amount":1,"recipient_count":2,"total_amount":10}"#)]
 #[tokio::test(start_paused = true)]
 async fn integers_may_be_texts_and_further_fields_are_ignored(#[case] body: &str) {
     let v1 = V1::new(4);

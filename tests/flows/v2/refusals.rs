@@ -31,6 +31,7 @@ async fn a_refused_request_changes_nothing_but_what_is_remembered_of_it() {
         same(api.claim(NOWHERE, "bob", &token).await, 403, "ERR004");
         same(api.claim(&other, "eve", &token).await, 404, "ERR005");
         same(api.claim(&room, "eve", "zzz").await, 404, "ERR005");
+        same(api.claim(&room, "mob", "zzz").await, 403, "ERR004");
         same(api.claim(&room, "ann", &token).await, 403, "ERR101");
         same(api.claim(&room, "bob", &token).await, 409, "ERR102");
         same(api.claim(&room, "eve", &full).await, 409, "ERR103");

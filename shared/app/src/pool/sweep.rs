@@ -62,13 +62,16 @@ async fn sweep_page<D>(deps: &D, pools: &[PoolId], report: &mut SweepReport)
 where
     D: Pools + Grants + Sprays + Clock,
 {
-    let sweeps: Vec<_> = pools.iter().map(|pool| sweep(deps, *pool)).collect();
+    let sweeps: Vec<_> = pools.iter().map(async |pool| (*pool, sweep(deps, *pool).await)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
-    while let Some(result) = sweeps.next().await {
+    while let Some((pool, result)) = sweeps.next().await {
         report.pools = report.pools.saturating_add(1);
         match result {
             Ok(settled) => report.settled = report.settled.saturating_add(settled),
-            Err(_) => report.failed = report.failed.saturating_add(1),
+            Err(error) => {
+                tracing::warn!(pool.id = %pool, error.cause = error.causes(), "not swept yet");
+                report.failed = report.failed.saturating_add(1);
+            }
         }
     }
 }

@@ -84,8 +84,10 @@ pub struct BatchReport {
     pub has_more: bool,
 }
 
-/// Refunds what is due, oldest first, until `stop_at`, and hints at the tokens that are free again. A backlog of any length is worked off by
-/// repeated runs: each takes up where the index says that something is due.
+/// Refunds what is due until `stop_at`, oldest first in each part of the index, and hints at the
+/// tokens that are free again. A backlog of any length is worked off by repeated runs: each takes up
+/// where the index says that something is due. Each begins with another part, so that neither runs
+/// that overlap nor sprays that keep failing hold up the rest.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a spray that fails is counted, not raised.
@@ -94,7 +96,8 @@ where
     D: Sprays + Pools + Grants + Refunds + TokenSpace + Rng + Clock,
 {
     let mut report = BatchReport::default();
-    for shard in 0..INDEX_SHARDS {
+    let first = deps.below(INDEX_SHARDS);
+    for shard in (first..INDEX_SHARDS).chain(0..first) {
         let mut after = None;
         loop {
             if deps.now() >= stop_at {
@@ -119,10 +122,11 @@ async fn refund_page<D>(deps: &D, due: &[DueSpray], report: &mut BatchReport) ->
 where
     D: Sprays + Pools + Grants + Refunds + Clock,
 {
-    let refunds: Vec<_> = due.iter().map(|due| refund(deps, due.id)).collect();
+    let refunds: Vec<_> =
+        due.iter().map(async |due| (due.id, refund(deps, due.id).await)).collect();
     let mut refunds = futures::stream::iter(refunds).buffer_unordered(CONCURRENCY);
     let mut freed = Vec::new();
-    while let Some(result) = refunds.next().await {
+    while let Some((id, result)) = refunds.next().await {
         match result {
             Ok(Refunded::Now { amount, token }) => {
                 freed.push(token);
@@ -130,7 +134,10 @@ where
                 report.returned = report.returned.saturating_add(amount);
             }
             Ok(Refunded::Before | Refunded::NotDue) => {}
-            Err(_) => report.failed = report.failed.saturating_add(1),
+            Err(error) => {
+                tracing::warn!(spray.id = %id, error.cause = error.causes(), "not refunded yet");
+                report.failed = report.failed.saturating_add(1);
+            }
         }
     }
     freed
