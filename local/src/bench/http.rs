@@ -26,8 +26,10 @@ const FASTAPI_HOT: f64 = 34.0;
 const FASTAPI_DISTINCT: f64 = 62.0;
 /// How many times that is the mark.
 const RATIO: f64 = 50.0;
-/// The mark of the server's memory.
+/// The mark of the server's memory, in which all tables are: looked at after so many claims, since it
+/// grows with what is stored.
 const MEMORY_MIB: f64 = 90.0;
+const MEMORY_AFTER: u64 = 10_000;
 /// Who sprays.
 const GIVER: &str = "giver";
 /// Starts that are measured; the median counts.
@@ -51,22 +53,28 @@ pub async fn measure(each: Duration) -> Result<Vec<Table>, BenchError> {
     let idle_mib = server.memory_mib("VmHWM")?;
     let crowd = Crowd::gather(Client::new(format!("http://{address}"))).await?;
     let (mut rows, mut claims) = (Vec::new(), 0_u64);
-    for clients in CLIENTS {
-        let rate = crowd.claims(HOT_SHARES, 1, clients, each, &mut claims).await?;
-        rows.push((format!("hot spray, {clients} clients"), rated(rate, FASTAPI_HOT, clients)));
+    let mut early = None;
+    for (name, shares, sprays, fastapi) in [
+        ("hot spray", HOT_SHARES, 1, FASTAPI_HOT),
+        ("many sprays", DISTINCT_SHARES, DISTINCT, FASTAPI_DISTINCT),
+    ] {
+        for clients in CLIENTS {
+            let rate = crowd.claims(shares, sprays, clients, each, &mut claims).await?;
+            rows.push((format!("{name}, {clients} clients"), rated(rate, fastapi, clients)));
+            if early.is_none() && claims >= MEMORY_AFTER {
+                early = Some((claims, server.memory_mib("VmHWM")?));
+            }
+        }
     }
-    for clients in CLIENTS {
-        let rate = crowd.claims(DISTINCT_SHARES, DISTINCT, clients, each, &mut claims).await?;
-        let cells = rated(rate, FASTAPI_DISTINCT, clients);
-        rows.push((format!("{DISTINCT} sprays, {clients} clients"), cells));
-    }
-    let peak_mib = server.memory_mib("VmHWM")?;
+    let peak = (claims, server.memory_mib("VmHWM")?);
+    let early = early.unwrap_or(peak);
     let claimed = Table {
         name: "claims",
         title: "HTTP: claims a second of one process on this machine".to_owned(),
         columns: vec!["claims_per_s", "times_the_fastapi_system"],
         rows,
         notes: vec![
+            format!("a hot spray has {HOT_SHARES} shares; many are {DISTINCT} of {DISTINCT_SHARES}"),
             format!(
                 "FastAPI system: {FASTAPI_HOT} a second on one spray, {FASTAPI_DISTINCT} on many"
             ),
@@ -74,7 +82,8 @@ pub async fn measure(each: Duration) -> Result<Vec<Table>, BenchError> {
         ],
     };
     let median = starts.get(STARTS.div_euclid(2)).copied().unwrap_or(f64::NAN);
-    let mark = Some(Mark::AtMost(MEMORY_MIB));
+    let after = |(claims, _): (u64, f64)| format!("peak memory after {claims} claims, MiB");
+    let mark = (early.0 >= MEMORY_AFTER).then_some(Mark::AtMost(MEMORY_MIB));
     let server = Table {
         name: "server",
         title: "HTTP: the server's process".to_owned(),
@@ -82,7 +91,8 @@ pub async fn measure(each: Duration) -> Result<Vec<Table>, BenchError> {
         rows: vec![
             ("start to first answer, ms".to_owned(), vec![Cell::of(median)]),
             ("peak memory before the first claim, MiB".to_owned(), vec![Cell::of(idle_mib)]),
-            (format!("peak memory after {claims} claims, MiB"), vec![Cell::Figure(peak_mib, mark)]),
+            (after(early), vec![Cell::Figure(early.1, mark)]),
+            (after(peak), vec![Cell::of(peak.1)]),
         ],
         notes: vec![
             "in memory: tables, queues and streams of all those claims are in it".to_owned(),
