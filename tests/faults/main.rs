@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod corrupt;
 mod kill;
 mod lost;
 mod race;

@@ -51,6 +51,13 @@ pub struct PortError {
 }
 
 impl PortError {
+    /// A note of a draw names a part that its pool does not have.
+    #[must_use]
+    pub const fn unreadable_part() -> Self {
+        let operation = "read draw: the pool has no such part";
+        Self { operation, kind: PortErrorKind::Corrupt, cause: None }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
@@ -329,6 +336,18 @@ pub struct Won {
     pub amount: Amount,
 }
 
+impl Won {
+    /// A draw, with what its part is worth.
+    ///
+    /// # Errors
+    /// Corrupt, when its part is none of the pool's: money hangs on it, so it is never taken for
+    /// something that is not there.
+    pub fn of(drawn: Drawn, worth: impl Fn(u64) -> Option<Amount>) -> Result<Self, PortError> {
+        let amount = worth(drawn.part).ok_or_else(PortError::unreadable_part)?;
+        Ok(Self { drawn, amount })
+    }
+}
+
 /// Why a draw did not win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotWon {
@@ -353,21 +372,23 @@ pub enum NotWon {
 
 impl NotWon {
     /// The domain's refusal, with what an earlier draw is worth.
-    #[must_use]
-    pub fn of(refused: &DrawRefused, worth: impl Fn(u64) -> Option<Amount>) -> Self {
-        match refused {
+    ///
+    /// # Errors
+    /// Corrupt, when the earlier draw's part is none of the pool's.
+    pub fn of(
+        refused: &DrawRefused,
+        worth: impl Fn(u64) -> Option<Amount>,
+    ) -> Result<Self, PortError> {
+        Ok(match refused {
             DrawRefused::Ahead => Self::Ahead,
             DrawRefused::Over => Self::Over,
-            DrawRefused::Already(drawn) => match worth(drawn.part) {
-                Some(amount) => Self::Already(Won { drawn: *drawn, amount }),
-                None => Self::NoSuchPool,
-            },
+            DrawRefused::Already(drawn) => Self::Already(Won::of(*drawn, worth)?),
             DrawRefused::Crowded => Self::Crowded,
             DrawRefused::Exhausted => Self::Exhausted,
             DrawRefused::AboveRemaining { remaining } => {
                 Self::AboveRemaining { remaining: *remaining }
             }
-        }
+        })
     }
 }
 
@@ -562,13 +583,12 @@ pub trait Idempotency: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = PortResult<Begun>> + Send;
 
-    /// Keeps the answer.
+    /// Keeps the answer, unless one is kept: a key is answered once.
     fn finish(
         &self,
         key: &str,
         op: Ulid,
         answer: &StoredAnswer,
-        now: Timestamp,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Lets go of the key's lease, so that the next request with it runs again under the same

@@ -235,13 +235,10 @@ impl Pool {
         at.plus_ms(PENDING_STALE_MS)
     }
 
-    /// The pending draws that whoever made them should have settled by now.
-    pub fn stale(&self, now: Timestamp) -> impl Iterator<Item = (&UserId, Drawn)> {
-        let is_stale = move |drawn: &Drawn| now.ms_since(drawn.at) >= PENDING_STALE_MS;
-        self.pending
-            .iter()
-            .map(|(member, drawn)| (member, *drawn))
-            .filter(move |(_, d)| is_stale(d))
+    /// Whether whoever made a pending draw should have settled it by now.
+    #[must_use]
+    pub fn is_stale(pending: Drawn, now: Timestamp) -> bool {
+        now >= Self::sweep_at(pending.at)
     }
 }
 

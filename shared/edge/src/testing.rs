@@ -156,13 +156,7 @@ impl Idempotency for Untouched {
         }))
     }
 
-    async fn finish(
-        &self,
-        key: &str,
-        _op: Ulid,
-        answer: &StoredAnswer,
-        _now: Timestamp,
-    ) -> PortResult<()> {
+    async fn finish(&self, key: &str, _op: Ulid, answer: &StoredAnswer) -> PortResult<()> {
         self.record(key, |record| record.answer = Some(answer.clone()));
         Ok(())
     }

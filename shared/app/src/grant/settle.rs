@@ -6,7 +6,7 @@ use largesse_domain::grant::Grant;
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Drawn, Pool};
 
-use crate::ports::{Grants, Pools, PortResult, Recorded};
+use crate::ports::{Grants, Pools, PortError, PortResult, Recorded};
 
 /// What became of a draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,9 @@ pub struct PendingSettled {
 /// read in one go, so that a pool whose draws are all recorded costs reads only.
 ///
 /// # Errors
-/// [`crate::ports::PortError`]: what was settled stays settled.
+/// [`PortError`]: what was settled stays settled. Corrupt, once all others are settled, when a note
+/// names a part that the pool does not have: what is owed on it is unknown, so the pool must be
+/// neither trimmed nor refunded over it.
 pub async fn settle_pending<D: Pools + Grants>(
     deps: &D,
     head: &Pool,
@@ -60,9 +62,13 @@ pub async fn settle_pending<D: Pools + Grants>(
         return Ok(settled);
     }
     let there = records_of(deps, head.id).await?;
+    let mut is_readable = true;
     for (member, drawn) in wanted() {
         let is_recorded = there.get(member) == Some(drawn);
-        let Some(amount) = head.supply.worth(drawn.part) else { continue };
+        let Some(amount) = head.supply.worth(drawn.part) else {
+            is_readable = false;
+            continue;
+        };
         let grant = Grant::of_draw(head.id, member.clone(), *drawn, amount, sender.clone());
         if is_recorded || settle(deps, &grant).await? == Settled::Recorded {
             settled.recorded.insert(member.clone(), *drawn);
@@ -70,7 +76,7 @@ pub async fn settle_pending<D: Pools + Grants>(
             settled.released = settled.released.saturating_add(1);
         }
     }
-    Ok(settled)
+    if is_readable { Ok(settled) } else { Err(PortError::unreadable_part()) }
 }
 
 /// Grants read at a time: about 250 KB.

@@ -111,7 +111,8 @@ impl Lane {
         let refused = head.decide(draw).err()?;
         match refused {
             DrawRefused::Exhausted | DrawRefused::Over | DrawRefused::Already(_) => {
-                Some(NotWon::of(&refused, |part| self.worth(&head.supply, part)))
+                // What cannot be read is told by the write.
+                NotWon::of(&refused, |part| self.worth(&head.supply, part)).ok()
             }
             DrawRefused::Ahead | DrawRefused::Crowded | DrawRefused::AboveRemaining { .. } => None,
         }
