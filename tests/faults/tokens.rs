@@ -56,6 +56,7 @@ async fn a_token_is_reused_once_refunded_before_and_after_ttl_and_history_stays(
         assert!(under(&rig, room, first.token).await.is_err(), "it is live");
         tokio::time::advance(Duration::from_secs(700)).await;
         assert!(under(&rig, room, first.token).await.is_err(), "it is not refunded");
+        assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 0);
         refund_all(&rig.sandbox.store).await.unwrap();
         if ttl_fires {
             tokio::time::advance(Duration::from_secs(9 * 86_400)).await;
@@ -75,11 +76,30 @@ async fn a_token_is_reused_once_refunded_before_and_after_ttl_and_history_stays(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_deleted_by_ttl_before_its_refund_does_not_hinder_it() {
+async fn ttl_never_deletes_the_token_of_a_spray_that_is_not_refunded() {
+    let rig = Rig::new(5, Kill::default());
+    let (room, spray) = rig.spray(3).await;
+    // Refunds fail for a month.
+    tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
+    assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 0);
+    assert!(under(&rig, room, spray.token).await.is_err(), "its money is still owed");
+    refund_all(&rig.sandbox.store).await.unwrap();
+    // Its eight days are long over.
+    assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 1);
+    under(&rig, room, spray.token).await.unwrap();
+    // The item of the second spray has nothing of the first one's.
+    assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 0);
+    rig.wind_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_somebody_deleted_does_not_hinder_the_refund() {
     let rig = Rig::new(3, Kill::default());
     let (_, spray) = rig.spray(3).await;
-    tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
-    assert_eq!(rig.sandbox.world.sweep_ttl().unwrap(), 1);
+    tokio::time::advance(Duration::from_secs(700)).await;
+    let client = aws_sdk_dynamodb::Client::new(&rig.sandbox.world.sdk_config());
+    let pk = aws_sdk_dynamodb::types::AttributeValue::S(format!("TOKEN#{}", spray.token));
+    client.delete_item().table_name("largesse-tokens").key("pk", pk).send().await.unwrap();
     let report = refund_all(&rig.sandbox.store).await.unwrap();
     assert_eq!((report.refunded, report.returned, report.failed), (1, 30, 0));
     let entry = largesse_app::ports::Sprays::token_entry(&*rig.sandbox.store, spray.token).await;

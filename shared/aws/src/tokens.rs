@@ -17,13 +17,20 @@ use crate::item::{Item, Reader, ms, n, s};
 use crate::keys::{self, PK, TOKEN};
 use crate::store::Store;
 
-/// How long after its window a token item may be kept by TTL: housekeeping only, since every rule
-/// goes by `closes_ms`. Eight days, so that TTL never fires while the sender may still read.
+/// How long after its window a refunded token's item may be kept by TTL: housekeeping only, since
+/// every rule goes by `refunded` and `closes_ms`. Eight days, so that TTL never fires while the sender
+/// may still read.
 const TOKEN_TTL_S: u64 = 8 * 86_400;
 
+/// When TTL may delete a token's item, once it is refunded: in seconds since 1970.
+pub(crate) fn token_ttl(window: Window) -> u64 {
+    window.closes.ms_unsigned().div_euclid(1_000).saturating_add(TOKEN_TTL_S)
+}
+
+/// The item of a token that stands for a live spray. It has no `ttl`: however long a refund fails, the
+/// token is not given away. The refund sets it.
 pub(crate) fn token_item(spray: &Spray, recipients: u32) -> Item {
     let window = spray.pool.window;
-    let ttl = window.closes.ms_unsigned().div_euclid(1_000).saturating_add(TOKEN_TTL_S);
     let mut item = keys::token(spray.token);
     // Names other than the head's: `sender` and `spray_id` would put it into the index by sender.
     let mut put = |name: &str, value| item.insert(name.to_owned(), value);
@@ -34,7 +41,6 @@ pub(crate) fn token_item(spray: &Spray, recipients: u32) -> Item {
     put("closes_ms", ms(window.closes));
     put("recipients", n(recipients));
     put("refunded", Av::Bool(false));
-    put("ttl", n(ttl));
     item
 }
 
