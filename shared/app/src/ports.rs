@@ -83,6 +83,12 @@ pub trait Ids: Send + Sync {
     fn ulid(&self) -> Ulid;
 }
 
+/// Lets time pass.
+pub trait Pause: Send + Sync {
+    /// Waits that long, by the clock of whoever runs this: in a test or a simulation, no real time.
+    fn pause_ms(&self, ms: u64) -> impl Future<Output = ()> + Send;
+}
+
 /// Makes randomness that nobody can foresee.
 pub trait Rng: Send + Sync {
     /// Fills `bytes`.
@@ -220,13 +226,20 @@ pub trait Wallets: Send + Sync {
 /// What a survey of all tokens found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Survey {
-    /// These could be taken, in no particular order.
-    Free(Vec<Token>),
-    /// None could be taken.
+    /// These could be taken.
+    Free {
+        /// At least one, in no particular order.
+        tokens: Vec<Token>,
+        /// Until when nobody else surveys: names this survey to [`TokenSpace::end_survey`].
+        until: Timestamp,
+    },
+    /// This survey found that none could be taken, or one did of which that is still true.
     Full {
         /// When the first of them is over.
         earliest: Timestamp,
     },
+    /// Somebody is looking; what they will find is not known.
+    Underway,
 }
 
 /// Finding a free token. Hints only: the spray's own transaction decides.
@@ -237,17 +250,36 @@ pub trait TokenSpace: Send + Sync {
     /// Takes a token out of one part of the hint, if it holds any. It was free when it was put there.
     fn pop_hint(&self, part: u32) -> impl Future<Output = PortResult<Option<Token>>> + Send;
 
-    /// Puts free tokens into one part of the hint; those it has no room for are left out.
+    /// Adds free tokens to one part of the hint: all of them or, where there is no room for all,
+    /// none; a survey finds them again.
     fn push_hint(&self, part: u32, tokens: &[Token])
     -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Looks at all tokens. One caller at a time does; others get what the last survey found, at most
-    /// five seconds old, if it found none.
+    /// Puts free tokens, [`HINT_LEN_MAX`] at most, in the place of all that one part of the hint
+    /// holds: for a survey, which knows better than any hint.
+    fn renew_hint(
+        &self,
+        part: u32,
+        tokens: &[Token],
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Looks at all tokens. One caller at a time does, for five seconds at most; others are told that
+    /// it is under way or, at most five seconds long and only before the first token can become
+    /// free, that it found none.
     fn survey(&self, now: Timestamp) -> impl Future<Output = PortResult<Survey>> + Send;
+
+    /// Whether somebody surveys, and it is not known yet what they find.
+    fn is_surveyed(&self, now: Timestamp) -> impl Future<Output = PortResult<bool>> + Send;
+
+    /// Lets others survey again. Does nothing when the survey that `until` names is over.
+    fn end_survey(&self, until: Timestamp) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// How many parts the hint of free tokens has: one part takes 1,000 writes a second.
 pub const HINT_PARTS: u32 = 16;
+
+/// Tokens in one part of the hint: below 1 KB, so that taking one costs one write unit.
+pub const HINT_LEN_MAX: usize = 128;
 
 /// Why a spray was not made. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

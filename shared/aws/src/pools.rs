@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue as Av, ReturnValue};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use largesse_app::ports::{NotWon, Pools, PortResult, Won};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Draw, Drawn, Pool};
 use largesse_domain::time::Timestamp;
 
-use crate::errors::port_error;
+use crate::errors::{is_refused, port_error, unless_refused};
 use crate::item::{Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
@@ -174,21 +171,5 @@ impl Store {
             Err(error) if is_refused(&error) => Ok(false),
             Err(error) => Err(port_error("drop notes", error)),
         }
-    }
-}
-
-type Updated = Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>;
-
-fn is_refused(error: &SdkError<UpdateItemError, HttpResponse>) -> bool {
-    let error = error.as_service_error();
-    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-}
-
-/// A refused condition means that there is nothing to do.
-fn unless_refused(operation: &'static str, sent: Updated) -> PortResult<()> {
-    match sent {
-        Ok(_) => Ok(()),
-        Err(error) if is_refused(&error) => Ok(()),
-        Err(error) => Err(port_error(operation, error)),
     }
 }
