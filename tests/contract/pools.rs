@@ -261,3 +261,38 @@ async fn a_part_that_the_pool_does_not_have_is_corrupt_and_never_a_pool_that_is_
     // Such a pool does not add up, which the audit would rightly say.
     std::mem::forget(sandbox);
 }
+
+#[tokio::test]
+async fn a_trim_is_one_write_whatever_is_gone_and_leaves_a_later_draw_alone() {
+    let sandbox = Sandbox::new(9);
+    let pool = spray(&sandbox, 60).await;
+    let mut notes = BTreeMap::new();
+    for name in ["a", "b", "c"] {
+        let won = sandbox.store.draw(pool, draw(&sandbox, name, 1)).await.unwrap().unwrap();
+        notes.insert(user(name), won.drawn);
+    }
+    let writes = || {
+        let recorder = sandbox.world.recorder();
+        recorder.operation(largesse_world::Service::DynamoDb, "UpdateItem").calls
+    };
+    // One is gone.
+    sandbox.store.trim(pool, &BTreeMap::from([(user("a"), notes[&user("a")])])).await.unwrap();
+    let before = writes();
+    sandbox.store.trim(pool, &notes).await.unwrap();
+    assert_eq!(writes(), before + 1);
+    assert!(head(&sandbox, pool).await.pending.is_empty());
+    // One is gone, one is a later draw's, one stands.
+    let later = sandbox.store.draw(pool, draw(&sandbox, "b", 2)).await.unwrap().unwrap().drawn;
+    let stands = sandbox.store.draw(pool, draw(&sandbox, "d", 1)).await.unwrap().unwrap().drawn;
+    notes.insert(user("d"), stands);
+    let before = writes();
+    sandbox.store.trim(pool, &notes).await.unwrap();
+    assert_eq!(writes(), before + 2);
+    assert_eq!(head(&sandbox, pool).await.pending, BTreeMap::from([(user("b"), later)]));
+    // None of them is left to trim.
+    notes.retain(|member, _| *member != user("d"));
+    let before = writes();
+    sandbox.store.trim(pool, &notes).await.unwrap();
+    assert_eq!(writes(), before + 1);
+    std::mem::forget(sandbox);
+}

@@ -4,6 +4,7 @@
 
 mod backlog;
 mod corrupt;
+mod environments;
 mod kill;
 mod lost;
 mod race;

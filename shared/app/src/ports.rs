@@ -449,6 +449,10 @@ pub trait Pools: Send + Sync {
     /// this loses nothing; the sweep trims then.
     fn trim_later(&self, pool: PoolId, member: &UserId, recorded: Drawn);
 
+    /// Whether a caller that has just drawn is to settle and trim the notes of others: they fill the
+    /// head, and whoever left them may never draw again. A hint, given to one in several.
+    fn take_turn_to_help(&self, pool: PoolId) -> bool;
+
     /// Trims notes of recorded draws now, each only while it is that very draw's.
     fn trim(
         &self,

@@ -30,6 +30,10 @@ pub use supply::{Numbers, Supply};
 /// more; the next one finds the head full until they are settled.)
 pub const PENDING_MAX: usize = 48;
 
+/// From how many notes on somebody settles and trims them before the head is full: half of
+/// [`PENDING_MAX`], so that there is room for those who draw meanwhile.
+pub const PENDING_HELP: usize = PENDING_MAX / 2;
+
 /// A pending draw this old is settled by the sweep: far longer than a function may run (the
 /// longest timeout in template.yaml is 30 s).
 pub const PENDING_STALE_MS: u64 = 60_000;

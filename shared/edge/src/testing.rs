@@ -257,6 +257,10 @@ impl Pools for Untouched {
         panic!("trim_later was touched")
     }
 
+    fn take_turn_to_help(&self, _pool: PoolId) -> bool {
+        panic!("take_turn_to_help was touched")
+    }
+
     async fn trim(&self, _pool: PoolId, _recorded: &BTreeMap<UserId, Drawn>) -> PortResult<()> {
         panic!("trim was touched")
     }

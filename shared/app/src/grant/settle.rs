@@ -95,15 +95,21 @@ async fn records_of<D: Grants>(deps: &D, pool: PoolId) -> PortResult<BTreeMap<Us
     }
 }
 
-/// Helps a crowded pool: settles what is pending and trims it; returns how many notes there were.
+/// Helps a pool, if it still has `from` notes or more: settles what is pending and trims it.
 ///
 /// # Errors
-/// [`crate::ports::PortError`].
-pub async fn help<D: Pools + Grants>(deps: &D, pool: PoolId, sender: &UserId) -> PortResult<usize> {
-    let Some(head) = deps.pool(pool).await? else { return Ok(0) };
-    let settled = settle_pending(deps, &head, sender, |_| true).await?;
-    if !head.keeps_notes() {
-        deps.trim(pool, &settled.recorded).await?;
+/// [`PortError`].
+pub async fn help<D: Pools + Grants>(
+    deps: &D,
+    pool: PoolId,
+    sender: &UserId,
+    from: usize,
+) -> PortResult<()> {
+    let Some(head) = deps.pool(pool).await? else { return Ok(()) };
+    // Somebody has helped; and a pool that keeps its notes has room for all of them.
+    if head.pending.len() < from || head.keeps_notes() {
+        return Ok(());
     }
-    Ok(head.pending.len())
+    let settled = settle_pending(deps, &head, sender, |_| true).await?;
+    deps.trim(pool, &settled.recorded).await
 }
