@@ -16,7 +16,7 @@ async fn a_key_runs_once_and_replays_its_answer() {
     assert_eq!(second, Begun::InFlight);
     let other = store.begin("k", "q", sandbox.id(), now).await.unwrap();
     assert_eq!(other, Begun::OtherPayload);
-    store.finish("k", op, &answer(), now).await.unwrap();
+    store.finish("k", op, &answer()).await.unwrap();
     let replay = store.begin("k", "p", sandbox.id(), now).await.unwrap();
     assert_eq!(replay, Begun::Done(answer()));
 }
@@ -50,11 +50,28 @@ async fn after_24_hours_the_key_is_free_by_its_own_timestamp() {
     let sandbox = Sandbox::new(4);
     let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
     store.begin("k", "p", op, now).await.unwrap();
-    store.finish("k", op, &answer(), now).await.unwrap();
+    store.finish("k", op, &answer()).await.unwrap();
     let last = now.plus_ms(86_400_000 - 1);
     let replay = store.begin("k", "p", sandbox.id(), last).await.unwrap();
     assert_eq!(replay, Begun::Done(answer()));
     let fresh = sandbox.id();
     let begun = store.begin("k", "p", fresh, now.plus_ms(86_400_000)).await.unwrap();
     assert_eq!(begun, Begun::Fresh(fresh));
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_once_and_only_by_the_operation_that_has_the_key() {
+    let sandbox = Sandbox::new(5);
+    let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
+    store.begin("k", "p", op, now).await.unwrap();
+    let other = StoredAnswer { status: 409, body: "other".to_owned() };
+    // An operation that had the key before it ran out.
+    store.finish("k", sandbox.id(), &other).await.unwrap();
+    let still = store.begin("k", "p", sandbox.id(), now).await.unwrap();
+    assert_eq!(still, Begun::InFlight);
+    store.finish("k", op, &answer()).await.unwrap();
+    // The same operation, run twice at once, that ended the other way.
+    store.finish("k", op, &other).await.unwrap();
+    let replay = store.begin("k", "p", sandbox.id(), now).await.unwrap();
+    assert_eq!(replay, Begun::Done(answer()));
 }

@@ -7,5 +7,6 @@ mod idempotency;
 mod pools;
 mod sdk;
 mod sprays;
+mod tokens;
 mod wallets;
 mod wiring;

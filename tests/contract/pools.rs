@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use largesse_app::ports::{NotWon, Pools, Won};
+use largesse_app::ports::{NotWon, Pools, PortErrorKind, Won};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Ask, Attempt, Draw, Drawn, Pool};
 use largesse_domain::time::Timestamp;
@@ -234,4 +234,65 @@ async fn a_caller_dropped_in_the_middle_takes_nobody_with_it() {
 /// Whether the head shows that the first caller's write went through at once.
 async fn true_after_write(sandbox: &Sandbox, pool: PoolId) -> bool {
     head(sandbox, pool).await.pending.contains_key(&user("first"))
+}
+
+/// Sets one attribute of a head behind the adapters' back.
+async fn set(sandbox: &Sandbox, pool: PoolId, update: &str, value: u128) {
+    use aws_sdk_dynamodb::types::AttributeValue as Av;
+    let client = aws_sdk_dynamodb::Client::new(&sandbox.world.sdk_config());
+    let request = client.update_item().table_name("largesse-pools").update_expression(update);
+    let request = request.key("pk", Av::S(pool.to_string()));
+    request.expression_attribute_values(":v", Av::N(value.to_string())).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_part_that_the_pool_does_not_have_is_corrupt_and_never_a_pool_that_is_not_there() {
+    let sandbox = Sandbox::new(8);
+    let pool = spray(&sandbox, 3).await;
+    let now = largesse_app::ports::Clock::now(&*sandbox.store);
+    let beyond = Drawn { part: 3, at: now, attempt: Attempt::from_bits(1) };
+    set(&sandbox, pool, "SET pending.a = :v", beyond.pack()).await;
+    // Drawn before, by this very member; and drawn now, by a counter that is off.
+    let before = sandbox.store.draw(pool, draw(&sandbox, "a", 2)).await;
+    assert_eq!(before.unwrap_err().kind, PortErrorKind::Corrupt);
+    set(&sandbox, pool, "SET taken = :v", 3).await;
+    let drawn = sandbox.store.draw(pool, draw(&sandbox, "b", 1)).await;
+    assert_eq!(drawn.unwrap_err().kind, PortErrorKind::Corrupt);
+    // Such a pool does not add up, which the audit would rightly say.
+    std::mem::forget(sandbox);
+}
+
+#[tokio::test]
+async fn a_trim_is_one_write_whatever_is_gone_and_leaves_a_later_draw_alone() {
+    let sandbox = Sandbox::new(9);
+    let pool = spray(&sandbox, 60).await;
+    let mut notes = BTreeMap::new();
+    for name in ["a", "b", "c"] {
+        let won = sandbox.store.draw(pool, draw(&sandbox, name, 1)).await.unwrap().unwrap();
+        notes.insert(user(name), won.drawn);
+    }
+    let writes = || {
+        let recorder = sandbox.world.recorder();
+        recorder.operation(largesse_world::Service::DynamoDb, "UpdateItem").calls
+    };
+    // One is gone.
+    sandbox.store.trim(pool, &BTreeMap::from([(user("a"), notes[&user("a")])])).await.unwrap();
+    let before = writes();
+    sandbox.store.trim(pool, &notes).await.unwrap();
+    assert_eq!(writes(), before + 1);
+    assert!(head(&sandbox, pool).await.pending.is_empty());
+    // One is gone, one is a later draw's, one stands.
+    let later = sandbox.store.draw(pool, draw(&sandbox, "b", 2)).await.unwrap().unwrap().drawn;
+    let stands = sandbox.store.draw(pool, draw(&sandbox, "d", 1)).await.unwrap().unwrap().drawn;
+    notes.insert(user("d"), stands);
+    let before = writes();
+    sandbox.store.trim(pool, &notes).await.unwrap();
+    assert_eq!(writes(), before + 2);
+    assert_eq!(head(&sandbox, pool).await.pending, BTreeMap::from([(user("b"), later)]));
+    // None of them is left to trim.
+    notes.retain(|member, _| *member != user("d"));
+    let before = writes();
+    sandbox.store.trim(pool, &notes).await.unwrap();
+    assert_eq!(writes(), before + 1);
+    std::mem::forget(sandbox);
 }

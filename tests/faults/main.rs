@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod corrupt;
+mod environments;
 mod kill;
 mod lost;
 mod race;

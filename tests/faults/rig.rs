@@ -180,3 +180,22 @@ pub(crate) fn claim_by<'a>(
 pub(crate) async fn refund_all(store: &Store) -> PortResult<refund::BatchReport> {
     refund::run(store, store.now().plus_ms(300_000)).await
 }
+
+/// Every call takes a while, so that what runs at the same time meets.
+pub(crate) struct Distance(Duration);
+
+impl Distance {
+    pub(crate) const fn ms(there: u64) -> Self {
+        Self(Duration::from_millis(there))
+    }
+}
+
+impl largesse_world::Interpose for Distance {
+    fn before<'a>(
+        &'a self,
+        _call: &'a largesse_world::Call,
+    ) -> futures::future::BoxFuture<'a, Option<largesse_world::Fault>> {
+        let fault = largesse_world::Fault::DelayRequest(self.0);
+        Box::pin(async move { Some(fault) })
+    }
+}

@@ -74,7 +74,9 @@ pub async fn measure(each: Duration) -> Result<Vec<Table>, BenchError> {
         columns: vec!["claims_per_s", "times_the_fastapi_system"],
         rows,
         notes: vec![
-            format!("a hot spray has {HOT_SHARES} shares; many are {DISTINCT} of {DISTINCT_SHARES}"),
+            format!(
+                "a hot spray has {HOT_SHARES} shares; many are {DISTINCT} of {DISTINCT_SHARES}"
+            ),
             format!(
                 "FastAPI system: {FASTAPI_HOT} a second on one spray, {FASTAPI_DISTINCT} on many"
             ),

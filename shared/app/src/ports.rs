@@ -52,6 +52,13 @@ pub struct PortError {
 }
 
 impl PortError {
+    /// A note of a draw names a part that its pool does not have.
+    #[must_use]
+    pub const fn unreadable_part() -> Self {
+        let operation = "read draw: the pool has no such part";
+        Self { operation, kind: PortErrorKind::Corrupt, cause: None }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
@@ -93,6 +100,12 @@ pub trait Clock: Send + Sync {
 pub trait Ids: Send + Sync {
     /// A ULID never made before, with the clock's time in it.
     fn ulid(&self) -> Ulid;
+}
+
+/// Lets time pass.
+pub trait Pause: Send + Sync {
+    /// Waits that long, by the clock of whoever runs this: in a test or a simulation, no real time.
+    fn pause_ms(&self, ms: u64) -> impl Future<Output = ()> + Send;
 }
 
 /// Makes randomness that nobody can foresee.
@@ -232,13 +245,20 @@ pub trait Wallets: Send + Sync {
 /// What a survey of all tokens found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Survey {
-    /// These could be taken, in no particular order.
-    Free(Vec<Token>),
-    /// None could be taken.
+    /// These could be taken.
+    Free {
+        /// At least one, in no particular order.
+        tokens: Vec<Token>,
+        /// Until when nobody else surveys: names this survey to [`TokenSpace::end_survey`].
+        until: Timestamp,
+    },
+    /// This survey found that none could be taken, or one did of which that is still true.
     Full {
         /// When the first of them is over.
         earliest: Timestamp,
     },
+    /// Somebody is looking; what they will find is not known.
+    Underway,
 }
 
 /// Finding a free token. Hints only: the spray's own transaction decides.
@@ -249,17 +269,36 @@ pub trait TokenSpace: Send + Sync {
     /// Takes a token out of one part of the hint, if it holds any. It was free when it was put there.
     fn pop_hint(&self, part: u32) -> impl Future<Output = PortResult<Option<Token>>> + Send;
 
-    /// Puts free tokens into one part of the hint; those it has no room for are left out.
+    /// Adds free tokens to one part of the hint: all of them or, where there is no room for all,
+    /// none; a survey finds them again.
     fn push_hint(&self, part: u32, tokens: &[Token])
     -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Looks at all tokens. One caller at a time does; others get what the last survey found, at most
-    /// five seconds old, if it found none.
+    /// Puts free tokens, [`HINT_LEN_MAX`] at most, in the place of all that one part of the hint
+    /// holds: for a survey, which knows better than any hint.
+    fn renew_hint(
+        &self,
+        part: u32,
+        tokens: &[Token],
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Looks at all tokens. One caller at a time does, for five seconds at most; others are told that
+    /// it is under way or, at most five seconds long and only before the first token can become
+    /// free, that it found none.
     fn survey(&self, now: Timestamp) -> impl Future<Output = PortResult<Survey>> + Send;
+
+    /// Whether somebody surveys, and it is not known yet what they find.
+    fn is_surveyed(&self, now: Timestamp) -> impl Future<Output = PortResult<bool>> + Send;
+
+    /// Lets others survey again. Does nothing when the survey that `until` names is over.
+    fn end_survey(&self, until: Timestamp) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// How many parts the hint of free tokens has: one part takes 1,000 writes a second.
 pub const HINT_PARTS: u32 = 16;
+
+/// Tokens in one part of the hint: below 1 KB, so that taking one costs one write unit.
+pub const HINT_LEN_MAX: usize = 128;
 
 /// Why a spray was not made. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -348,6 +387,18 @@ pub struct Won {
     pub amount: Amount,
 }
 
+impl Won {
+    /// A draw, with what its part is worth.
+    ///
+    /// # Errors
+    /// Corrupt, when its part is none of the pool's: money hangs on it, so it is never taken for
+    /// something that is not there.
+    pub fn of(drawn: Drawn, worth: impl Fn(u64) -> Option<Amount>) -> Result<Self, PortError> {
+        let amount = worth(drawn.part).ok_or_else(PortError::unreadable_part)?;
+        Ok(Self { drawn, amount })
+    }
+}
+
 /// Why a draw did not win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotWon {
@@ -372,21 +423,23 @@ pub enum NotWon {
 
 impl NotWon {
     /// The domain's refusal, with what an earlier draw is worth.
-    #[must_use]
-    pub fn of(refused: &DrawRefused, worth: impl Fn(u64) -> Option<Amount>) -> Self {
-        match refused {
+    ///
+    /// # Errors
+    /// Corrupt, when the earlier draw's part is none of the pool's.
+    pub fn of(
+        refused: &DrawRefused,
+        worth: impl Fn(u64) -> Option<Amount>,
+    ) -> Result<Self, PortError> {
+        Ok(match refused {
             DrawRefused::Ahead => Self::Ahead,
             DrawRefused::Over => Self::Over,
-            DrawRefused::Already(drawn) => match worth(drawn.part) {
-                Some(amount) => Self::Already(Won { drawn: *drawn, amount }),
-                None => Self::NoSuchPool,
-            },
+            DrawRefused::Already(drawn) => Self::Already(Won::of(*drawn, worth)?),
             DrawRefused::Crowded => Self::Crowded,
             DrawRefused::Exhausted => Self::Exhausted,
             DrawRefused::AboveRemaining { remaining } => {
                 Self::AboveRemaining { remaining: *remaining }
             }
-        }
+        })
     }
 }
 
@@ -414,6 +467,10 @@ pub trait Pools: Send + Sync {
     /// Notes that the draw is recorded: its note is trimmed with a later draw's write. Forgetting
     /// this loses nothing; the sweep trims then.
     fn trim_later(&self, pool: PoolId, member: &UserId, recorded: Drawn);
+
+    /// Whether a caller that has just drawn is to settle and trim the notes of others: they fill the
+    /// head, and whoever left them may never draw again. A hint, given to one in several.
+    fn take_turn_to_help(&self, pool: PoolId) -> bool;
 
     /// Trims notes of recorded draws now, each only while it is that very draw's.
     fn trim(
@@ -581,13 +638,12 @@ pub trait Idempotency: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = PortResult<Begun>> + Send;
 
-    /// Keeps the answer.
+    /// Keeps the answer, unless one is kept: a key is answered once.
     fn finish(
         &self,
         key: &str,
         op: Ulid,
         answer: &StoredAnswer,
-        now: Timestamp,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Lets go of the key's lease, so that the next request with it runs again under the same

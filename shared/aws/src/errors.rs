@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::CancellationReason;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use largesse_app::ports::{PortError, PortErrorKind};
+use largesse_app::ports::{PortError, PortErrorKind, PortResult};
 
 /// Codes that say "too much": nothing happened.
 const THROTTLES: [&str; 6] = [
@@ -50,6 +51,24 @@ fn kind_of(code: &str, status: u16) -> PortErrorKind {
         PortErrorKind::Unknown
     } else {
         PortErrorKind::Rejected
+    }
+}
+
+/// Whether an update's condition failed.
+pub(crate) fn is_refused(error: &SdkError<UpdateItemError, HttpResponse>) -> bool {
+    let error = error.as_service_error();
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// For an update whose failed condition means that there is nothing to do.
+pub(crate) fn unless_refused(
+    operation: &'static str,
+    sent: Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
+) -> PortResult<()> {
+    match sent {
+        Ok(_) => Ok(()),
+        Err(error) if is_refused(&error) => Ok(()),
+        Err(error) => Err(port_error(operation, error)),
     }
 }
 

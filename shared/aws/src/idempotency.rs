@@ -132,22 +132,19 @@ impl Idempotency for Store {
         }
     }
 
-    async fn finish(
-        &self,
-        key: &str,
-        op: Ulid,
-        answer: &StoredAnswer,
-        _now: Timestamp,
-    ) -> PortResult<()> {
+    async fn finish(&self, key: &str, op: Ulid, answer: &StoredAnswer) -> PortResult<()> {
         let sent = self
             .dynamo
             .update_item()
             .table_name(&self.names.edge)
             .set_key(Some(keys::idempotency(key)))
             .update_expression("SET #state = :done, answer = :answer, body = :body")
-            // Still this operation: the key may have run out and been used for another.
-            .condition_expression("op = :op")
+            // Still this operation: the key may have run out and been used for another. And not
+            // answered: a run that was taken over, or a repeat of this write, must not change what
+            // callers may have been told.
+            .condition_expression("op = :op AND #state = :running")
             .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":running", s(RUNNING))
             .expression_attribute_values(":done", s(DONE))
             .expression_attribute_values(":answer", n(answer.status))
             .expression_attribute_values(":body", s(&answer.body))

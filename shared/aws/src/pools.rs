@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue as Av, ReturnValue};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue as Av, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
 use largesse_app::ports::{NotWon, Pools, PortResult, Won};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Draw, Drawn, Pool};
 use largesse_domain::time::Timestamp;
 
-use crate::errors::port_error;
+use crate::errors::{port_error, unless_refused};
 use crate::item::{Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
@@ -21,11 +21,8 @@ mod expression;
 pub(crate) mod head;
 mod lane;
 
+use expression::{TRIMS_MAX, Write};
 pub(crate) use lane::Lanes;
-
-/// Notes removed by one write. A clause takes at most 19 bytes of the condition and 10 of the update,
-/// so the expressions (4 KB each) hold far more; a head has no more notes than this anyway.
-const NOTES_MAX: usize = 48;
 
 impl Pools for Store {
     async fn draw(&self, pool: PoolId, draw: Draw) -> PortResult<Result<Won, NotWon>> {
@@ -50,14 +47,21 @@ impl Pools for Store {
         self.lanes.of(pool).trim_later(member, recorded);
     }
 
+    fn take_turn_to_help(&self, pool: PoolId) -> bool {
+        self.lanes.of(pool).take_turn_to_help()
+    }
+
     async fn trim(&self, pool: PoolId, recorded: &BTreeMap<UserId, Drawn>) -> PortResult<()> {
-        let notes: Vec<(&UserId, Drawn)> = recorded.iter().map(|(m, d)| (m, *d)).collect();
-        for some in notes.chunks(NOTES_MAX) {
-            if !self.drop_notes(pool, some).await? {
-                // One of them is gone or another draw's: one by one, the others go all the same.
-                for (member, drawn) in some {
-                    self.drop_note(pool, member, *drawn, "REMOVE #p.#m", None).await?;
-                }
+        let notes: Vec<(UserId, Drawn)> = recorded.iter().map(|(m, d)| (m.clone(), *d)).collect();
+        for some in notes.chunks(TRIMS_MAX) {
+            let Some(head) = self.drop_notes(pool, some).await? else { continue };
+            // A later draw of some members took their note's place: it stays, the others go. What
+            // changes even now is left to the next trim.
+            let is_ours =
+                |(member, drawn): &&(UserId, Drawn)| head.pending.get(member) == Some(drawn);
+            let ours: Vec<(UserId, Drawn)> = some.iter().filter(is_ours).cloned().collect();
+            if !ours.is_empty() {
+                self.drop_notes(pool, &ours).await?;
             }
         }
         Ok(())
@@ -146,49 +150,37 @@ impl Store {
         unless_refused("drop note", request.send().await)
     }
 
-    /// Removes several notes in one write, each only while it is that very draw's; says whether they
-    /// all were.
-    async fn drop_notes(&self, pool: PoolId, notes: &[(&UserId, Drawn)]) -> PortResult<bool> {
-        let mut request = self
+    /// Removes several notes in one write, each gone already or still that very draw's. `Some` when
+    /// none was removed since one is another draw's: the head as it stands.
+    async fn drop_notes(
+        &self,
+        pool: PoolId,
+        notes: &[(UserId, Drawn)],
+    ) -> PortResult<Option<Pool>> {
+        let write = Write::trims(notes);
+        let sent = self
             .dynamo
             .update_item()
             .table_name(&self.names.pools)
             .set_key(Some(keys::pool(pool)))
-            .expression_attribute_names("#p", head::PENDING)
-            .return_values(ReturnValue::None);
-        let (mut removals, mut clauses) = (Vec::new(), Vec::new());
-        for (i, (member, drawn)) in notes.iter().enumerate() {
-            request = request
-                .expression_attribute_names(format!("#m{i}"), member.as_str())
-                .expression_attribute_values(format!(":n{i}"), n(drawn.pack()));
-            removals.push(format!("#p.#m{i}"));
-            clauses.push(format!("#p.#m{i} = :n{i}"));
-        }
-        let sent = request
-            .update_expression(format!("REMOVE {}", removals.join(", ")))
-            .condition_expression(clauses.join(" AND "))
+            .update_expression(write.update)
+            .condition_expression(write.condition)
+            .set_expression_attribute_names(Some(write.names))
+            .set_expression_attribute_values(Some(write.values))
+            .return_values(ReturnValue::None)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) if is_refused(&error) => Ok(false),
-            Err(error) => Err(port_error("drop notes", error)),
+        let error = match sent {
+            Ok(_) => return Ok(None),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                // Pools are never deleted; were one, there would be nothing to trim.
+                failed.item().map(head::read).transpose()
+            }
+            _ => Err(port_error("drop notes", error)),
         }
-    }
-}
-
-type Updated = Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>;
-
-fn is_refused(error: &SdkError<UpdateItemError, HttpResponse>) -> bool {
-    let error = error.as_service_error();
-    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-}
-
-/// A refused condition means that there is nothing to do.
-fn unless_refused(operation: &'static str, sent: Updated) -> PortResult<()> {
-    match sent {
-        Ok(_) => Ok(()),
-        Err(error) if is_refused(&error) => Ok(()),
-        Err(error) => Err(port_error(operation, error)),
     }
 }

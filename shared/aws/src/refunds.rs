@@ -16,6 +16,7 @@ use crate::item::{Item, Reader, ms, n, s};
 use crate::keys::{self, DUE};
 use crate::pools::head;
 use crate::store::Store;
+use crate::tokens::token_ttl;
 use crate::wallets::{POST_TRIES_MAX, read_wallet, request_token};
 
 const DUE_MS: &str = "due_ms";
@@ -71,14 +72,17 @@ impl Store {
             .map_err(|_| corrupt("head update"))
     }
 
-    /// Gives the token free. Its condition: it still stands for this spray; TTL may have deleted it
-    /// (then there is nothing to free, and an update must not bring half an item back).
+    /// Gives the token free, to be deleted by TTL if no spray takes it before. Its condition: it still
+    /// stands for this spray; an item that somebody deleted frees nothing, and an update must not
+    /// bring half of it back.
     fn freeing(&self, spray: &Spray) -> PortResult<Update> {
         Update::builder()
             .table_name(&self.names.tokens)
             .set_key(Some(keys::token(spray.token)))
-            .update_expression("SET refunded = :yes")
+            .update_expression("SET refunded = :yes, #ttl = :ttl")
             .condition_expression("spray = :spray")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":ttl", n(token_ttl(spray.pool.window)))
             .expression_attribute_values(":yes", Av::Bool(true))
             .expression_attribute_values(":spray", s(spray.id))
             .build()

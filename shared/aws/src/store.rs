@@ -1,10 +1,11 @@
 //! The one value that implements all ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_types::SdkConfig;
-use largesse_app::ports::{Clock, Ids, Rng};
+use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
 use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
@@ -146,6 +147,12 @@ impl Store {
 impl Clock for Store {
     fn now(&self) -> Timestamp {
         self.outside.clock.now()
+    }
+}
+
+impl Pause for Store {
+    async fn pause_ms(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 }
 

@@ -30,6 +30,10 @@ pub use supply::{Numbers, Supply};
 /// more; the next one finds the head full until they are settled.)
 pub const PENDING_MAX: usize = 48;
 
+/// From how many notes on somebody settles and trims them before the head is full: half of
+/// [`PENDING_MAX`], so that there is room for those who draw meanwhile.
+pub const PENDING_HELP: usize = PENDING_MAX / 2;
+
 /// A pending draw this old is settled by the sweep: far longer than a function may run (the
 /// longest timeout in template.yaml is 30 s).
 pub const PENDING_STALE_MS: u64 = 60_000;
@@ -235,13 +239,10 @@ impl Pool {
         at.plus_ms(PENDING_STALE_MS)
     }
 
-    /// The pending draws that whoever made them should have settled by now.
-    pub fn stale(&self, now: Timestamp) -> impl Iterator<Item = (&UserId, Drawn)> {
-        let is_stale = move |drawn: &Drawn| now.ms_since(drawn.at) >= PENDING_STALE_MS;
-        self.pending
-            .iter()
-            .map(|(member, drawn)| (member, *drawn))
-            .filter(move |(_, d)| is_stale(d))
+    /// Whether whoever made a pending draw should have settled it by now.
+    #[must_use]
+    pub fn is_stale(pending: Drawn, now: Timestamp) -> bool {
+        now >= Self::sweep_at(pending.at)
     }
 }
 

@@ -106,7 +106,7 @@ where
 }
 
 /// Keeps the answer, or lets go of the key when the answer says "try again".
-async fn settle<D: Idempotency + Clock>(
+async fn settle<D: Idempotency>(
     deps: &D,
     call: &Call,
     name: &str,
@@ -128,7 +128,7 @@ async fn settle<D: Idempotency + Clock>(
             (StoredAnswer { status: status.as_u16(), body }, error.render(&call.meta))
         }
     };
-    forgive(deps.finish(name, op, &stored, deps.now()).await);
+    forgive(deps.finish(name, op, &stored).await);
     Ok(response)
 }
 

@@ -25,7 +25,7 @@ pub mod time;
 pub mod v1;
 
 use largesse_app::ports::{
-    Clock, Events, GrantQueue, Grants, Idempotency, Ids, Pools, Refunds, Rng, Rooms, Sprays,
+    Clock, Events, GrantQueue, Grants, Idempotency, Ids, Pause, Pools, Refunds, Rng, Rooms, Sprays,
     TokenSpace, Wallets,
 };
 
@@ -53,6 +53,7 @@ pub trait Ports:
     + Clock
     + Ids
     + Rng
+    + Pause
     + Send
     + Sync
     + 'static
@@ -73,6 +74,7 @@ impl<T> Ports for T where
         + Clock
         + Ids
         + Rng
+        + Pause
         + Send
         + Sync
         + 'static

@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response};
 use largesse_app::page::Page;
 use largesse_app::ports::{
     Begun, Clock, DueSpray, Event, Events, GrantQueue, GrantRef, Grants, HistoryFilter,
-    Idempotency, Ids, MembersChanged, NotWon, Once, PayOutcome, Pools, PortResult, Recorded,
+    Idempotency, Ids, MembersChanged, NotWon, Once, Pause, PayOutcome, Pools, PortResult, Recorded,
     RefundOutcome, Refunds, Rng, Room, Rooms, SprayNotMade, Sprays, StoredAnswer, Survey,
     TokenSpace, Wallets, Won,
 };
@@ -126,6 +126,12 @@ impl Rng for Untouched {
     }
 }
 
+impl Pause for Untouched {
+    async fn pause_ms(&self, _ms: u64) {
+        panic!("pause_ms was touched")
+    }
+}
+
 impl Idempotency for Untouched {
     async fn begin(
         &self,
@@ -156,13 +162,7 @@ impl Idempotency for Untouched {
         }))
     }
 
-    async fn finish(
-        &self,
-        key: &str,
-        _op: Ulid,
-        answer: &StoredAnswer,
-        _now: Timestamp,
-    ) -> PortResult<()> {
+    async fn finish(&self, key: &str, _op: Ulid, answer: &StoredAnswer) -> PortResult<()> {
         self.record(key, |record| record.answer = Some(answer.clone()));
         Ok(())
     }
@@ -218,7 +218,10 @@ untouchable! {
         fn is_free(token: Token) -> bool;
         fn pop_hint(part: u32) -> Option<Token>;
         fn push_hint(part: u32, tokens: &[Token]) -> ();
+        fn renew_hint(part: u32, tokens: &[Token]) -> ();
         fn survey(now: Timestamp) -> Survey;
+        fn is_surveyed(now: Timestamp) -> bool;
+        fn end_survey(until: Timestamp) -> ();
     }
     Refunds {
         fn due_sprays(
@@ -252,6 +255,10 @@ impl Pools for Untouched {
 
     fn trim_later(&self, _pool: PoolId, _member: &UserId, _recorded: Drawn) {
         panic!("trim_later was touched")
+    }
+
+    fn take_turn_to_help(&self, _pool: PoolId) -> bool {
+        panic!("take_turn_to_help was touched")
     }
 
     async fn trim(&self, _pool: PoolId, _recorded: &BTreeMap<UserId, Drawn>) -> PortResult<()> {

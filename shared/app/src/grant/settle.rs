@@ -6,7 +6,7 @@ use largesse_domain::grant::Grant;
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Drawn, Pool};
 
-use crate::ports::{Grants, Pools, PortResult, Recorded};
+use crate::ports::{Grants, Pools, PortError, PortResult, Recorded};
 
 /// What became of a draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,9 @@ pub struct PendingSettled {
 /// read in one go, so that a pool whose draws are all recorded costs reads only.
 ///
 /// # Errors
-/// [`crate::ports::PortError`]: what was settled stays settled.
+/// [`PortError`]: what was settled stays settled. Corrupt, once all others are settled, when a note
+/// names a part that the pool does not have: what is owed on it is unknown, so the pool must be
+/// neither trimmed nor refunded over it.
 pub async fn settle_pending<D: Pools + Grants>(
     deps: &D,
     head: &Pool,
@@ -60,9 +62,13 @@ pub async fn settle_pending<D: Pools + Grants>(
         return Ok(settled);
     }
     let there = records_of(deps, head.id).await?;
+    let mut is_readable = true;
     for (member, drawn) in wanted() {
         let is_recorded = there.get(member) == Some(drawn);
-        let Some(amount) = head.supply.worth(drawn.part) else { continue };
+        let Some(amount) = head.supply.worth(drawn.part) else {
+            is_readable = false;
+            continue;
+        };
         let grant = Grant::of_draw(head.id, member.clone(), *drawn, amount, sender.clone());
         if is_recorded || settle(deps, &grant).await? == Settled::Recorded {
             settled.recorded.insert(member.clone(), *drawn);
@@ -70,7 +76,7 @@ pub async fn settle_pending<D: Pools + Grants>(
             settled.released = settled.released.saturating_add(1);
         }
     }
-    Ok(settled)
+    if is_readable { Ok(settled) } else { Err(PortError::unreadable_part()) }
 }
 
 /// Grants read at a time: about 250 KB.
@@ -89,15 +95,21 @@ async fn records_of<D: Grants>(deps: &D, pool: PoolId) -> PortResult<BTreeMap<Us
     }
 }
 
-/// Helps a crowded pool: settles what is pending and trims it; returns how many notes there were.
+/// Helps a pool, if it still has `from` notes or more: settles what is pending and trims it.
 ///
 /// # Errors
-/// [`crate::ports::PortError`].
-pub async fn help<D: Pools + Grants>(deps: &D, pool: PoolId, sender: &UserId) -> PortResult<usize> {
-    let Some(head) = deps.pool(pool).await? else { return Ok(0) };
-    let settled = settle_pending(deps, &head, sender, |_| true).await?;
-    if !head.keeps_notes() {
-        deps.trim(pool, &settled.recorded).await?;
+/// [`PortError`].
+pub async fn help<D: Pools + Grants>(
+    deps: &D,
+    pool: PoolId,
+    sender: &UserId,
+    from: usize,
+) -> PortResult<()> {
+    let Some(head) = deps.pool(pool).await? else { return Ok(()) };
+    // Somebody has helped; and a pool that keeps its notes has room for all of them.
+    if head.pending.len() < from || head.keeps_notes() {
+        return Ok(());
     }
-    Ok(head.pending.len())
+    let settled = settle_pending(deps, &head, sender, |_| true).await?;
+    deps.trim(pool, &settled.recorded).await
 }

@@ -6,7 +6,7 @@
 
 use futures::StreamExt;
 use largesse_domain::id::{PoolId, UserId};
-use largesse_domain::pool::{PENDING_STALE_MS, Pool};
+use largesse_domain::pool::{Drawn, Pool};
 use largesse_domain::time::Timestamp;
 
 use crate::grant::settle;
@@ -88,7 +88,7 @@ where
     let Some(spray) = deps.spray(spray).await? else { return Ok(0) };
     let (head, sender): (Pool, UserId) = (spray.pool, spray.sender);
     let now = deps.now();
-    let is_stale = |drawn: largesse_domain::pool::Drawn| now.ms_since(drawn.at) >= PENDING_STALE_MS;
+    let is_stale = |drawn: Drawn| Pool::is_stale(drawn, now);
     let settled = settle::settle_pending(deps, &head, &sender, is_stale).await?;
     let count = u64::try_from(settled.recorded.len()).unwrap_or(u64::MAX);
     let young = head.pending.values().filter(|drawn| !is_stale(**drawn));

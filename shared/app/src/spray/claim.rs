@@ -16,10 +16,16 @@ use largesse_domain::pool::{self, Ask, Attempt, Draw, Drawn};
 use largesse_domain::spray::{ClaimBarred, TokenEntry, may_claim};
 
 use crate::grant::settle::{self, Settled};
-use crate::ports::{Clock, Grants, NotWon, Pools, PortError, PortErrorKind, Rng, Rooms, Sprays};
+use crate::ports::{
+    Clock, Grants, NotWon, Pause, Pools, PortError, PortErrorKind, Rng, Rooms, Sprays,
+};
 
 /// How often a crowded pool is helped and asked again.
 const CROWDED_TRIES_MAX: u32 = 8;
+/// The longest wait before the first help. It doubles each time and a random part of it is waited
+/// ("full jitter": AWS Architecture Blog, "Exponential Backoff And Jitter").
+const CROWDED_WAIT_MS_FIRST: u32 = 128;
+const CROWDED_WAIT_MS_MAX: u32 = 512;
 
 /// A wish to claim.
 #[derive(Clone, Debug)]
@@ -90,7 +96,7 @@ impl From<ClaimBarred> for ClaimError {
 /// [`ClaimError`], the first in its order.
 pub async fn claim<D>(deps: &D, wish: Claim) -> Result<Claimed, ClaimError>
 where
-    D: Sprays + Rooms + Pools + Grants + Clock + Rng,
+    D: Sprays + Rooms + Pools + Grants + Clock + Rng + Pause,
 {
     let member = deps.is_member(wish.room, &wish.member);
     let entry = deps.token_entry(wish.token);
@@ -164,16 +170,17 @@ fn answer_repeat(amount: Amount, earlier: Drawn, attempt: Attempt) -> Result<Cla
 
 async fn draw_and_settle<D>(
     deps: &D,
-    pool: PoolId,
+    pool_id: PoolId,
     draw: Draw,
     sender: UserId,
     keeps_notes: bool,
 ) -> Result<Claimed, ClaimError>
 where
-    D: Pools + Grants,
+    D: Pools + Grants + Rng + Pause,
 {
+    let mut wait_ms = CROWDED_WAIT_MS_FIRST;
     for _ in 0..CROWDED_TRIES_MAX {
-        let (won, replayed) = match deps.draw(pool, draw.clone()).await? {
+        let (won, replayed) = match deps.draw(pool_id, draw.clone()).await? {
             Ok(won) => (won, false),
             Err(NotWon::Already(won)) if keeps_notes && won.drawn.attempt != draw.attempt => {
                 return Err(ClaimError::Already { amount: won.amount });
@@ -183,20 +190,29 @@ where
             // record says what the member has. Either way, settle it again.
             Err(NotWon::Already(won)) => (won, true),
             Err(NotWon::Crowded) => {
-                settle::help(deps, pool, &sender).await?;
+                // Those who are refused at the same moment do not all help: whoever wakes first does.
+                deps.pause_ms(deps.below(wait_ms).into()).await;
+                wait_ms = wait_ms.saturating_mul(2).min(CROWDED_WAIT_MS_MAX);
+                settle::help(deps, pool_id, &sender, pool::PENDING_MAX).await?;
                 continue;
             }
             Err(NotWon::Exhausted | NotWon::AboveRemaining { .. }) => {
-                return exhausted(deps, pool, &draw, keeps_notes).await;
+                return exhausted(deps, pool_id, &draw, keeps_notes).await;
             }
             Err(NotWon::Ahead | NotWon::Over) => return Err(ClaimError::WindowOver),
             Err(NotWon::NoSuchPool) => return Err(ClaimError::NoSuchToken),
         };
         let member = draw.member.clone();
-        let grant = Grant::of_draw(pool, member, won.drawn, won.amount, sender);
+        let grant = Grant::of_draw(pool_id, member, won.drawn, won.amount, sender.clone());
         return match settle::settle(deps, &grant).await? {
             Settled::Recorded if replayed => answer_repeat(won.amount, won.drawn, draw.attempt),
-            Settled::Recorded => Ok(Claimed { amount: won.amount, replayed }),
+            Settled::Recorded => {
+                if deps.take_turn_to_help(pool_id) {
+                    // The member has their share. Housekeeping that fails here is the sweep's.
+                    drop(settle::help(deps, pool_id, &sender, pool::PENDING_HELP).await);
+                }
+                Ok(Claimed { amount: won.amount, replayed })
+            }
             Settled::Released(earlier) => {
                 answer_repeat(earlier.amount, earlier.drawn, draw.attempt)
             }

@@ -8,7 +8,10 @@ use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
 
 use super::token::{self, Found};
-use crate::ports::{Clock, Once, PortError, Rng, Rooms, SprayNotMade, Sprays, TokenSpace, Wallets};
+use crate::ports::{
+    Clock, Once, Pause, PortError, PortErrorKind, Rng, Rooms, SprayNotMade, Sprays, TokenSpace,
+    Wallets,
+};
 
 /// How often a token that was found free turns out to be taken meanwhile, before giving up: each time
 /// another spray was made in between.
@@ -56,7 +59,7 @@ pub enum CreateError {
 /// [`CreateError`], the first in its order.
 pub async fn create<D>(deps: &D, wish: Create) -> Result<Spray, CreateError>
 where
-    D: Sprays + TokenSpace + Wallets + Rooms + Clock + Rng,
+    D: Sprays + TokenSpace + Wallets + Rooms + Clock + Rng + Pause,
 {
     let is_member = deps.is_member(wish.room, &wish.sender);
     let (is_member, seen) = futures::future::try_join(is_member, token::look(deps)).await?;
@@ -104,7 +107,8 @@ where
             }
         }
     }
-    Err(CreateError::NoFreeToken { earliest: deps.now() })
+    let (operation, kind) = ("create spray: others take each token", PortErrorKind::Contended);
+    Err(PortError { operation, kind, cause: None }.into())
 }
 
 /// The spray that an earlier run of this wish made; or the refusal of whoever has not the money.

@@ -2,18 +2,31 @@
 //!
 //! A token at random is looked at first; it is free as often as tokens are. If it is not, one is taken
 //! from the hint, which holds tokens known to be free: filled by refunds, and by a survey of all
-//! tokens when it runs dry. Nothing here decides: the spray's transaction takes the token, or finds
-//! it taken.
+//! tokens when it runs dry. One caller surveys; the others wait for what it puts into the hint. Nothing
+//! here decides: the spray's transaction takes the token, or finds it taken.
+//!
+//! # Guarantees
+//! * While tokens are free nobody is told that all are taken:
+//!   `a_crowd_that_finds_the_hints_dry_waits_for_the_survey_and_gets_its_tokens`.
+//! * Nobody waits for ever: `whoever_waits_in_vain_for_a_survey_is_told_to_try_again`.
 
 use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
 
-use crate::ports::{Clock, HINT_PARTS, PortResult, Rng, Survey, TokenSpace};
+use crate::ports::{
+    Clock, HINT_LEN_MAX, HINT_PARTS, Pause, PortError, PortErrorKind, PortResult, Rng, Survey,
+    TokenSpace,
+};
 
 /// Hints that may turn out stale before all tokens are surveyed.
 const STALE_MAX: u32 = 8;
-/// Tokens put into one part of the hint at a time.
-const PUSH_MAX: usize = 64;
+/// How often one looks again while others survey: 24 times some 100 ms are about twice what a survey
+/// takes, and a quarter of what a function behind HTTP may (10 s in template.yaml).
+const WAITS_MAX: u32 = 24;
+/// One such wait: at least this, and up to as much again and more, so that those who wait do not all
+/// come back at once.
+const WAIT_MS_MIN: u64 = 50;
+const WAIT_MS_SPREAD: u32 = 101;
 
 /// Where to find a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +43,8 @@ pub enum Found {
 /// Finds a token that is free, as far as one can know.
 ///
 /// # Errors
-/// [`crate::ports::PortError`].
-pub async fn find<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Found> {
+/// [`PortError`].
+pub async fn find<D: TokenSpace + Rng + Clock + Pause>(deps: &D) -> PortResult<Found> {
     match look(deps).await? {
         Some(token) => Ok(Found::Token(token)),
         None => hinted(deps).await,
@@ -41,56 +54,88 @@ pub async fn find<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Found> {
 /// Looks at a token at random; changes nothing.
 ///
 /// # Errors
-/// [`crate::ports::PortError`].
+/// [`PortError`].
 pub async fn look<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
     let token = Token::from_index(deps.below(TOKEN_COUNT));
     Ok(deps.is_free(token).await?.then_some(token))
 }
 
-/// Takes a token from the hint, or surveys all tokens.
+/// Takes a token from the hint, or surveys all tokens. While somebody else surveys, waits for the
+/// hint to be filled, since nothing is known until then.
 ///
 /// # Errors
-/// [`crate::ports::PortError`].
-pub async fn hinted<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Found> {
+/// [`PortError`]; contended when others keep surveying, or take what they find, for too long.
+pub async fn hinted<D: TokenSpace + Rng + Clock + Pause>(deps: &D) -> PortResult<Found> {
+    let mut is_surveyed = false;
+    for _ in 0..WAITS_MAX {
+        if !is_surveyed {
+            if let Some(token) = pop(deps).await? {
+                return Ok(Found::Token(token));
+            }
+            match deps.survey(deps.now()).await? {
+                Survey::Full { earliest } => return Ok(Found::Full { earliest }),
+                Survey::Free { tokens, until } => return share(deps, tokens, until).await,
+                Survey::Underway => {}
+            }
+        }
+        deps.pause_ms(WAIT_MS_MIN.saturating_add(deps.below(WAIT_MS_SPREAD).into())).await;
+        is_surveyed = deps.is_surveyed(deps.now()).await?;
+    }
+    let kind = PortErrorKind::Contended;
+    Err(PortError { operation: "find token: others are looking", kind, cause: None })
+}
+
+/// Takes a token from the hint that is still free.
+async fn pop<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
     let first = deps.below(HINT_PARTS);
     let mut stale = 0_u32;
     for step in 0..HINT_PARTS {
         let part = first.wrapping_add(step).checked_rem(HINT_PARTS).unwrap_or(0);
         while let Some(token) = deps.pop_hint(part).await? {
             if deps.is_free(token).await? {
-                return Ok(Found::Token(token));
+                return Ok(Some(token));
             }
             stale = stale.saturating_add(1);
             if stale >= STALE_MAX {
-                return survey(deps).await;
+                return Ok(None);
             }
         }
     }
-    survey(deps).await
+    Ok(None)
 }
 
-async fn survey<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Found> {
-    match deps.survey(deps.now()).await? {
-        Survey::Full { earliest } => Ok(Found::Full { earliest }),
-        Survey::Free(mut free) => {
-            shuffle(deps, &mut free);
-            let mine = free.pop();
-            offer(deps, &free).await?;
-            let earliest = deps.now();
-            Ok(mine.map_or(Found::Full { earliest }, Found::Token))
-        }
-    }
+/// Takes one of the tokens that a survey found, and fills the hint with the others.
+async fn share<D: TokenSpace + Rng>(
+    deps: &D,
+    mut free: Vec<Token>,
+    until: Timestamp,
+) -> PortResult<Found> {
+    shuffle(deps, &mut free);
+    let Some(mine) = free.pop() else {
+        let kind = PortErrorKind::Corrupt;
+        return Err(PortError { operation: "survey tokens: none are free", kind, cause: None });
+    };
+    let parts = free.chunks(part_len(free.len())).chain(std::iter::repeat(&[][..]));
+    let renewals = (0..HINT_PARTS).zip(parts).map(|(part, tokens)| deps.renew_hint(part, tokens));
+    // Only hints, and a lease that runs out: what fails here, the next survey makes good.
+    drop(futures::future::join_all(renewals).await);
+    drop(deps.end_survey(until).await);
+    Ok(Found::Token(mine))
 }
 
-/// Puts free tokens into the hint, as many as it holds. Tokens come in the order given, so callers
+/// How many of that many tokens go into each part of the hint.
+fn part_len(tokens: usize) -> usize {
+    tokens.div_ceil(usize::try_from(HINT_PARTS).unwrap_or(1)).clamp(1, HINT_LEN_MAX)
+}
+
+/// Adds free tokens to the hint, as far as there is room. Tokens come in the order given, so callers
 /// shuffle: a token must not be foreseeable.
 ///
 /// # Errors
-/// [`crate::ports::PortError`]; a hint that is lost is found again by a survey.
+/// [`PortError`]; a hint that is lost is found again by a survey.
 pub async fn offer<D: TokenSpace + Rng>(deps: &D, free: &[Token]) -> PortResult<()> {
     let first = deps.below(HINT_PARTS);
-    let each = free.len().div_ceil(usize::try_from(HINT_PARTS).unwrap_or(1)).clamp(1, PUSH_MAX);
-    for (tokens, step) in free.chunks(each).zip(0..HINT_PARTS) {
+    for (tokens, step) in free.chunks(part_len(free.len())).zip(0..HINT_PARTS) {
         let part = first.wrapping_add(step).checked_rem(HINT_PARTS).unwrap_or(0);
         deps.push_hint(part, tokens).await?;
     }

@@ -68,7 +68,7 @@ impl Batch<'_> {
                     break;
                 }
                 Ok(Written::Held(pool)) => {
-                    fill(&mut answers, &open, |i| Ok(self.won(&pool, draws.get(i))));
+                    fill(&mut answers, &open, |i| self.won(&pool, draws.get(i)).map(Ok));
                     last = Some(Arc::new(pool));
                 }
                 Ok(Written::Refused(Some(pool))) => {
@@ -95,12 +95,11 @@ impl Batch<'_> {
         });
     }
 
-    fn won(&self, pool: &Pool, draw: Option<&Draw>) -> Result<Won, NotWon> {
+    fn won(&self, pool: &Pool, draw: Option<&Draw>) -> PortResult<Won> {
         let drawn = draw.and_then(|draw| pool.pending.get(&draw.member)).copied();
-        let won = drawn.and_then(|drawn| {
-            (self.worth)(&pool.supply, drawn.part).map(|amount| Won { drawn, amount })
-        });
-        won.ok_or(NotWon::NoSuchPool)
+        // The write held, so the note is there.
+        let drawn = drawn.ok_or_else(PortError::unreadable_part)?;
+        Won::of(drawn, |part| (self.worth)(&pool.supply, part))
     }
 
     /// Answers whoever the head as it stands refuses, in arrival order; the others are written
@@ -126,7 +125,7 @@ impl Batch<'_> {
             };
             if let (Some(refused), Some(answer)) = (refused, answers.get_mut(*i)) {
                 let worth = |part| (self.worth)(&pool.supply, part);
-                *answer = Some(Ok(Err(NotWon::of(&refused, worth))));
+                *answer = Some(NotWon::of(&refused, worth).map(Err));
             }
         }
     }

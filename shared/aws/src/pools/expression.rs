@@ -40,10 +40,16 @@ impl Write {
         self.condition.push_str(clause);
     }
 
-    /// The write for `draws`, at least one, all of the same kind of ask.
-    ///
-    /// `free_known` is how many released numbers the head is believed to hold: they go first.
-    pub(crate) fn new(draws: &[Draw], trims: &[(UserId, Drawn)], free_known: usize) -> Self {
+    /// The write that only forgets notes of recorded draws, at least one.
+    pub(crate) fn trims(trims: &[(UserId, Drawn)]) -> Self {
+        let mut write = Self::empty();
+        let mut removals = Vec::new();
+        write.trim(trims, &mut removals);
+        write.update = format!("REMOVE {}", removals.join(", "));
+        write
+    }
+
+    fn empty() -> Self {
         let mut write = Self {
             update: String::new(),
             condition: String::new(),
@@ -51,6 +57,14 @@ impl Write {
             values: HashMap::new(),
         };
         write.name("#p", head::PENDING);
+        write
+    }
+
+    /// The write for `draws`, at least one, all of the same kind of ask.
+    ///
+    /// `free_known` is how many released numbers the head is believed to hold: they go first.
+    pub(crate) fn new(draws: &[Draw], trims: &[(UserId, Drawn)], free_known: usize) -> Self {
+        let mut write = Self::empty();
         let mut removals = Vec::new();
         let is_amount = draws.iter().any(|draw| matches!(draw.ask, Ask::Amount(_)));
         let sets = if is_amount {

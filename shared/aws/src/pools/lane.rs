@@ -5,13 +5,14 @@
 //! the turn passes on, and those it was writing for ask again, under the same attempt.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use largesse_app::ports::{Clock, NotWon, PortResult, Won};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::money::Amount;
-use largesse_domain::pool::{Draw, DrawRefused, Drawn, PENDING_MAX, Pool, Supply};
+use largesse_domain::pool::{Draw, DrawRefused, Drawn, PENDING_HELP, PENDING_MAX, Pool, Supply};
 use largesse_domain::split::Cut;
 use largesse_domain::time::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
@@ -28,6 +29,8 @@ const DRAINED_MS: u64 = 1_000;
 const CROWDED_WAIT: Duration = Duration::from_millis(50);
 /// How many pools one process keeps in mind.
 const LANES_LEN_MAX: usize = 4_096;
+/// How many draws apart helpers are while the head is half full: what one takes to help.
+const HELP_EVERY: usize = 8;
 /// How often a caller asks again after the one that wrote for it was dropped.
 const ASKS_MAX: usize = 8;
 
@@ -55,6 +58,11 @@ pub(crate) struct Lane {
     turn: AsyncMutex<Seen>,
     /// Notes of draws that are recorded: they are trimmed with a later draw's write.
     trims: Mutex<BTreeMap<UserId, Drawn>>,
+    /// Draws won here whose record is not noted. Too many, when callers were dropped before: then this
+    /// process helps less.
+    unrecorded: AtomicUsize,
+    /// Whether the next caller that asks is to help.
+    is_to_help: AtomicBool,
     /// Told when a note becomes ripe to trim.
     ripened: Notify,
     /// Whether the pool keeps all its notes (ADR 0001); unknown until its head is seen.
@@ -71,6 +79,8 @@ impl Lane {
             waiting: Mutex::default(),
             turn: AsyncMutex::default(),
             trims: Mutex::default(),
+            unrecorded: AtomicUsize::new(0),
+            is_to_help: AtomicBool::new(false),
             ripened: Notify::new(),
             keeps_notes: OnceLock::new(),
             drained: Mutex::default(),
@@ -111,7 +121,8 @@ impl Lane {
         let refused = head.decide(draw).err()?;
         match refused {
             DrawRefused::Exhausted | DrawRefused::Over | DrawRefused::Already(_) => {
-                Some(NotWon::of(&refused, |part| self.worth(&head.supply, part)))
+                // What cannot be read is told by the write.
+                NotWon::of(&refused, |part| self.worth(&head.supply, part)).ok()
             }
             DrawRefused::Ahead | DrawRefused::Crowded | DrawRefused::AboveRemaining { .. } => None,
         }
@@ -130,6 +141,8 @@ impl Lane {
         let mut write = Batch { store, pool, free_known: seen.free, trims, worth: &worth };
         let decided = write.decide(&draws).await;
         if let Some(head) = decided.head {
+            let won = decided.answers.iter().filter(|answer| matches!(answer, Ok(Ok(_)))).count();
+            self.elect_helper(&head, won);
             *seen = self.look_at(head, store.now());
         }
         for (waiting, answer) in batch.into_iter().zip(decided.answers) {
@@ -155,6 +168,25 @@ impl Lane {
             drop(wait.await);
         }
         room()
+    }
+
+    /// One in [`HELP_EVERY`] of those who win while the head is half full of other processes' notes
+    /// helps: each sees another number of them, since the writes are one after the other.
+    fn elect_helper(&self, head: &Pool, won: usize) {
+        let before = self.unrecorded.fetch_add(won, Ordering::Relaxed);
+        if won == 0 || head.keeps_notes() {
+            return;
+        }
+        let own = before.saturating_add(won).saturating_add(lock(&self.trims).len());
+        let of_others = head.pending.len().saturating_sub(own);
+        if of_others.saturating_add(1) >= PENDING_HELP && of_others.is_multiple_of(HELP_EVERY) {
+            self.is_to_help.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the caller is to help; says so to one.
+    pub(crate) fn take_turn_to_help(&self) -> bool {
+        self.is_to_help.swap(false, Ordering::Relaxed)
     }
 
     /// Those who wait, one draw of each member: a second call of the same member is answered by what
@@ -217,6 +249,9 @@ impl Lane {
     pub(crate) fn trim_later(&self, member: &UserId, recorded: Drawn) {
         if self.keeps_notes.get() != Some(&true) {
             lock(&self.trims).insert(member.clone(), recorded);
+            let less = |unrecorded: usize| Some(unrecorded.saturating_sub(1));
+            // It always holds: `less` never gives up.
+            let _ = self.unrecorded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             self.ripened.notify_one();
         }
     }
