@@ -1,5 +1,5 @@
-//! Many Lambda environments draw from one pool that is trimmed, a claim or a few each: a note is mostly
-//! left by an environment that never draws again. What counts is the writes on the one hot item.
+//! Many Lambda environments draw from one pool that is trimmed, a claim or a few each: a note is
+//! mostly left by an environment that never draws again. What counts is the writes on the one hot item.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::rig::{Kill, Rig, claim_by};
 
-/// Every call takes 2 ms to arrive; the head takes one write a millisecond (Amazon DynamoDB Developer
-/// Guide, "Designing partition keys": 1,000 write units a second), and the others queue.
+/// Every call takes 2 ms to arrive; the head takes one write a millisecond (Amazon DynamoDB
+/// Developer Guide, "Designing partition keys": 1,000 write units a second), and the others queue.
 struct HotItem(Mutex<Instant>);
 
 const DISTANCE: Duration = Duration::from_millis(2);

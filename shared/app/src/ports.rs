@@ -282,8 +282,8 @@ pub trait TokenSpace: Send + Sync {
         tokens: &[Token],
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Looks at all tokens. One caller at a time does, for five seconds at most; others are told that
-    /// it is under way or, at most five seconds long and only before the first token can become
+    /// Looks at all tokens. One caller at a time does, for five seconds at most; others are told
+    /// that it is under way or, at most five seconds long and only before the first token can become
     /// free, that it found none.
     fn survey(&self, now: Timestamp) -> impl Future<Output = PortResult<Survey>> + Send;
 
@@ -468,8 +468,8 @@ pub trait Pools: Send + Sync {
     /// this loses nothing; the sweep trims then.
     fn trim_later(&self, pool: PoolId, member: &UserId, recorded: Drawn);
 
-    /// Whether a caller that has just drawn is to settle and trim the notes of others: they fill the
-    /// head, and whoever left them may never draw again. A hint, given to one in several.
+    /// Whether a caller that has just drawn is to settle and trim the notes of others: they fill
+    /// the head, and whoever left them may never draw again. A hint, given to one in several.
     fn take_turn_to_help(&self, pool: PoolId) -> bool;
 
     /// Trims notes of recorded draws now, each only while it is that very draw's.

@@ -21,7 +21,7 @@ mod expression;
 pub(crate) mod head;
 mod lane;
 
-use expression::{TRIMS_MAX, Write};
+use expression::{NOTES_MAX, Write};
 pub(crate) use lane::Lanes;
 
 impl Pools for Store {
@@ -53,7 +53,7 @@ impl Pools for Store {
 
     async fn trim(&self, pool: PoolId, recorded: &BTreeMap<UserId, Drawn>) -> PortResult<()> {
         let notes: Vec<(UserId, Drawn)> = recorded.iter().map(|(m, d)| (m.clone(), *d)).collect();
-        for some in notes.chunks(TRIMS_MAX) {
+        for some in notes.chunks(NOTES_MAX) {
             let Some(head) = self.drop_notes(pool, some).await? else { continue };
             // A later draw of some members took their note's place: it stays, the others go. What
             // changes even now is left to the next trim.

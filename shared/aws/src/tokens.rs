@@ -15,8 +15,8 @@ use crate::store::Store;
 mod survey;
 
 /// How long after its window a refunded token's item may be kept by TTL: housekeeping only, since
-/// every rule goes by `refunded` and `closes_ms`. Eight days, so that TTL never fires while the sender
-/// may still read.
+/// every rule goes by `refunded` and `closes_ms`. Eight days, so that TTL never fires while the
+/// sender may still read.
 const TOKEN_TTL_S: u64 = 8 * 86_400;
 
 /// When TTL may delete a token's item, once it is refunded: in seconds since 1970.
@@ -24,8 +24,8 @@ pub(crate) fn token_ttl(window: Window) -> u64 {
     window.closes.ms_unsigned().div_euclid(1_000).saturating_add(TOKEN_TTL_S)
 }
 
-/// The item of a token that stands for a live spray. It has no `ttl`: however long a refund fails, the
-/// token is not given away. The refund sets it.
+/// The item of a token that stands for a live spray. It has no `ttl`: however long a refund fails,
+/// the token is not given away. The refund sets it.
 pub(crate) fn token_item(spray: &Spray, recipients: u32) -> Item {
     let window = spray.pool.window;
     let mut item = keys::token(spray.token);

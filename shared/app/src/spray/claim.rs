@@ -190,7 +190,8 @@ where
             // record says what the member has. Either way, settle it again.
             Err(NotWon::Already(won)) => (won, true),
             Err(NotWon::Crowded) => {
-                // Those who are refused at the same moment do not all help: whoever wakes first does.
+                // Those who are refused at the same moment do not all help: the first to wake
+                // does.
                 deps.pause_ms(deps.below(wait_ms).into()).await;
                 wait_ms = wait_ms.saturating_mul(2).min(CROWDED_WAIT_MS_MAX);
                 settle::help(deps, pool_id, &sender, pool::PENDING_MAX).await?;

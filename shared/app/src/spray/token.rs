@@ -2,8 +2,8 @@
 //!
 //! A token at random is looked at first; it is free as often as tokens are. If it is not, one is taken
 //! from the hint, which holds tokens known to be free: filled by refunds, and by a survey of all
-//! tokens when it runs dry. One caller surveys; the others wait for what it puts into the hint. Nothing
-//! here decides: the spray's transaction takes the token, or finds it taken.
+//! tokens when it runs dry. One caller surveys; the others wait for what it puts into the hint.
+//! Nothing here decides: the spray's transaction takes the token, or finds it taken.
 //!
 //! # Guarantees
 //! * While tokens are free nobody is told that all are taken:
@@ -20,11 +20,11 @@ use crate::ports::{
 
 /// Hints that may turn out stale before all tokens are surveyed.
 const STALE_MAX: u32 = 8;
-/// How often one looks again while others survey: 24 times some 100 ms are about twice what a survey
-/// takes, and a quarter of what a function behind HTTP may (10 s in template.yaml).
+/// How often one looks again while others survey: 24 times some 100 ms are about twice what a
+/// survey takes, and a quarter of what a function behind HTTP may (10 s in template.yaml).
 const WAITS_MAX: u32 = 24;
-/// One such wait: at least this, and up to as much again and more, so that those who wait do not all
-/// come back at once.
+/// One such wait: at least this, and up to as much again and more, so that those who wait do not
+/// all come back at once.
 const WAIT_MS_MIN: u64 = 50;
 const WAIT_MS_SPREAD: u32 = 101;
 
@@ -128,8 +128,8 @@ fn part_len(tokens: usize) -> usize {
     tokens.div_ceil(usize::try_from(HINT_PARTS).unwrap_or(1)).clamp(1, HINT_LEN_MAX)
 }
 
-/// Adds free tokens to the hint, as far as there is room. Tokens come in the order given, so callers
-/// shuffle: a token must not be foreseeable.
+/// Adds free tokens to the hint, as far as there is room. Tokens come in the order given, so
+/// callers shuffle: a token must not be foreseeable.
 ///
 /// # Errors
 /// [`PortError`]; a hint that is lost is found again by a survey.

@@ -16,6 +16,9 @@ pub(crate) const DRAWS_MAX: usize = 40;
 /// The most trims that ride on it.
 pub(crate) const TRIMS_MAX: usize = 40;
 
+/// The most notes that one write without draws forgets: more than a full head has, within 4 KB.
+pub(crate) const NOTES_MAX: usize = 64;
+
 /// A write that draws for several members at once.
 pub(crate) struct Write {
     pub(crate) update: String,
@@ -220,6 +223,9 @@ mod tests {
             (0..DRAWS_MAX).map(|n| Draw { member: user(n), at, attempt, ask: Ask::Next }).collect();
         let drawn = Drawn { part: 999, at, attempt };
         let trims: Vec<_> = (100..100 + TRIMS_MAX).map(|n| (user(n), drawn)).collect();
+        let notes: Vec<_> = (0..NOTES_MAX).map(|n| (user(n), drawn)).collect();
+        let write = Write::trims(&notes);
+        assert!(write.condition.len().max(write.update.len()) <= 4096, "{}", write.condition.len());
         for free in [0, 20, DRAWS_MAX] {
             let write = Write::new(&draws, &trims, free);
             assert!(write.condition.len() <= 4096, "{}", write.condition.len());

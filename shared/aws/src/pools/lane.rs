@@ -58,8 +58,8 @@ pub(crate) struct Lane {
     turn: AsyncMutex<Seen>,
     /// Notes of draws that are recorded: they are trimmed with a later draw's write.
     trims: Mutex<BTreeMap<UserId, Drawn>>,
-    /// Draws won here whose record is not noted. Too many, when callers were dropped before: then this
-    /// process helps less.
+    /// Draws won here whose record is not noted. Too many, when callers were dropped before: then
+    /// this process helps less.
     unrecorded: AtomicUsize,
     /// Whether the next caller that asks is to help.
     is_to_help: AtomicBool,

@@ -30,8 +30,8 @@ pub(super) fn told(item: &Item, now: Timestamp) -> PortResult<Option<Survey>> {
         return Ok(None);
     }
     let earliest = reader.optional("earliest_ms", |r, name| r.ms(name))?;
-    // No token is given back before its window is over: until then, none having been free proves that
-    // none is. From then on it proves nothing.
+    // No token is given back before its window is over: until then, none having been free proves
+    // that none is. From then on it proves nothing.
     let full = earliest.filter(|earliest| now < *earliest);
     Ok(Some(full.map_or(Survey::Underway, |earliest| Survey::Full { earliest })))
 }
