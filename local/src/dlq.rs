@@ -5,6 +5,8 @@
 //!   so a crash in between loses nothing: it is redriven again, and paid once all the same.
 //! * What is redriven is paid once, however often it is redriven:
 //!   `a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once`.
+//! * A grant that cannot be read hides and holds up no other:
+//!   `a_grant_that_cannot_be_read_is_kept_and_the_rest_is_redriven`.
 
 pub mod command;
 
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use aws_sdk_sqs::error::SdkError;
 use aws_types::SdkConfig;
 use clap::ValueEnum;
-use largesse_app::ports::{GrantQueue, Grants, PortError};
+use largesse_app::ports::{GrantQueue, GrantRef, Grants, PortError, PortErrorKind};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
 use largesse_aws::queue::read_body;
 use largesse_aws::{Names, Outside, Store};
@@ -83,6 +85,9 @@ pub struct OutboxRedriven {
     pub unreadable: u64,
 }
 
+/// Why a letter stays whose grant is stored in a form that nobody understands.
+const UNREADABLE: &str = "the grant cannot be read";
+
 /// A letter with the grant that it is about.
 #[derive(Clone, Debug)]
 pub struct Explained {
@@ -93,6 +98,9 @@ pub struct Explained {
     /// Why it lies here, in a line.
     pub why: String,
 }
+
+/// A grant is stored, and nobody understands how.
+struct Unreadable;
 
 /// The dead letters of one deployment.
 pub struct Dlq {
@@ -207,6 +215,10 @@ impl Dlq {
         let Ok(wanted) = read_body(&letter.body) else {
             return Ok(Redriven::Kept("the message names no grant"));
         };
+        // Read before it is revived: what cannot be read cannot be paid, and is left as it is.
+        if self.read(&wanted).await?.is_err() {
+            return Ok(Redriven::Kept(UNREADABLE));
+        }
         let redriven = match self.store.revive_grant(&wanted).await? {
             None => return Ok(Redriven::Kept("there is no such grant")),
             Some(GrantStatus::Success) => Redriven::PaidBefore,
@@ -291,10 +303,21 @@ impl Dlq {
             let why = "the message names no grant".to_owned();
             return Ok(Explained { letter, grant: None, why });
         };
-        let grant = self.store.grant(wanted.pool, &wanted.member).await?;
-        let grant = grant.filter(|grant| grant.id == wanted.id);
+        let Ok(grant) = self.read(&wanted).await? else {
+            return Ok(Explained { letter, grant: None, why: UNREADABLE.to_owned() });
+        };
         let why = text::of_grant(grant.as_ref());
         Ok(Explained { letter, grant, why })
+    }
+
+    /// The grant of that id, if there is one. The inner error: it is there and cannot be read, which
+    /// concerns its own letter and no other.
+    async fn read(&self, wanted: &GrantRef) -> Result<Result<Option<Grant>, Unreadable>, DlqError> {
+        match self.store.grant(wanted.pool, &wanted.member).await {
+            Ok(grant) => Ok(Ok(grant.filter(|grant| grant.id == wanted.id))),
+            Err(error) if error.kind == PortErrorKind::Corrupt => Ok(Err(Unreadable)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     const fn letters(&self, queue: Queue) -> &Letters {

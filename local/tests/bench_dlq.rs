@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue as Av;
 use aws_types::SdkConfig;
 use largesse::compose;
 use largesse::dlq::{Dlq, Queue, Redriven};
@@ -178,6 +179,48 @@ async fn what_nobody_can_pay_stays_a_dead_letter_and_says_why() {
     assert!(dlq.redrive(Some("another")).await.is_err());
 }
 
+/// Puts a grant that nobody can read into the table, as far as `attributes` go.
+async fn corrupt(config: &SdkConfig, pool: &str, member: &str, attributes: &[(&str, &str)]) {
+    let put = aws_sdk_dynamodb::Client::new(config).put_item().table_name("largesse-grants");
+    let put = put.item("pk", Av::S(pool.to_owned()));
+    let put = put.item("sk", Av::S(format!("MEMBER#{member}")));
+    let attributes = attributes.iter();
+    let put = attributes.fold(put, |put, (name, text)| put.item(*name, Av::S((*text).to_owned())));
+    put.send().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_cannot_be_read_is_kept_and_the_rest_is_redriven() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    let (pool, id) = (scene.grant.pool.to_string(), scene.grant.id.to_string());
+    // One without an amount, given up; one without anything.
+    let given_up = [("grant_id", id.as_str()), ("status", "PERMANENTLY_FAILED")];
+    corrupt(&scene.world.sdk_config(), &pool, "carol", &given_up).await;
+    corrupt(&scene.world.sdk_config(), &pool, "dave", &[]).await;
+    for member in ["carol", "dave", "bob"] {
+        scene.bury(GRANTS_DLQ, &scene.body().replace("bob", member)).await;
+    }
+    let (letters, others) = dlq.list(Queue::Grants).await.unwrap();
+    let why: Vec<&str> = letters.iter().map(|one| one.why.as_str()).collect();
+    let waits = "received too often without an outcome";
+    assert_eq!(why, ["the grant cannot be read", "the grant cannot be read", waits]);
+    assert_eq!(others, 0);
+    assert!(dlq.show(&letters[0].letter.id).await.unwrap().grant.is_none());
+
+    let redriven = dlq.redrive(None).await.unwrap();
+    let kept = Redriven::Kept("the grant cannot be read");
+    let done: Vec<_> = redriven.into_iter().map(|(_, done)| done).collect();
+    assert_eq!(done, [kept.clone(), kept, Redriven::Sent]);
+    let items = scene.world.database().scan("largesse-grants").unwrap();
+    let items = serde_json::to_string(&items).unwrap();
+    assert!(items.contains("PERMANENTLY_FAILED"), "what cannot be read is left as it is");
+    scene.attach();
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+    assert_eq!(scene.dead(GRANTS_DLQ), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
     let scene = Scene::claimed().await;
@@ -247,7 +290,8 @@ async fn the_command_works_on_a_running_stack() {
     let id = listed.lines().last().unwrap().split_whitespace().next().unwrap();
     assert!(dlq(&["show", id]).ends_with("body\n  nonsense\n"));
     let redriven = dlq(&["redrive", "--id", id]);
-    assert_eq!(redriven, format!("{id}  kept: the message names no grant\n"));
+    let summary = "grants: 0 sent to be paid, 0 paid before, 1 kept";
+    assert_eq!(redriven, format!("{id}  kept: the message names no grant\n{summary}\n"));
     // Neither one nor all: a redrive is never by accident.
     assert!(!largesse(&["dlq", "redrive", "--endpoint", &endpoint]).status.success());
 }
