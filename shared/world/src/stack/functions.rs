@@ -135,6 +135,7 @@ fn stream(
         retries_max: properties["MaximumRetryAttempts"]
             .as_u64()
             .and_then(|max| u32::try_from(max).ok()),
+        record_age_max: properties["MaximumRecordAgeInSeconds"].as_u64().map(Duration::from_secs),
         on_failure: destination.as_str().map(|arn| names::last_part(arn).to_owned()),
         timeout: function.timeout,
     })

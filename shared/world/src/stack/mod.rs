@@ -121,6 +121,8 @@ pub struct StreamTrigger {
     pub filters: Vec<Pattern>,
     /// How often a failed record is tried again before it is given up; `None`: for ever.
     pub retries_max: Option<u32>,
+    /// How old a record may be to be handed over, also for the first time; `None`: any age.
+    pub record_age_max: Option<Duration>,
     /// The queue that is told what was given up.
     pub on_failure: Option<String>,
     /// How long one invocation may take before it counts as failed.
