@@ -236,12 +236,67 @@ async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
     let why = "RetryAttemptsExhausted: 3 records from 1 to 3 of shard";
     assert_eq!(letters.first().unwrap().why, why);
     let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((done.letters, done.sent, done.unreadable), (1, 1, 0));
+    assert_eq!((done.letters, done.sent, done.kept), (1, 1, vec![]));
     assert_eq!(dlq.redrive_outbox(None).await.unwrap(), Default::default());
     scene.attach();
     scene.world.settle_with_time().await.unwrap();
     assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
     assert_eq!(scene.dead(OUTBOX_DLQ), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_the_outbox_cannot_read_holds_up_nobody_and_is_paid_once_it_is_mended() {
+    let scene = Scene::claimed().await;
+    let config = scene.world.sdk_config();
+    let pool = scene.grant.pool.to_string();
+    // Before and behind bob's.
+    corrupt(&config, &pool, "carol", &[("status", "PENDING")]).await;
+    corrupt(&config, "nonsense", "dave", &[("status", "PENDING")]).await;
+    scene.attach();
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+
+    let dlq = scene.dlq().await;
+    let why = async || {
+        let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
+        letters.into_iter().map(|one| one.why).collect::<Vec<_>>()
+    };
+    let of_carol = format!("a new grant whose grant_id cannot be read: {pool} MEMBER#carol");
+    let of_dave = "a new grant whose pk cannot be read: nonsense MEMBER#dave";
+    let broken = [&of_carol, of_dave].map(|why| format!("{why}; mend it, then redrive"));
+    assert_eq!(why().await, broken);
+    let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
+    let shown = dlq.show(&letters[0].letter.id).await.unwrap().letter.body;
+    assert!(shown.contains("NewImage") && shown.contains("SequenceNumber"), "{shown}");
+
+    let kept = ["the grant cannot be read", "the record names no grant"];
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!(done.kept.iter().map(|(_, why)| *why).collect::<Vec<_>>(), kept);
+    assert_eq!((done.letters, done.sent, scene.dead(OUTBOX_DLQ)), (0, 0, 2));
+    // Positions are redriven all the same: what cannot be read has letters of its own.
+    scene.bury(OUTBOX_DLQ, "{}").await;
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.kept.len()), (1, 2));
+    // One that cannot be read and that nobody has told of keeps them.
+    corrupt(&config, &pool, "erin", &[("status", "PENDING")]).await;
+    scene.bury(OUTBOX_DLQ, "{}").await;
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.kept.len()), (0, 3));
+
+    // Mended, it is as any other that nobody has tried.
+    let erin = Grant { member: user("erin"), ..scene.grant.clone() };
+    let dynamo = aws_sdk_dynamodb::Client::new(&config);
+    for (pool, member) in [(pool.as_str(), "carol"), ("nonsense", "dave"), (&pool, "erin")] {
+        let delete = dynamo.delete_item().table_name("largesse-grants");
+        let delete = delete.key("pk", Av::S(pool.to_owned()));
+        delete.key("sk", Av::S(format!("MEMBER#{member}"))).send().await.unwrap();
+    }
+    let carol = Grant { member: user("carol"), ..erin };
+    scene.store.record(&carol).await.unwrap();
+    assert_eq!(why().await[0], format!("{of_carol}; it can be read by now"));
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.sent), (2, 2), "carol's letter and the positions");
+    assert_eq!(done.kept[0].1, "the record names no grant");
 }
 
 /// The real binary, up.

@@ -119,6 +119,14 @@ fn the_indexes_and_keys_that_the_adapters_ask_for_are_the_templates() {
 }
 
 #[test]
+fn the_outbox_and_its_mapping_have_the_same_dead_letters() {
+    let stack = stack();
+    let outbox = stack.function("outbox").unwrap();
+    let told = outbox.streams[0].on_failure.as_deref().unwrap();
+    assert_eq!(outbox.environment["QUEUE_OUTBOX_DLQ_URL"], largesse_world::queue_url(told));
+}
+
+#[test]
 fn the_retries_of_a_payment_fit_into_the_queues_receives() {
     let stack = stack();
     let retries = &stack.function("grant-pay").unwrap().environment["GRANT_RETRIES_MAX"];

@@ -61,15 +61,16 @@ pub async fn run(action: Action, place: Where) -> Result<String, DlqError> {
         }
         Action::Redrive { id, queue: Queue::Outbox, .. } => {
             let done = dlq.redrive_outbox(id.as_deref()).await?;
-            let mut text = format!(
-                "outbox: {} grants sent to be paid that nobody had tried, {} dead letters deleted",
-                done.sent, done.letters
-            );
-            if done.unreadable > 0 {
-                let unreadable = done.unreadable;
-                text.push_str(&format!("; {unreadable} grants cannot be read: letters kept"));
-            }
-            Ok(text)
+            let mut lines: Vec<String> =
+                done.kept.iter().map(|(id, why)| format!("{id}  kept: {why}")).collect();
+            lines.push(format!(
+                "outbox: {} grants sent to be paid that nobody had tried, \
+                 {} dead letters deleted, {} kept",
+                done.sent,
+                done.letters,
+                done.kept.len()
+            ));
+            Ok(lines.join("\n"))
         }
     }
 }
