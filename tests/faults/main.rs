@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod delivery;
 mod kill;
 mod lost;
 mod race;
 mod rig;
+mod skew;
 mod tokens;
