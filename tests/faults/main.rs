@@ -6,6 +6,7 @@ mod backlog;
 mod delivery;
 mod kill;
 mod lost;
+mod lost_flows;
 mod race;
 mod rig;
 mod skew;
