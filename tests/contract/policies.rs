@@ -1,7 +1,8 @@
 //! Least privilege: each function's policy allows what the function calls, and nothing else.
 //!
-//! Every function is driven through all that it does, alone, while the world records its calls. A new
-//! call fails here until the template allows it; an action that is left over fails until it goes.
+//! Every function is driven through all that it does, alone, while the world records its calls. A
+//! new call fails here until the template allows it; an action that is left over fails until it
+//! goes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -65,8 +65,8 @@ async fn check(rig: &Rig) {
 /// A plan that strikes the `n`-th call.
 pub(crate) type Plan = fn(u64) -> Faults;
 
-/// Plans that lose the reply of a call: of one attempt, which the SDK repeats by itself; or of all five
-/// that it makes, each of which takes effect, so that the caller has to ask again.
+/// Plans that lose the reply of a call: of one attempt, which the SDK repeats by itself; or of all
+/// five that it makes, each of which takes effect, so that the caller has to ask again.
 pub(crate) const LOSING: [Plan; 2] = [
     |n| Faults::seeded(0).nth(n, Matching::any(), Fault::ReplyLost),
     |n| five(n, Fault::ReplyLost),
@@ -77,8 +77,8 @@ pub(crate) fn five(n: u64, fault: Fault) -> Faults {
     (n..n + 5).fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), fault))
 }
 
-/// Plays a scene for n = 1, 2 … under `plan(n)`, until it makes no n-th call, which is more often than
-/// `least`. What is set up before and what is checked after is not struck.
+/// Plays a scene for n = 1, 2 … under `plan(n)`, until it makes no n-th call, which is more often
+/// than `least`. What is set up before and what is checked after is not struck.
 pub(crate) async fn for_every_call<S>(
     plan: impl Fn(u64) -> Faults,
     least: u64,

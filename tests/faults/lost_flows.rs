@@ -1,5 +1,6 @@
-//! A reply is lost after the effect in the flows that a small spray does not have: a crowded pool that
-//! is trimmed, a draw that is given back, tokens from the hint, changes of members, and a redrive.
+//! A reply is lost after the effect in the flows that a small spray does not have: a crowded pool
+//! that is trimmed, a draw that is given back, tokens from the hint, changes of members, and a
+//! redrive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,8 +27,8 @@ const TRIES_MAX: u32 = 12;
 /// More shares than a head has room for notes.
 const SHARES: u64 = 60;
 
-/// A pool whose head is full of notes: one of a draw that raced a trim and is to be given back, two of
-/// draws without a record, the others recorded. Gives what "c" holds.
+/// A pool whose head is full of notes: one of a draw that raced a trim and is to be given back, two
+/// of draws without a record, the others recorded. Gives what "c" holds.
 async fn crowded(rig: &Rig) -> (RoomId, Spray, u64) {
     let (room, spray) = rig.spray(SHARES).await;
     let store = rig.sandbox.another_process(60);

@@ -138,8 +138,8 @@ async fn a_payment_that_fails_for_ever_is_given_up_told_and_kept() {
     assert!(api.sandbox.world.queue(QUEUE).unwrap().is_empty());
 }
 
-/// An event as it was published once. The seed decides all of it but its time, so that it is published
-/// so again; `.ci/run` holds it against its schema.
+/// An event as it was published once. The seed decides all of it but its time, so that it is
+/// published so again; `.ci/run` holds it against its schema.
 fn published(detail_type: &str) -> serde_json::Value {
     let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/schemas/examples");
     let example = std::fs::read(format!("{examples}/{detail_type}.json"));

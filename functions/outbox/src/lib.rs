@@ -2,9 +2,9 @@
 //!
 //! # Guarantees
 //! * What comes before a failure is not sent again by us: `the_first_record_not_taken_is_reported`.
-//! * A poisoned record stops no other, and is not lost: it goes to the outbox's dead letters, whole,
-//!   and is done with: `a_record_that_cannot_be_read_is_buried_and_stops_no_other`. Only if that
-//!   fails is it reported: `a_record_that_cannot_be_buried_is_reported`.
+//! * A poisoned record stops no other, and is not lost: it goes to the outbox's dead letters,
+//!   whole, and is done with: `a_record_that_cannot_be_read_is_buried_and_stops_no_other`. Only if
+//!   that fails is it reported: `a_record_that_cannot_be_buried_is_reported`.
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};

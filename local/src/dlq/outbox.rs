@@ -1,4 +1,5 @@
-//! The outbox's dead letters: records that it could not read, and positions that its mapping gave up.
+//! The outbox's dead letters: records that it could not read, and positions that its mapping gave
+//! up.
 
 use largesse_app::ports::{GrantQueue, GrantRef};
 use largesse_aws::dead::{DeadRecord, read_letter};
@@ -21,15 +22,17 @@ pub struct OutboxRedriven {
 const POSITIONS_KEPT: &str = "there is a grant that cannot be read and has no letter of its own";
 
 impl Dlq {
-    /// Sends what the outbox did not, then deletes its dead letters. A record that it could not read
-    /// is sent once somebody has mended the grant in the table; until then its letter stays. For
-    /// positions in a stream that forgets after a day, every grant that nobody has tried to pay is
-    /// sent: the table knows what is unpaid. What was on its way anyhow is sent twice and paid once.
+    /// Sends what the outbox did not, then deletes its dead letters. A record that it could not
+    /// read is sent once somebody has mended the grant in the table; until then its letter stays.
+    /// For positions in a stream that forgets after a day, every grant that nobody has tried to pay
+    /// is sent: the table knows what is unpaid. What was on its way anyhow is sent twice and paid
+    /// once.
     ///
     /// # Errors
     /// [`DlqError`]; what was not sent stays a dead letter.
     pub async fn redrive_outbox(&self, id: Option<&str>) -> Result<OutboxRedriven, DlqError> {
-        // Letters first: those that come while the table is read may be about grants behind the scan.
+        // Letters first: those that come while the table is read may be about grants behind the
+        // scan.
         let letters = self.outbox.take().await?;
         let explained: Vec<_> = letters.iter().filter_map(|l| read_letter(&l.body)).collect();
         let (mut wanted, others): (Vec<Letter>, Vec<Letter>) =
@@ -69,8 +72,8 @@ impl Dlq {
         Ok(())
     }
 
-    /// Sends the grant of a record that the outbox could not read, if it can be read by now; says why
-    /// its letter stays, if it does.
+    /// Sends the grant of a record that the outbox could not read, if it can be read by now; says
+    /// why its letter stays, if it does.
     async fn redrive_record(
         &self,
         record: &DeadRecord,
@@ -92,8 +95,8 @@ impl Dlq {
         Ok(None)
     }
 
-    /// Sends every grant that nobody has tried to pay; says whether there is one that cannot be read
-    /// and that no letter explains.
+    /// Sends every grant that nobody has tried to pay; says whether there is one that cannot be
+    /// read and that no letter explains.
     async fn send_untried(
         &self,
         explained: &[DeadRecord],

@@ -169,8 +169,8 @@ pub struct Untried {
     pub grants: Vec<GrantRef>,
     /// The keys, pk and sk, of those that cannot be read: nobody can pay them as they are.
     pub unreadable: Vec<(String, String)>,
-    /// The keys, pk and sk, behind which to read on; `None` at the end. As they stand: what cannot be
-    /// read must not keep what lies behind it from being read.
+    /// The keys, pk and sk, behind which to read on; `None` at the end. As they stand: what cannot
+    /// be read must not keep what lies behind it from being read.
     pub next: Option<(String, String)>,
 }
 
@@ -178,8 +178,8 @@ pub struct Untried {
 impl Store {
     /// Lets a grant that was given up be tried anew, as often as any. Gives where the grant stands
     /// then, or `None` when there is none of that id. Repeating it changes nothing, and what is paid
-    /// stays paid: the payment's id is the grant's, whoever tries. It looks at the id and the status
-    /// only: whether anybody can read the rest is the caller's to find out.
+    /// stays paid: the payment's id is the grant's, whoever tries. It looks at the id and the
+    /// status only: whether anybody can read the rest is the caller's to find out.
     ///
     /// # Errors
     /// [`largesse_app::ports::PortError`].

@@ -208,8 +208,8 @@ impl StreamPump {
         state.not_before_ms = self.clock.now_ms().saturating_add(doubled.min(BACKOFF_MS_MAX));
     }
 
-    /// Passes over the records that are older than the mapping takes, whether they were tried or not,
-    /// and tells the failure queue.
+    /// Passes over the records that are older than the mapping takes, whether they were tried or
+    /// not, and tells the failure queue.
     fn pass_over_old(&self, state: &mut State) {
         let Some(max) = self.trigger.record_age_max else { return };
         let max_ms = i64::try_from(max.as_millis()).unwrap_or(i64::MAX);
@@ -227,11 +227,12 @@ impl StreamPump {
         }
     }
 
-    /// Tells the failure queue of the first records that wait: positions, not contents, as Lambda does.
+    /// Tells the failure queue of the first records that wait: positions, not contents, as Lambda
+    /// does.
     fn tell(&self, state: &State, records: usize, condition: &str) {
         let given_up = || state.waiting.iter().take(records).map(|(position, _)| *position);
         let (Some(queue), Some(first), Some(last)) =
-            (&self.trigger.on_failure, given_up().next(), given_up().last())
+            (&self.trigger.on_failure, given_up().next(), given_up().next_back())
         else {
             return;
         };

@@ -94,8 +94,8 @@ pub struct FunctionSpec {
     pub schedules: Vec<(String, Duration)>,
     /// Bus rules that trigger it.
     pub rules: Vec<RuleTrigger>,
-    /// What its policy, or the role that is written out for it, allows. The world allows everything;
-    /// tests compare.
+    /// What its policy, or the role that is written out for it, allows. The world allows
+    /// everything; tests compare.
     pub permissions: Vec<Permission>,
 }
 

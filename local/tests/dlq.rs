@@ -1,4 +1,4 @@
-//! The operator's commands: dead letters and their redrive, and the benchmark's counts.
+//! The operator's command for dead letters: what it explains, and what it redrives.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
@@ -26,7 +26,7 @@ use largesse_domain::room::RoomName;
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
 use largesse_world::{Fault, Faults, Matching, REGION, World, WorldClock};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";
 const OUTBOX_DLQ: &str = "largesse-outbox-dlq";
@@ -365,39 +365,4 @@ async fn the_embedded_aws_answers_this_machine_only() {
     let open = Up::start("0.0.0.0:0");
     let address = open.address.replace("0.0.0.0", "127.0.0.1");
     assert_eq!(list(&address, None).await.unwrap().status(), 404, "others could reach it");
-}
-
-#[test]
-fn the_benchmark_counts_every_operation_and_says_it_in_json() {
-    let out = largesse(&["bench", "counts", "--json"]);
-    assert!(out.status.success(), "{out:?}");
-    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
-    let rows = report["tables"][0]["rows"].as_array().unwrap();
-    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    let claims = [20, 100, 1_000].map(|people| {
-        ["the first, cold", "cold", "warm"].map(|how| format!("claim of {people}, {how}"))
-    });
-    let claims = claims.as_flattened().iter().map(String::as_str);
-    let rest = [
-        "claim again by the same member",
-        "claim, all taken, first to hear",
-        "claim, all taken, remembered",
-        "payment of a grant (outbox, grant-pay)",
-        "claim, cold, with its payment",
-        "read by token, 10 of 20 claimed",
-        "refund of a spray, 10 of 20 claimed",
-    ];
-    let expected: Vec<&str> =
-        ["deposit", "spray create"].into_iter().chain(claims).chain(rest).collect();
-    assert_eq!(names, expected);
-    for row in rows {
-        assert!(row["calls"].as_f64().unwrap() >= 1.0, "{row}");
-        assert!(row["dollars_per_million"].as_f64().unwrap() > 0.0, "{row}");
-    }
-    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
-    // What the design promises of small sprays, and of those who come too late.
-    let marks = &row("claim of 20, warm")["marks"];
-    assert_eq!(marks["calls_in_a_row"], json!({ "at_most": 2.0, "met": true }));
-    assert_eq!(marks["head_write_units_max"]["met"], true);
-    assert_eq!(row("claim, all taken, remembered")["marks"]["write_units"]["met"], true);
 }
