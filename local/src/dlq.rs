@@ -5,10 +5,13 @@
 //!   so a crash in between loses nothing: it is redriven again, and paid once all the same.
 //! * What is redriven is paid once, however often it is redriven:
 //!   `a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once`.
+//! * A grant that cannot be read hides and holds up no other:
+//!   `a_grant_that_cannot_be_read_is_kept_and_the_rest_is_redriven`.
 
 pub mod command;
 
 mod letters;
+mod outbox;
 mod text;
 
 use std::sync::Arc;
@@ -16,22 +19,25 @@ use std::sync::Arc;
 use aws_sdk_sqs::error::SdkError;
 use aws_types::SdkConfig;
 use clap::ValueEnum;
-use largesse_app::ports::{GrantQueue, Grants, PortError};
+use largesse_app::ports::{Grants, PortError, PortErrorKind};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
 use largesse_aws::queue::read_body;
 use largesse_aws::{Names, Outside, Store};
 use largesse_domain::grant::{Grant, GrantStatus};
+use largesse_domain::id::{PoolId, UserId};
 use largesse_world::REGION;
 
 pub use letters::Letter;
 use letters::Letters;
+pub use outbox::OutboxRedriven;
 
 /// Which dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Queue {
     /// Grants that were not paid.
     Grants,
-    /// Stream records that the outbox gave up on: grants that may never have been sent to be paid.
+    /// Stream records that the outbox could not read or gave up on: grants that may never have been
+    /// sent to be paid.
     Outbox,
 }
 
@@ -72,16 +78,8 @@ pub enum Redriven {
     Kept(&'static str),
 }
 
-/// What became of the outbox's dead letters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutboxRedriven {
-    /// Dead letters that are gone.
-    pub letters: usize,
-    /// Grants that nobody had tried to pay, and that were sent again.
-    pub sent: usize,
-    /// Grants that cannot be read.
-    pub unreadable: u64,
-}
+/// Why a letter stays whose grant is stored in a form that nobody understands.
+const UNREADABLE: &str = "the grant cannot be read";
 
 /// A letter with the grant that it is about.
 #[derive(Clone, Debug)]
@@ -93,6 +91,9 @@ pub struct Explained {
     /// Why it lies here, in a line.
     pub why: String,
 }
+
+/// A grant is stored, and nobody understands how.
+struct Unreadable;
 
 /// The dead letters of one deployment.
 pub struct Dlq {
@@ -207,6 +208,10 @@ impl Dlq {
         let Ok(wanted) = read_body(&letter.body) else {
             return Ok(Redriven::Kept("the message names no grant"));
         };
+        // Read before it is revived: what cannot be read cannot be paid, and is left as it is.
+        if self.read(wanted.pool, &wanted.member).await?.is_err() {
+            return Ok(Redriven::Kept(UNREADABLE));
+        }
         let redriven = match self.store.revive_grant(&wanted).await? {
             None => return Ok(Redriven::Kept("there is no such grant")),
             Some(GrantStatus::Success) => Redriven::PaidBefore,
@@ -231,70 +236,35 @@ impl Dlq {
         Ok(redriven)
     }
 
-    /// Sends every grant that nobody has tried to pay, then deletes the outbox's dead letters: those
-    /// tell positions in a stream that forgets after a day, while the table knows what is unpaid.
-    /// What was on its way anyhow is sent twice and paid once.
-    ///
-    /// # Errors
-    /// [`DlqError`]; no letter is deleted unless everything was sent.
-    pub async fn redrive_outbox(&self, id: Option<&str>) -> Result<OutboxRedriven, DlqError> {
-        // Letters first: those that come while the table is read may be about grants behind the scan.
-        let letters = self.outbox.take().await?;
-        let (wanted, others): (Vec<Letter>, Vec<Letter>) =
-            letters.into_iter().partition(|letter| id.is_none_or(|id| letter.id == id));
-        self.outbox.put_back(&others).await?;
-        if wanted.is_empty() {
-            return match id {
-                Some(id) => Err(DlqError::NoSuchLetter(id.to_owned())),
-                None => Ok(OutboxRedriven::default()),
-            };
-        }
-        let mut done = OutboxRedriven::default();
-        let sent = self.send_untried(&mut done).await;
-        if sent.is_err() || done.unreadable > 0 {
-            self.outbox.put_back(&wanted).await?;
-            return sent.map(|()| done);
-        }
-        for letter in &wanted {
-            self.outbox.delete(letter).await?;
-            done.letters = done.letters.saturating_add(1);
-        }
-        Ok(done)
-    }
-
-    async fn send_untried(&self, done: &mut OutboxRedriven) -> Result<(), DlqError> {
-        let mut after = None;
-        loop {
-            let untried = self.store.untried_grants(after).await?;
-            done.unreadable = done.unreadable.saturating_add(untried.unreadable);
-            for batch in untried.grants.chunks(largesse_app::grant::dispatch::SEND_BATCH_MAX) {
-                let not_taken = self.store.send(batch).await?;
-                if !not_taken.is_empty() {
-                    return Err(DlqError::NotTaken(not_taken.len()));
-                }
-                done.sent = done.sent.saturating_add(batch.len());
-            }
-            match untried.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
     async fn explain(&self, queue: Queue, letter: &Letter) -> Result<Explained, DlqError> {
         let letter = letter.clone();
         if queue == Queue::Outbox {
-            let why = text::of_outbox(&letter.body);
-            return Ok(Explained { letter, grant: None, why });
+            return self.explain_outbox(letter).await;
         }
         let Ok(wanted) = read_body(&letter.body) else {
             let why = "the message names no grant".to_owned();
             return Ok(Explained { letter, grant: None, why });
         };
-        let grant = self.store.grant(wanted.pool, &wanted.member).await?;
+        let Ok(grant) = self.read(wanted.pool, &wanted.member).await? else {
+            return Ok(Explained { letter, grant: None, why: UNREADABLE.to_owned() });
+        };
         let grant = grant.filter(|grant| grant.id == wanted.id);
         let why = text::of_grant(grant.as_ref());
         Ok(Explained { letter, grant, why })
+    }
+
+    /// What the member drew from the pool, if anything. The inner error: it is there and cannot be
+    /// read, which concerns its own letter and no other.
+    async fn read(
+        &self,
+        pool: PoolId,
+        member: &UserId,
+    ) -> Result<Result<Option<Grant>, Unreadable>, DlqError> {
+        match self.store.grant(pool, member).await {
+            Ok(grant) => Ok(Ok(grant)),
+            Err(error) if error.kind == PortErrorKind::Corrupt => Ok(Err(Unreadable)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     const fn letters(&self, queue: Queue) -> &Letters {

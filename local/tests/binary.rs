@@ -1,4 +1,5 @@
-//! The binary as people run it: how it starts, refuses to start, stops, and survives.
+//! The binary as people run it: how it starts, refuses to start, stops, and survives; and what its
+//! benchmark counts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
@@ -15,7 +16,7 @@ use largesse_aws::production::SecureRng;
 use largesse_domain::audit::audit;
 use largesse_world::{World, WorldClock};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_largesse"));
@@ -255,4 +256,39 @@ fn a_broken_cursor_secret_is_made_anew() {
     drop(Up::start(&["--data", data.to_str().unwrap()]));
     assert_eq!(std::fs::read_to_string(&secret).unwrap().len(), 64);
     assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[test]
+fn the_benchmark_counts_every_operation_and_says_it_in_json() {
+    let out = command(&["bench", "counts", "--json"]).output().unwrap();
+    assert!(out.status.success(), "{out:?}");
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let rows = report["tables"][0]["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let claims = [20, 100, 1_000].map(|people| {
+        ["the first, cold", "cold", "warm"].map(|how| format!("claim of {people}, {how}"))
+    });
+    let claims = claims.as_flattened().iter().map(String::as_str);
+    let rest = [
+        "claim again by the same member",
+        "claim, all taken, first to hear",
+        "claim, all taken, remembered",
+        "payment of a grant (outbox, grant-pay)",
+        "claim, cold, with its payment",
+        "read by token, 10 of 20 claimed",
+        "refund of a spray, 10 of 20 claimed",
+    ];
+    let expected: Vec<&str> =
+        ["deposit", "spray create"].into_iter().chain(claims).chain(rest).collect();
+    assert_eq!(names, expected);
+    for row in rows {
+        assert!(row["calls"].as_f64().unwrap() >= 1.0, "{row}");
+        assert!(row["dollars_per_million"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
+    // What the design promises of small sprays, and of those who come too late.
+    let marks = &row("claim of 20, warm")["marks"];
+    assert_eq!(marks["calls_in_a_row"], json!({ "at_most": 2.0, "met": true }));
+    assert_eq!(marks["head_write_units_max"]["met"], true);
+    assert_eq!(row("claim, all taken, remembered")["marks"]["write_units"]["met"], true);
 }

@@ -4,6 +4,7 @@
 
 mod grants;
 mod idempotency;
+mod policies;
 mod pools;
 mod sdk;
 mod sprays;

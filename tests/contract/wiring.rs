@@ -1,7 +1,8 @@
 //! One wiring: template.yaml, the crates under functions/, their events and what the local stack runs
 //! are the same. Routes, queues, streams, schedules and tables of the local stack are read from the
 //! template itself; the rest is compared here. (The routes of each router with the template's:
-//! functions/query/tests/openapi.rs. Each function with its own environment only: tests/lambda.)
+//! functions/query/tests/openapi.rs. What each function may do: policies.rs. Each function with its
+//! own environment only: tests/lambda.)
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,14 @@ fn the_indexes_and_keys_that_the_adapters_ask_for_are_the_templates() {
     for table in ["rooms", "ledger", "grants", "pools"] {
         assert_eq!(ttl(&format!("largesse-{table}")), None, "{table} is kept for ever");
     }
+}
+
+#[test]
+fn the_outbox_and_its_mapping_have_the_same_dead_letters() {
+    let stack = stack();
+    let outbox = stack.function("outbox").unwrap();
+    let told = outbox.streams[0].on_failure.as_deref().unwrap();
+    assert_eq!(outbox.environment["QUEUE_OUTBOX_DLQ_URL"], largesse_world::queue_url(told));
 }
 
 #[test]

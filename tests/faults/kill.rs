@@ -5,7 +5,7 @@ use largesse_app::pool::sweep;
 use largesse_app::ports::Clock;
 use largesse_tests::kill::kill_at;
 
-use crate::rig::{Kill, Rig, claim_by, refund_all};
+use crate::rig::{Kill, Rig, claim_by, drawn_but_not_recorded, refund_all};
 
 /// No step waits this often; a test that gets here has lost count.
 const AWAITS_MAX: usize = 200;
@@ -144,13 +144,41 @@ async fn a_refund_killed_at_any_await_returns_the_remainder_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refund_killed_while_it_settles_what_is_pending_pays_it_and_returns_the_rest() {
+    for size in SIZES {
+        for_every_await(8, async |k| {
+            let rig = Rig::new(8, Kill::default());
+            let (room, spray) = rig.spray(size).await;
+            let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
+            let (_, b) = drawn_but_not_recorded(&rig, &spray, "b").await;
+            let (_, c) = drawn_but_not_recorded(&rig, &spray, "c").await;
+            tokio::time::advance(std::time::Duration::from_secs(700)).await;
+            let killed = rig.sandbox.another_process(7);
+            let first = kill_at(k, refund_all(&killed)).await;
+            // No sweep runs: the next refund settles what the first one left.
+            let next = rig.sandbox.another_process(8);
+            assert_eq!(refund_all(&next).await.unwrap().failed, 0);
+            rig.pay().await;
+            let rest = size * 10 - a.amount.get() - b - c;
+            for (name, expected) in [("a", a.amount.get()), ("b", b), ("c", c), ("s", rest)] {
+                assert_eq!(rig.balance(name).await, expected, "{name}, killed at {k}");
+            }
+            rig.assert_all_paid();
+            rig.wind_up().await;
+            first.is_none()
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sweep_killed_at_any_await_is_made_up_for_by_the_next() {
     for size in SIZES {
         for_every_await(3, async |k| {
             let rig = Rig::new(7, Kill::default());
-            let (room, spray) = rig.spray(size).await;
-            drawn_but_not_recorded(&rig, room, &spray, "a").await;
-            drawn_but_not_recorded(&rig, room, &spray, "b").await;
+            let (_, spray) = rig.spray(size).await;
+            drawn_but_not_recorded(&rig, &spray, "a").await;
+            drawn_but_not_recorded(&rig, &spray, "b").await;
             tokio::time::advance(std::time::Duration::from_secs(61)).await;
             let killed = rig.sandbox.another_process(7);
             let stop_at = killed.now().plus_ms(60_000);
@@ -169,22 +197,4 @@ async fn a_sweep_killed_at_any_await_is_made_up_for_by_the_next() {
 async fn head(rig: &Rig, spray: &largesse_domain::spray::Spray) -> largesse_domain::pool::Pool {
     let pool = largesse_app::ports::Pools::pool(&*rig.sandbox.store, spray.pool.id);
     pool.await.unwrap().unwrap()
-}
-
-/// A draw whose process ended before the record.
-async fn drawn_but_not_recorded(
-    rig: &Rig,
-    _room: largesse_domain::id::RoomId,
-    spray: &largesse_domain::spray::Spray,
-    name: &str,
-) {
-    let draw = largesse_domain::pool::Draw {
-        member: largesse_tests::user(name),
-        at: rig.sandbox.store.now(),
-        attempt: largesse_domain::pool::Attempt::from_bits(1),
-        ask: largesse_domain::pool::Ask::Next,
-    };
-    let process = rig.sandbox.another_process(50);
-    let drawn = largesse_app::ports::Pools::draw(&*process, spray.pool.id, draw).await;
-    drawn.unwrap().unwrap();
 }

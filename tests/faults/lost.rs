@@ -13,7 +13,7 @@ use crate::rig::{Kill, Rig};
 const CALLS_MAX: u64 = 400;
 
 /// A caller that asks again, under the same key, until it gets an answer; later than any lease.
-async fn insist(
+pub(crate) async fn insist(
     rig: &Rig,
     method: &str,
     path: &str,
@@ -62,44 +62,75 @@ async fn check(rig: &Rig) {
     assert_eq!(totals.issued, 1_000, "the deposit was made once");
 }
 
-/// Loses replies by `plan(n)` for n = 1, 2 … until there is no n-th call.
-async fn for_every_call(plan: impl Fn(u64) -> Faults) {
+/// A plan that strikes the `n`-th call.
+pub(crate) type Plan = fn(u64) -> Faults;
+
+/// Plans that lose the reply of a call: of one attempt, which the SDK repeats by itself; or of all
+/// five that it makes, each of which takes effect, so that the caller has to ask again.
+pub(crate) const LOSING: [Plan; 2] = [
+    |n| Faults::seeded(0).nth(n, Matching::any(), Fault::ReplyLost),
+    |n| five(n, Fault::ReplyLost),
+];
+
+/// Five attempts in a row that end so.
+pub(crate) fn five(n: u64, fault: Fault) -> Faults {
+    (n..n + 5).fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), fault))
+}
+
+/// Plays a scene for n = 1, 2 … under `plan(n)`, until it makes no n-th call, which is more often
+/// than `least`. What is set up before and what is checked after is not struck.
+pub(crate) async fn for_every_call<S>(
+    plan: impl Fn(u64) -> Faults,
+    least: u64,
+    set_up: impl AsyncFn(&Rig) -> S,
+    play: impl AsyncFn(&Rig, &S),
+    check: impl AsyncFn(&Rig, S),
+) {
     for n in 1..=CALLS_MAX {
         let rig = Rig::new(n, Kill::default());
+        let scene = set_up(&rig).await;
         let faults = Arc::new(plan(n));
         rig.sandbox.world.interpose(Some(faults.clone()));
-        play(&rig).await;
+        play(&rig, &scene).await;
         rig.sandbox.world.interpose(None);
-        check(&rig).await;
+        check(&rig, scene).await;
+        rig.assert_all_paid();
         if faults.injected() == 0 {
-            assert!(n > 20, "a flow of {n} calls is none");
+            assert!(n > least, "a flow of {n} calls is none");
             return;
         }
     }
     panic!("the flow never ended");
 }
 
+/// The whole life of a small spray under this plan.
+async fn for_every_call_of_a_small_spray(plan: impl Fn(u64) -> Faults) {
+    for_every_call(
+        plan,
+        20,
+        async |_| (),
+        async |rig, ()| play(rig).await,
+        async |rig, ()| {
+            check(rig).await;
+        },
+    )
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reply_lost_once_is_made_good_by_the_sdks_own_retry() {
-    for_every_call(|n| Faults::seeded(0).nth(n, Matching::any(), Fault::ReplyLost)).await;
+    for_every_call_of_a_small_spray(LOSING[0]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn replies_lost_on_every_attempt_are_made_good_by_the_callers_retry() {
-    for_every_call(|n| {
-        // The SDK makes five attempts; all of them take effect, none is heard of.
-        (n..n + 5).fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), Fault::ReplyLost))
-    })
-    .await;
+    for_every_call_of_a_small_spray(LOSING[1]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_fails_before_its_effect_is_made_good_too() {
     for fault in [Fault::Throttle, Fault::InternalError, Fault::ResetBeforeCommit] {
-        for_every_call(|n| {
-            (n..n + 5).fold(Faults::seeded(0), |plan, n| plan.nth(n, Matching::any(), fault))
-        })
-        .await;
+        for_every_call_of_a_small_spray(|n| five(n, fault)).await;
     }
 }
 
@@ -122,6 +153,7 @@ async fn a_storm_of_faults_ends_with_every_won_in_its_place() {
         rig.sandbox.world.settle().await;
         rig.sandbox.world.interpose(None);
         rig.wind_up().await;
+        rig.assert_all_paid();
         let sum = rig.balance("a").await + rig.balance("b").await + rig.balance("c").await;
         assert_eq!(sum + rig.balance("s").await, 30);
     }

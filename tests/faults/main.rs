@@ -4,9 +4,12 @@
 
 mod backlog;
 mod corrupt;
+mod delivery;
 mod environments;
 mod kill;
 mod lost;
+mod lost_flows;
 mod race;
 mod rig;
+mod skew;
 mod tokens;

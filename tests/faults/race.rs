@@ -4,14 +4,17 @@ use largesse_app::pool::sweep;
 use largesse_app::ports::Clock;
 use largesse_app::spray::claim::ClaimError;
 use largesse_app::spray::refund;
+use largesse_domain::ledger::TransferKind;
 use largesse_tests::kill::interleave;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::rig::{Kill, Rig, claim_by, refund_all};
+use crate::rig::{Kill, Rig, claim_by, drawn_but_not_recorded, refund_all};
 
 /// More polls than a claim or a refund takes.
 const POLLS: usize = 24;
+/// Every so many schedules where each costs much: with this step they still switch at every poll.
+const SCHEDULES_STEP: usize = 7;
 
 /// All schedules with at most two switches, and random ones.
 fn schedules() -> Vec<Vec<bool>> {
@@ -33,16 +36,39 @@ fn schedules() -> Vec<Vec<bool>> {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_and_the_refund_at_the_same_instant_have_one_winner() {
+    one_winner(schedules(), 0, -1, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_and_the_refund_have_one_winner_whichever_clock_is_seconds_off() {
+    // A claimer's clock that is late, after the window; a refund's that is early, before its end;
+    // and both, at its end.
+    for (past_closing_ms, claimer_ms, refunder_ms) in
+        [(1_000, -2_000, 0), (-1_000, 0, 2_000), (0, -2_000, 2_000)]
+    {
+        let some = schedules().into_iter().step_by(SCHEDULES_STEP).collect();
+        one_winner(some, past_closing_ms, claimer_ms, refunder_ms).await;
+    }
+}
+
+/// Lets a claim and the refund race so long after closing, when the window is over by the refund's
+/// clock, and not yet by the claimer's.
+async fn one_winner(
+    schedules: Vec<Vec<bool>>,
+    past_closing_ms: i64,
+    claimer_ms: i64,
+    refunder_ms: i64,
+) {
+    let enough = schedules.len() / 20;
     let (mut claims, mut refunds) = (0, 0);
-    for schedule in schedules() {
+    for schedule in schedules {
         let rig = Rig::new(1, Kill::default());
         let (room, spray) = rig.spray(1).await;
-        let closes = spray.pool.window.closes;
-        let until = closes.ms_since(rig.sandbox.store.now());
+        let at_ms = spray.pool.window.closes.ms() + past_closing_ms;
+        let until = u64::try_from(at_ms - rig.sandbox.store.now().ms()).unwrap();
         tokio::time::advance(std::time::Duration::from_millis(until)).await;
-        // The window is over on the refund's clock, and not yet on the claimer's.
-        let claimer = rig.sandbox.skewed_process(7, -1);
-        let refunder = rig.sandbox.another_process(8);
+        let claimer = rig.sandbox.skewed_process(7, claimer_ms);
+        let refunder = rig.sandbox.skewed_process(8, refunder_ms);
         let (claimed, refunded) = interleave(
             &schedule,
             claim_by(&claimer, room, &spray, "a"),
@@ -64,40 +90,67 @@ async fn a_claim_and_the_refund_at_the_same_instant_have_one_winner() {
             Err(error) => panic!("{error:?}"),
         }
     }
-    assert!(claims > 50 && refunds > 50, "both must win sometimes: {claims} and {refunds}");
+    let both_win = claims > enough && refunds > enough;
+    assert!(both_win, "both must win sometimes: {claims} and {refunds}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_refund_batches_two_sweeps_and_two_outboxes_at_once_do_nothing_twice() {
-    let rig = Rig::new(2, Kill::default());
-    let mut sprays = Vec::new();
-    for _ in 0..5 {
-        sprays.push(rig.spray(3).await);
-    }
-    for (room, spray) in &sprays {
-        claim_by(&rig.sandbox.store, *room, spray, "a").await.unwrap();
-    }
-    let claimed = {
+    for (n, schedule) in schedules().into_iter().step_by(SCHEDULES_STEP).enumerate() {
+        let rig = Rig::new(2, Kill { keeps_batches: true, ..Kill::default() });
+        // A spray that keeps its notes, and one that is trimmed.
+        let size = [4, 60][n % 2];
+        let (room, spray) = rig.spray(size).await;
+        claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
+        for name in ["b", "c"] {
+            drawn_but_not_recorded(&rig, &spray, name).await;
+        }
+        tokio::time::advance(std::time::Duration::from_secs(61)).await;
+        let stores: Vec<_> = (0..6).map(|n| rig.sandbox.another_process(70 + n)).collect();
+        let stop_at = stores[0].now().plus_ms(60_000);
+
+        let (one, two) = interleave(
+            &schedule,
+            sweep::run(&*stores[0], stop_at),
+            sweep::run(&*stores[1], stop_at),
+        )
+        .await;
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!(one.failed + two.failed, 0);
+        assert!(one.settled + two.settled >= 2, "{one:?} {two:?}");
+        assert_eq!(largesse_tests::money::books(&rig.sandbox.world).grants.len(), 3);
+
+        rig.sandbox.world.settle().await;
+        let batches = std::mem::take(&mut *rig.batches.lock().unwrap());
+        assert_eq!(batches.iter().map(|batch| batch.records.len()).sum::<usize>(), 3);
+        for batch in batches {
+            let first = outbox::handle(&*stores[2], batch.clone());
+            let (one, two) = interleave(&schedule, first, outbox::handle(&*stores[3], batch)).await;
+            assert!(one.batch_item_failures.is_empty() && two.batch_item_failures.is_empty());
+        }
+        let queue = rig.sandbox.world.queue("largesse-grants.fifo").unwrap();
+        assert_eq!(queue.messages.len(), 3, "the queue takes each grant once");
         rig.pay().await;
-        rig.balance("a").await
-    };
-    tokio::time::advance(std::time::Duration::from_secs(700)).await;
-    let stores: Vec<_> = (0..4).map(|n| rig.sandbox.another_process(70 + n)).collect();
-    let stop_at = stores[0].now().plus_ms(60_000);
-    let sweeps =
-        futures::future::join(sweep::run(&*stores[0], stop_at), sweep::run(&*stores[1], stop_at));
-    let refunds = futures::future::join(refund_all(&stores[2]), refund_all(&stores[3]));
-    let ((one, two), (three, four)) = futures::future::join(sweeps, refunds).await;
-    assert_eq!(one.unwrap().failed + two.unwrap().failed, 0);
-    let (three, four) = (three.unwrap(), four.unwrap());
-    // Both may take a refund for theirs: at the same millisecond it is the same transaction, under the
-    // same request token, and DynamoDB answers the second as it did the first.
-    assert!(three.refunded + four.refunded >= 5);
-    let books = largesse_tests::money::books(&rig.sandbox.world);
-    let is_refund = |kind| kind == largesse_domain::ledger::TransferKind::Refund;
-    assert_eq!(books.transfers.iter().filter(|t| is_refund(t.order.kind)).count(), 5);
-    rig.wind_up().await;
-    assert_eq!(rig.balance("s").await, 150 - claimed);
+        assert_eq!(rig.transfers(TransferKind::Claim), 3);
+
+        tokio::time::advance(std::time::Duration::from_secs(700)).await;
+        let (one, two) =
+            interleave(&schedule, refund_all(&stores[4]), refund_all(&stores[5])).await;
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!(one.failed + two.failed, 0);
+        // Both may take a refund for theirs: at the same millisecond it is the same transaction,
+        // under the same request token, and DynamoDB answers the second as it did the first.
+        assert!(one.refunded + two.refunded >= 1);
+        assert_eq!(rig.transfers(TransferKind::Refund), 1);
+        rig.wind_up().await;
+        rig.assert_all_paid();
+        let mut sum = 0;
+        for name in ["a", "b", "c", "s"] {
+            assert!(rig.balance(name).await > 0, "{name}");
+            sum += rig.balance(name).await;
+        }
+        assert_eq!(sum, size * 10);
+    }
 }
 
 #[tokio::test(start_paused = true)]

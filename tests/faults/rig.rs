@@ -1,9 +1,11 @@
 //! A world with everything attached, in which the first run of a function can be killed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lambda_events::event::dynamodb::Event as StreamEvent;
+use aws_lambda_events::event::streams::DynamoDbEventResponse as StreamAnswer;
 use axum::Router;
 use axum::body::Body;
 use http::Request;
@@ -14,9 +16,10 @@ use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
 use largesse_app::spray::refund;
 use largesse_aws::Store;
 use largesse_domain::audit::Totals;
-use largesse_domain::grant::RetryPolicy;
+use largesse_domain::grant::{Grant, GrantStatus, RetryPolicy};
 use largesse_domain::id::RoomId;
-use largesse_domain::pool::Attempt;
+use largesse_domain::ledger::TransferKind;
+use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
 use largesse_domain::spray::Spray;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
@@ -33,6 +36,8 @@ const RUNS_MAX: usize = 3;
 pub(crate) struct Kill {
     pub(crate) outbox: Option<usize>,
     pub(crate) grant_pay: Option<usize>,
+    /// The stream's batches are kept for the test to hand to outboxes of its own.
+    pub(crate) keeps_batches: bool,
 }
 
 pub(crate) struct Rig {
@@ -40,6 +45,8 @@ pub(crate) struct Rig {
     /// Whether the killed run got as far as the await it was to be killed at.
     pub(crate) struck: Arc<AtomicBool>,
     pub(crate) router: Router,
+    /// Batches of the stream that were kept.
+    pub(crate) batches: Arc<Mutex<Vec<StreamEvent>>>,
 }
 
 /// Runs `work`, killed at the first run's `k`-th await; an error, as Lambda sees a dead function.
@@ -66,10 +73,19 @@ impl Rig {
         let stack = sandbox.world.stack().clone();
         let (ran, hit, store) = (Arc::default(), struck.clone(), sandbox.another_process(seed + 1));
         let outbox = stack.function("outbox").unwrap();
+        let batches: Arc<Mutex<Vec<StreamEvent>>> = Arc::default();
+        let kept = batches.clone();
         let on_stream = sandbox.world.on_stream(outbox.streams[0].clone(), move |event| {
             let (ran, hit, store): (Arc<AtomicBool>, _, _) =
                 (Arc::clone(&ran), hit.clone(), store.clone());
-            let work = async move { outbox::handle(&*store, event).await };
+            let kept = kept.clone();
+            let work = async move {
+                if kill.keeps_batches {
+                    kept.lock().unwrap().push(event);
+                    return StreamAnswer::default();
+                }
+                outbox::handle(&*store, event).await
+            };
             first_killed(kill.outbox, ran, hit, work)
         });
         on_stream.unwrap();
@@ -90,7 +106,7 @@ impl Rig {
             .iter()
             .filter_map(|function| largesse::compose::routes_of(function, &store, &edge));
         let router = kernel::wrap(routes.fold(Router::new(), Router::merge), store.clone());
-        Self { sandbox, struck, router }
+        Self { sandbox, struck, router, batches }
     }
 
     pub(crate) fn was_struck(&self) -> bool {
@@ -136,6 +152,23 @@ impl Rig {
         totals
     }
 
+    /// Everything that was recorded is paid, and nothing lies in a queue.
+    pub(crate) fn assert_all_paid(&self) {
+        let grants = money::books(&self.sandbox.world).grants;
+        let unpaid = grants.iter().filter(|grant| grant.status != GrantStatus::Success);
+        assert_eq!(unpaid.collect::<Vec<_>>(), [] as [&Grant; 0]);
+        for queue in &self.sandbox.world.stack().queues {
+            let view = self.sandbox.world.queue(&queue.name).unwrap();
+            assert!(view.is_empty(), "{}: {view:?}", queue.name);
+        }
+    }
+
+    /// How many transfers of a kind there are.
+    pub(crate) fn transfers(&self, kind: TransferKind) -> usize {
+        let books = money::books(&self.sandbox.world);
+        books.transfers.iter().filter(|transfer| transfer.order.kind == kind).count()
+    }
+
     pub(crate) async fn balance(&self, name: &str) -> u64 {
         let user = user(name);
         let wallet = largesse_app::ports::Wallets::wallet(&*self.sandbox.store, &user);
@@ -175,6 +208,16 @@ pub(crate) fn claim_by<'a>(
     let key = Some(Attempt::from_bits(name.bytes().map(u64::from).sum()));
     let wish = Claim { room, token: spray.token, member: user(name), key };
     claim(store, wish)
+}
+
+/// A draw whose process ended before the record.
+pub(crate) async fn drawn_but_not_recorded(rig: &Rig, spray: &Spray, name: &str) -> (Drawn, u64) {
+    let at = rig.sandbox.store.now();
+    let draw = Draw { member: user(name), at, attempt: Attempt::from_bits(1), ask: Ask::Next };
+    let process = rig.sandbox.another_process(50);
+    let won = largesse_app::ports::Pools::draw(&*process, spray.pool.id, draw).await;
+    let won = won.unwrap().unwrap();
+    (won.drawn, won.amount.get())
 }
 
 pub(crate) async fn refund_all(store: &Store) -> PortResult<refund::BatchReport> {

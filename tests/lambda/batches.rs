@@ -42,14 +42,33 @@ async fn outbox_sends_every_new_grant_once_however_often_it_is_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn outbox_sends_the_good_record_and_names_the_poisoned_one() {
+async fn outbox_sends_the_good_record_and_buries_the_poisoned_one() {
     let scene = Scene::new().await;
     let hostile = event("outbox", "hostile");
     let answered = Bootstrap::start(&scene, "outbox").await.invoke(&hostile).await;
-    let poisoned = hostile["Records"][1]["dynamodb"]["SequenceNumber"].as_str().unwrap();
-    assert_eq!(answered.body, failures(&[poisoned]));
+    assert_eq!(answered.body, failures(&[]), "it stops no other");
     let groups: Vec<_> = sent(&scene).into_iter().map(|(group, _)| group).collect();
     assert_eq!(groups, ["bob"]);
+    let dead = scene.world.queue("largesse-outbox-dlq").unwrap().messages;
+    assert_eq!(dead.len(), 1);
+    let letter: Value = serde_json::from_str(&dead[0].body).unwrap();
+    let poisoned = &hostile["Records"][1]["dynamodb"];
+    assert_eq!(letter["unreadable"], "grant_id");
+    for part in ["Keys", "NewImage", "SequenceNumber"] {
+        assert_eq!(letter["record"]["dynamodb"][part], poisoned[part]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outbox_names_the_poisoned_record_when_there_is_nowhere_to_bury_it() {
+    let scene = Scene::new().await;
+    let hostile = event("outbox", "hostile");
+    let outbox = Bootstrap::start_changed(&scene, "outbox", |environment| {
+        environment.remove("QUEUE_OUTBOX_DLQ_URL");
+    });
+    let answered = outbox.await.invoke(&hostile).await;
+    let poisoned = hostile["Records"][1]["dynamodb"]["SequenceNumber"].as_str().unwrap();
+    assert_eq!(answered.body, failures(&[poisoned]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,14 @@
 //!
 //! # Guarantees
 //! * What comes before a failure is not sent again by us: `the_first_record_not_taken_is_reported`.
-//! * A poisoned record stops no other: `a_record_that_cannot_be_read_stops_no_other`.
+//! * A poisoned record stops no other, and is not lost: it goes to the outbox's dead letters,
+//!   whole, and is done with: `a_record_that_cannot_be_read_is_buried_and_stops_no_other`. Only if
+//!   that fails is it reported: `a_record_that_cannot_be_buried_is_reported`.
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use largesse_app::grant::dispatch::dispatch;
-use largesse_app::ports::{GrantQueue, GrantRef};
+use largesse_app::ports::{DeadRecords, GrantQueue, GrantRef, UnreadableRecord};
 use serde_dynamo::AttributeValue;
 
 /// What a record means.
@@ -17,19 +19,17 @@ enum Read {
     Grant(GrantRef),
     /// Nothing to do: the mapping's filter lets none of these through.
     Other,
-    /// A new grant that nobody can read.
-    Poisoned,
+    /// A new grant that nobody can read, for want of this attribute.
+    Poisoned(&'static str),
 }
 
-/// Sends the batch's grants in their order. Reports the first record that was not sent: Lambda goes
-/// on from there. A record that cannot be read is reported after all others were sent, so that it
-/// delays none; the mapping halves the batch down to it, and after its last retry tells the
-/// outbox's dead-letter queue and goes on.
-pub async fn handle<D: GrantQueue>(deps: &D, event: Event) -> DynamoDbEventResponse {
+/// Sends the batch's grants in their order, then buries what cannot be read. Reports the first
+/// record that was neither sent nor buried: Lambda goes on from there.
+pub async fn handle<D: GrantQueue + DeadRecords>(deps: &D, event: Event) -> DynamoDbEventResponse {
     let mut grants = Vec::new();
     // Where each grant stands in the batch.
     let mut positions = Vec::new();
-    let mut poisoned = None;
+    let mut poisoned = Vec::new();
     for (position, record) in event.records.iter().enumerate() {
         match read(record) {
             Read::Grant(grant) => {
@@ -37,13 +37,7 @@ pub async fn handle<D: GrantQueue>(deps: &D, event: Event) -> DynamoDbEventRespo
                 positions.push(position);
             }
             Read::Other => {}
-            Read::Poisoned => {
-                tracing::error!(
-                    stream.sequence_number = record.change.sequence_number,
-                    "a new grant cannot be read"
-                );
-                poisoned = poisoned.or(Some(position));
-            }
+            Read::Poisoned(attribute) => poisoned.push((position, record, attribute)),
         }
     }
     let not_taken = match dispatch(deps, &grants).await {
@@ -56,8 +50,12 @@ pub async fn handle<D: GrantQueue>(deps: &D, event: Event) -> DynamoDbEventRespo
     };
     let sent = not_taken.unwrap_or(event.records.len());
     tracing::info!(batch.records = event.records.len(), batch.sent_up_to = sent);
+    // What stands behind the first failure comes again with it.
+    poisoned.retain(|(position, ..)| *position < sent);
+    let not_buried = bury(deps, poisoned).await;
     let mut response = DynamoDbEventResponse::default();
-    if let Some(first) = poisoned.into_iter().chain(not_taken).min() {
+    // What was not buried stands before what was not taken.
+    if let Some(first) = not_buried.or(not_taken) {
         let number = event.records.get(first).and_then(|r| r.change.sequence_number.clone());
         let mut failure = DynamoDbBatchItemFailure::default();
         // Without a number, Lambda takes the whole batch as failed.
@@ -65,6 +63,24 @@ pub async fn handle<D: GrantQueue>(deps: &D, event: Event) -> DynamoDbEventRespo
         response.batch_item_failures.push(failure);
     }
     response
+}
+
+/// Buries records in their order; gives the position of the first that could not be.
+async fn bury<D: DeadRecords>(
+    deps: &D,
+    poisoned: Vec<(usize, &EventRecord, &'static str)>,
+) -> Option<usize> {
+    for (position, record, attribute) in poisoned {
+        let number = record.change.sequence_number.as_deref();
+        tracing::error!(stream.sequence_number = number, attribute, "a new grant cannot be read");
+        // What came as JSON goes as JSON.
+        let record = serde_json::to_string(record).unwrap_or_default();
+        if let Err(error) = deps.bury(&UnreadableRecord { attribute, record }).await {
+            tracing::error!(error.operation = error.operation, "it was not buried");
+            return Some(position);
+        }
+    }
+    None
 }
 
 fn read(record: &EventRecord) -> Read {
@@ -77,13 +93,14 @@ fn read(record: &EventRecord) -> Read {
         return Read::Other;
     }
     let grant = || {
-        Some(GrantRef {
-            pool: text("pk")?.parse().ok()?,
-            member: text("sk")?.strip_prefix("MEMBER#")?.parse().ok()?,
-            id: text("grant_id")?.parse().ok()?,
+        let member = || text("sk")?.strip_prefix("MEMBER#")?.parse().ok();
+        Ok(GrantRef {
+            pool: text("pk").and_then(|pk| pk.parse().ok()).ok_or("pk")?,
+            member: member().ok_or("sk")?,
+            id: text("grant_id").and_then(|id| id.parse().ok()).ok_or("grant_id")?,
         })
     };
-    grant().map_or(Read::Poisoned, Read::Grant)
+    grant().map_or_else(Read::Poisoned, Read::Grant)
 }
 
 #[cfg(test)]

@@ -11,6 +11,20 @@ struct Queue {
     sent: Mutex<Vec<String>>,
     refuses: Option<&'static str>,
     is_down: bool,
+    buried: Mutex<Vec<UnreadableRecord>>,
+    buries_max: Option<usize>,
+}
+
+impl DeadRecords for Queue {
+    async fn bury(&self, record: &UnreadableRecord) -> PortResult<()> {
+        let mut buried = self.buried.lock().unwrap();
+        if self.buries_max.is_some_and(|max| buried.len() >= max) {
+            let kind = PortErrorKind::Throttled;
+            return Err(PortError { operation: "bury", kind, cause: None });
+        }
+        buried.push(record.clone());
+        Ok(())
+    }
 }
 
 impl GrantQueue for Queue {
@@ -80,13 +94,53 @@ async fn the_first_record_not_taken_is_reported() {
     assert_eq!(failures(&down, &records).await, ["0"]);
 }
 
+/// A new grant that nobody can read.
+fn poison(number: usize) -> Value {
+    let keys = json!({ "pk": { "S": SPRAY }, "sk": { "S": "MEMBER#x" } });
+    let mut poison = record(number, "INSERT", keys.clone());
+    poison["dynamodb"]["Keys"] = keys;
+    poison
+}
+
 #[tokio::test]
-async fn a_record_that_cannot_be_read_stops_no_other() {
+async fn a_record_that_cannot_be_read_is_buried_and_stops_no_other() {
     let queue = Queue::default();
-    let poison = json!({ "pk": { "S": "SPRAY#x" }, "sk": { "S": "MEMBER#a" } });
-    let records = [grant(0, "a"), record(1, "INSERT", poison), grant(2, "b")];
-    assert_eq!(failures(&queue, &records).await, ["1"]);
+    let records = [grant(0, "a"), poison(1), grant(2, "b")];
+    assert!(failures(&queue, &records).await.is_empty());
     assert_eq!(*queue.sent.lock().unwrap(), ["a", "b"]);
+    let buried = queue.buried.lock().unwrap();
+    assert_eq!((buried.len(), buried[0].attribute), (1, "grant_id"));
+    let kept: Value = serde_json::from_str(&buried[0].record).unwrap();
+    assert_eq!(kept["dynamodb"]["Keys"], poison(1)["dynamodb"]["Keys"]);
+    assert_eq!(kept["dynamodb"]["NewImage"], poison(1)["dynamodb"]["NewImage"]);
+    assert_eq!(kept["dynamodb"]["SequenceNumber"], "1");
+}
+
+#[tokio::test]
+async fn a_buried_record_says_what_could_not_be_read() {
+    for (attribute, value) in [("pk", "SPRAY#x"), ("sk", "bob"), ("grant_id", "x")] {
+        let queue = Queue::default();
+        let mut poison = grant(0, "a");
+        poison["dynamodb"]["NewImage"][attribute]["S"] = value.into();
+        assert!(failures(&queue, &[poison]).await.is_empty());
+        assert_eq!(queue.buried.lock().unwrap()[0].attribute, attribute);
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_buried_is_reported() {
+    let queue = Queue { buries_max: Some(1), ..Queue::default() };
+    let records = [grant(0, "a"), poison(1), grant(2, "b"), poison(3), poison(4)];
+    assert_eq!(failures(&queue, &records).await, ["3"]);
+    assert_eq!(*queue.sent.lock().unwrap(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_comes_again_is_not_buried_yet() {
+    let queue = Queue { refuses: Some("b"), ..Queue::default() };
+    let records = [poison(0), grant(1, "a"), grant(2, "b"), poison(3)];
+    assert_eq!(failures(&queue, &records).await, ["2"]);
+    assert_eq!(queue.buried.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

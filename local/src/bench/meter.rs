@@ -88,7 +88,7 @@ fn failed_units(call: &Recorded, head_units: f64) -> (f64, f64) {
         "UpdateItem" | "PutItem" | "DeleteItem" if on_head => (head_units, head_units),
         "UpdateItem" | "PutItem" | "DeleteItem" => (1.0, 0.0),
         "TransactWriteItems" => {
-            let actions = u64::try_from(call.call.actions).unwrap_or(u64::MAX);
+            let actions = u64::try_from(call.call.actions.len()).unwrap_or(u64::MAX);
             (2.0 * figure(actions), 0.0)
         }
         _ => (0.0, 0.0),

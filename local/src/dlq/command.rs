@@ -57,32 +57,42 @@ pub async fn run(action: Action, place: Where) -> Result<String, DlqError> {
         Action::List { queue } => list(&dlq, queue).await,
         Action::Show { id } => Ok(show(&dlq.show(&id).await?)),
         Action::Redrive { id, queue: Queue::Grants, .. } => {
-            let mut lines = Vec::new();
-            for (id, redriven) in dlq.redrive(id.as_deref()).await? {
-                lines.push(match redriven {
-                    Redriven::Sent => format!("{id}  sent to be paid"),
-                    Redriven::PaidBefore => format!("{id}  deleted: paid before"),
-                    Redriven::Kept(why) => format!("{id}  kept: {why}"),
-                });
-            }
-            if lines.is_empty() {
-                lines.push("grants: no dead letters".to_owned());
-            }
-            Ok(lines.join("\n"))
+            Ok(redriven(&dlq.redrive(id.as_deref()).await?))
         }
         Action::Redrive { id, queue: Queue::Outbox, .. } => {
             let done = dlq.redrive_outbox(id.as_deref()).await?;
-            let mut text = format!(
-                "outbox: {} grants sent to be paid that nobody had tried, {} dead letters deleted",
-                done.sent, done.letters
-            );
-            if done.unreadable > 0 {
-                let unreadable = done.unreadable;
-                text.push_str(&format!("; {unreadable} grants cannot be read: letters kept"));
-            }
-            Ok(text)
+            let mut lines: Vec<String> =
+                done.kept.iter().map(|(id, why)| format!("{id}  kept: {why}")).collect();
+            lines.push(format!(
+                "outbox: {} grants sent to be paid that nobody had tried, \
+                 {} dead letters deleted, {} kept",
+                done.sent,
+                done.letters,
+                done.kept.len()
+            ));
+            Ok(lines.join("\n"))
         }
     }
+}
+
+/// A line for each letter, and how many there were of each kind.
+fn redriven(done: &[(String, Redriven)]) -> String {
+    if done.is_empty() {
+        return "grants: no dead letters".to_owned();
+    }
+    let (mut sent, mut paid, mut kept) = (0_usize, 0_usize, 0_usize);
+    let mut lines = Vec::new();
+    for (id, redriven) in done {
+        let (count, line) = match redriven {
+            Redriven::Sent => (&mut sent, format!("{id}  sent to be paid")),
+            Redriven::PaidBefore => (&mut paid, format!("{id}  deleted: paid before")),
+            Redriven::Kept(why) => (&mut kept, format!("{id}  kept: {why}")),
+        };
+        *count = count.saturating_add(1);
+        lines.push(line);
+    }
+    lines.push(format!("grants: {sent} sent to be paid, {paid} paid before, {kept} kept"));
+    lines.join("\n")
 }
 
 async fn list(dlq: &Dlq, queue: Option<Queue>) -> Result<String, DlqError> {

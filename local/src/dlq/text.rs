@@ -1,5 +1,6 @@
 //! Dead letters in words.
 
+use largesse_aws::dead::DeadRecord;
 use largesse_domain::grant::{Grant, GrantStatus};
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ pub(super) fn of_grant(grant: Option<&Grant>) -> String {
 }
 
 /// Why the outbox's mapping gave up, as Lambda tells the destination of failures.
-pub(super) fn of_outbox(body: &str) -> String {
+pub(super) fn of_positions(body: &str) -> String {
     let told: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let field = |path: &str| match told.pointer(path) {
         Some(Value::String(text)) => text.clone(),
@@ -36,4 +37,11 @@ pub(super) fn of_outbox(body: &str) -> String {
         field("/DDBStreamBatchInfo/endSequenceNumber"),
         field("/DDBStreamBatchInfo/shardId"),
     )
+}
+
+/// What the outbox could not read, and whether it can be read by now.
+pub(super) fn of_record(record: &DeadRecord, is_readable: bool) -> String {
+    let DeadRecord { attribute, pk, sk } = record;
+    let now = if is_readable { "it can be read by now" } else { "mend it, then redrive" };
+    format!("a new grant whose {attribute} cannot be read: {pk} {sk}; {now}")
 }

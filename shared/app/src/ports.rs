@@ -582,6 +582,22 @@ pub trait GrantQueue: Send + Sync {
     fn retry_in(&self, receipt: &str, delay_s: u32) -> impl Future<Output = PortResult<()>> + Send;
 }
 
+/// A stream record of a new grant that nobody can read: it can never be sent to be paid as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableRecord {
+    /// The attribute that is missing or says nothing.
+    pub attribute: &'static str,
+    /// The record as the stream gave it, in JSON.
+    pub record: String,
+}
+
+/// The dead letters of the outbox: what a person has to look at.
+pub trait DeadRecords: Send + Sync {
+    /// Keeps a record there, at least once: the same record twice is two letters about one grant.
+    /// What the queue cannot hold of it is left out; its keys never are.
+    fn bury(&self, record: &UnreadableRecord) -> impl Future<Output = PortResult<()>> + Send;
+}
+
 /// What others are told about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

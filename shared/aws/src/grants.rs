@@ -10,7 +10,7 @@ use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::Drawn;
 
 use crate::errors::{corrupt, port_error};
-use crate::item::{Item, Reader, n, s};
+use crate::item::{Item, Reader, item, n, s};
 use crate::keys::{self, MEMBER, PK, SK};
 use crate::store::Store;
 
@@ -167,17 +167,19 @@ impl Grants for Store {
 pub struct Untried {
     /// Which they are.
     pub grants: Vec<GrantRef>,
-    /// How many among those read cannot be read: nobody can pay them as they are.
-    pub unreadable: u64,
-    /// Where to read on; `None` at the end.
-    pub next: Option<(PoolId, UserId)>,
+    /// The keys, pk and sk, of those that cannot be read: nobody can pay them as they are.
+    pub unreadable: Vec<(String, String)>,
+    /// The keys, pk and sk, behind which to read on; `None` at the end. As they stand: what cannot
+    /// be read must not keep what lies behind it from being read.
+    pub next: Option<(String, String)>,
 }
 
 /// For an operator's hands only: no function may call these.
 impl Store {
     /// Lets a grant that was given up be tried anew, as often as any. Gives where the grant stands
     /// then, or `None` when there is none of that id. Repeating it changes nothing, and what is paid
-    /// stays paid: the payment's id is the grant's, whoever tries.
+    /// stays paid: the payment's id is the grant's, whoever tries. It looks at the id and the
+    /// status only: whether anybody can read the rest is the caller's to find out.
     ///
     /// # Errors
     /// [`largesse_app::ports::PortError`].
@@ -208,8 +210,11 @@ impl Store {
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                 let Some(item) = failed.item() else { return Ok(None) };
-                let grant = read_grant(item)?;
-                Ok((grant.id == wanted.id).then_some(grant.status))
+                let reader = Reader { item, what: "grant item" };
+                if reader.text("grant_id")? != wanted.id.to_string() {
+                    return Ok(None);
+                }
+                status_of(&reader).map(Some)
             }
             _ => Err(port_error("revive grant", error)),
         }
@@ -221,7 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// [`largesse_app::ports::PortError`].
-    pub async fn untried_grants(&self, after: Option<(PoolId, UserId)>) -> PortResult<Untried> {
+    pub async fn untried_grants(&self, after: Option<(String, String)>) -> PortResult<Untried> {
         let got = self
             .dynamo
             .scan()
@@ -229,25 +234,25 @@ impl Store {
             .filter_expression("#status = :pending")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", s(GrantStatus::Pending.as_str()))
-            .set_exclusive_start_key(after.map(|(pool, member)| keys::grant(pool, &member)))
+            .set_exclusive_start_key(after.map(|(pk, sk)| item([(PK, s(pk)), (SK, s(sk))])))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| port_error("list untried grants", error))?;
+        let keys_of = |item: &Item| -> PortResult<(String, String)> {
+            let reader = Reader { item, what: "grant key" };
+            Ok((reader.text(PK)?.to_owned(), reader.text(SK)?.to_owned()))
+        };
         let mut untried = Untried::default();
         for item in got.items.unwrap_or_default() {
             match read_grant(&item) {
                 Ok(Grant { id, pool, member, .. }) => {
                     untried.grants.push(GrantRef { pool, member, id });
                 }
-                Err(_) => untried.unreadable = untried.unreadable.saturating_add(1),
+                Err(_) => untried.unreadable.push(keys_of(&item)?),
             }
         }
-        let next = got.last_evaluated_key.map(|key| {
-            let reader = Reader { item: &key, what: "grant key" };
-            Ok((reader.parse(PK)?, reader.parse_after(SK, MEMBER)?))
-        });
-        untried.next = next.transpose()?;
+        untried.next = got.last_evaluated_key.as_ref().map(keys_of).transpose()?;
         Ok(untried)
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod books;
 mod cache;
+pub mod dead;
 pub mod deadline;
 mod errors;
 mod events;

@@ -31,6 +31,8 @@ pub struct Names {
     pub edge: String,
     /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
     pub queue_grants_url: String,
+    /// Queue of the outbox's dead letters, by URL: `QUEUE_OUTBOX_DLQ_URL`.
+    pub queue_outbox_dlq_url: String,
     /// Event bus: `BUS_EVENTS`.
     pub bus_events: String,
 }
@@ -49,6 +51,7 @@ impl Names {
             grants: name("TABLE_GRANTS"),
             edge: name("TABLE_EDGE"),
             queue_grants_url: name("QUEUE_GRANTS_URL"),
+            queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
             bus_events: name("BUS_EVENTS"),
         }
     }

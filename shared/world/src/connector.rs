@@ -120,27 +120,30 @@ impl Services {
         reply.into_response()
     }
 
-    /// A step of Lambda's own around a handler, which faults strike like any call; `false` when
-    /// one did.
-    pub(crate) async fn lambda_step(&self, operation: &str, source: &str) -> bool {
+    /// A step of Lambda's own around a handler, which faults strike like any call.
+    pub(crate) async fn lambda_step(&self, operation: &str, source: &str) -> LambdaStep {
         let interpose =
             self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
         let (operation, resources) = (operation.to_owned(), vec![source.to_owned()]);
-        let call = Call { service: Service::Lambda, operation, resources, actions: 0 };
+        let call =
+            Call { service: Service::Lambda, operation, resources, actions: vec![], index: None };
         let fault = match interpose {
             Some(interpose) => interpose.before(&call).await,
             None => None,
         };
-        let succeeds = match fault {
+        let step = match fault {
             Some(Fault::DelayRequest(delay) | Fault::DelayReply(delay)) => {
                 wait(delay).await;
-                true
+                LambdaStep::Goes
             }
-            Some(_) => false,
-            None => true,
+            Some(Fault::InvokedTwice) => LambdaStep::GoesTwice,
+            Some(Fault::VisibleEarly) => LambdaStep::GoesVisibly,
+            Some(_) => LambdaStep::Lost,
+            None => LambdaStep::Goes,
         };
-        self.recorder.record(&call, succeeds.then_some(200), Vec::new());
-        succeeds
+        let status = (step != LambdaStep::Lost).then_some(200);
+        self.recorder.record(&call, status, Vec::new());
+        step
     }
 
     /// The effect itself. It runs without waiting for anything, so it is atomic to every task.
@@ -165,6 +168,19 @@ impl Services {
         self.recorder.record(call, Some(reply.status), reply.units.clone());
         reply
     }
+}
+
+/// What becomes of a step of Lambda's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LambdaStep {
+    /// It takes place.
+    Goes,
+    /// It takes place twice at once.
+    GoesTwice,
+    /// It takes place, and others see what it works on.
+    GoesVisibly,
+    /// It does not, or nobody hears of it.
+    Lost,
 }
 
 fn is_write(operation: &str) -> bool {

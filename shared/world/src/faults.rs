@@ -17,7 +17,8 @@ pub enum Service {
     EventBridge,
     /// AWS Lambda, as event source mappings use it. Its operations are `Invoke`, before a handler
     /// runs, and `Acknowledge`, between its answer and what the mapping does about it. Any fault
-    /// but a delay there means that the handler never ran, or that its answer was lost.
+    /// but a delay, [`Fault::InvokedTwice`] and [`Fault::VisibleEarly`] there means that the
+    /// handler never ran, or that its answer was lost.
     Lambda,
 }
 
@@ -30,8 +31,11 @@ pub struct Call {
     pub operation: String,
     /// Names of the tables, the queue or the buses, each once, in the order they are named.
     pub resources: Vec<String>,
-    /// How many actions a transaction has; 0 for anything else.
-    pub actions: usize,
+    /// What a transaction consists of, in its order, each as the operation that it stands for and
+    /// its table: `("PutItem", "pools")`. Empty for anything else.
+    pub actions: Vec<(String, String)>,
+    /// The index that a `Query` or a `Scan` reads.
+    pub index: Option<String>,
 }
 
 /// What goes wrong with a call.
@@ -55,6 +59,12 @@ pub enum Fault {
     DelayRequest(Duration),
     /// The answer takes this much longer to arrive.
     DelayReply(Duration),
+    /// `Invoke`: the same batch goes to two invocations at once, whose answers both arrive. The
+    /// mapping goes by the second one's.
+    InvokedTwice,
+    /// `Invoke` of a queue: the batch becomes visible again while its handler runs, so another
+    /// invocation gets it too. Elsewhere it does nothing.
+    VisibleEarly,
 }
 
 /// How a call ended, told to [`Interpose::after`].

@@ -43,7 +43,7 @@ pub use recorder::{Recorded, Recorder, Totals, Units};
 pub use running::{Running, Unsettled};
 pub use sqs::{Message, QueueView};
 pub use stack::{
-    FunctionSpec, QueueSpec, QueueTrigger, Redrive, RuleTrigger, Stack, StackError, StreamTrigger,
-    TableSpec,
+    FunctionSpec, Permission, QueueSpec, QueueTrigger, Redrive, RuleTrigger, Stack, StackError,
+    StreamTrigger, TableSpec,
 };
 pub use world::{World, WorldError};

@@ -63,6 +63,7 @@ struct Probe {
     transact_items: Vec<BTreeMap<String, Named>>,
     queue_url: Option<String>,
     queue_name: Option<String>,
+    index_name: Option<String>,
     entries: Vec<Named>,
 }
 
@@ -84,11 +85,15 @@ pub(crate) fn call_of(target: &str, body: &[u8]) -> Option<Call> {
     };
     // A body that does not parse names nothing; its service will say what is wrong with it.
     let probe: Probe = serde_json::from_slice(body).unwrap_or_default();
-    let actions = probe.transact_items.len();
     let mut resources = Vec::new();
-    let transacted = probe.transact_items.into_iter().flat_map(BTreeMap::into_values);
+    let transacted = probe.transact_items.into_iter().flatten();
+    let actions: Vec<(String, String)> = transacted
+        .map(|(kind, named)| (format!("{kind}Item"), named.table_name.unwrap_or_default()))
+        .map(|(operation, table)| (operation, names::last_part(&table).to_owned()))
+        .collect();
+    let transacted = actions.iter().map(|(_, table)| table.clone());
     let named = probe.table_name.into_iter().chain(probe.request_items.into_keys());
-    let named = named.chain(transacted.filter_map(|action| action.table_name));
+    let named = named.chain(transacted);
     let named = named.chain(probe.queue_url).chain(probe.queue_name);
     let buses = probe.entries.into_iter().filter_map(|entry| entry.event_bus_name);
     for name in named.chain(buses) {
@@ -97,7 +102,8 @@ pub(crate) fn call_of(target: &str, body: &[u8]) -> Option<Call> {
             resources.push(name.to_owned());
         }
     }
-    Some(Call { service, operation: operation.to_owned(), resources, actions })
+    let operation = operation.to_owned();
+    Some(Call { service, operation, resources, actions, index: probe.index_name })
 }
 
 /// How a service words a fault that means "nothing is done"; `None` when the fault is another kind
@@ -132,7 +138,9 @@ fn dynamo_fault(call: &Call, fault: Fault) -> Option<Reply> {
             "The level of configured provisioned throughput for the table was exceeded.",
         ),
         Fault::InternalError => (500, "InternalServerError", "Internal server error"),
-        Fault::TransactionConflict if call.actions > 0 => return Some(conflict(call.actions)),
+        Fault::TransactionConflict if !call.actions.is_empty() => {
+            return Some(conflict(call.actions.len()));
+        }
         Fault::TransactionConflict if call.operation.ends_with("Item") => {
             (400, "TransactionConflictException", "Transaction is ongoing for the item")
         }

@@ -183,7 +183,10 @@ impl World {
             self.settle().await;
             let awaited = self.pumps().into_iter().filter(|pump| pump.is_awaited());
             let due_ms = awaited.filter_map(|pump| pump.next_due_ms()).min();
-            let busy = self.inner.services.sqs.busy();
+            let mut busy = self.inner.services.sqs.busy();
+            // Dead letters of a mapping, as those of a queue, wait for a person.
+            let pumps = self.pumps();
+            busy.retain(|name| pumps.iter().all(|pump| pump.failure_queue() != Some(name)));
             let queue_due = |name: &String| self.inner.services.sqs.next_due_ms(name);
             let due_ms = busy.iter().filter_map(queue_due).chain(due_ms).min();
             match due_ms {

@@ -26,7 +26,7 @@ pub(crate) use schedule::SchedulePump;
 pub(crate) use stream::{Progress, StreamPump};
 
 use crate::clock::WorldClock;
-use crate::connector::Services;
+use crate::connector::{LambdaStep, Services};
 
 /// Why a handler failed. The pump only needs to know that it did.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -51,6 +51,11 @@ pub(crate) trait Pump: Send + Sync {
 
     /// Notified when a piece of this pump's work ends.
     fn ended(&self) -> &Notify;
+
+    /// The queue that is told what this pump gave up on.
+    fn failure_queue(&self) -> Option<&str> {
+        None
+    }
 
     /// Whether `settle_with_time` waits for this pump's next due time. A schedule is always due
     /// again, so waiting for it would never end.
@@ -93,6 +98,11 @@ impl Activity {
     pub(crate) fn count(&self) -> usize {
         let _nobody_takes = self.taking.write().unwrap_or_else(PoisonError::into_inner);
         *self.running.borrow()
+    }
+
+    /// Announces new work to whoever waits for a handler's end.
+    pub(crate) fn stir(&self) {
+        self.running.send_modify(|_| {});
     }
 
     /// Changes whenever a handler ends.
@@ -151,27 +161,41 @@ impl Drop for Slot {
 }
 
 /// Runs a handler for `source` as Lambda does: a panic and a timeout are failures, not the end of
-/// the world. Faults may keep it from running, or lose its answer.
-pub(crate) async fn invoke<E, R>(
+/// the world. Faults may keep it from running, run it twice, let others `see` what it works on, or
+/// lose its answer.
+pub(crate) async fn invoke<E: Clone, R>(
     services: &Services,
     source: &str,
     handler: &Handler<E, R>,
     event: E,
     timeout: Duration,
+    see: impl FnOnce(),
 ) -> Result<R, BoxError> {
-    if !services.lambda_step("Invoke", source).await {
-        return Err("the invocation was lost".into());
-    }
-    let run = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
-    let result = match tokio::time::timeout(timeout, run).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(format!("the handler panicked: {}", text_of(&*panic)).into()),
-        Err(_) => Err(format!("the handler took longer than {timeout:?}").into()),
+    let result = match services.lambda_step("Invoke", source).await {
+        LambdaStep::Lost => return Err("the invocation was lost".into()),
+        LambdaStep::Goes => run(handler, event, timeout).await,
+        LambdaStep::GoesTwice => {
+            let first = run(handler, event.clone(), timeout);
+            futures::future::join(first, run(handler, event, timeout)).await.1
+        }
+        LambdaStep::GoesVisibly => {
+            see();
+            run(handler, event, timeout).await
+        }
     };
-    if !services.lambda_step("Acknowledge", source).await {
+    if services.lambda_step("Acknowledge", source).await == LambdaStep::Lost {
         return Err("the answer of the invocation was lost".into());
     }
     result
+}
+
+async fn run<E, R>(handler: &Handler<E, R>, event: E, timeout: Duration) -> Result<R, BoxError> {
+    let run = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
+    match tokio::time::timeout(timeout, run).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(format!("the handler panicked: {}", text_of(&*panic)).into()),
+        Err(_) => Err(format!("the handler took longer than {timeout:?}").into()),
+    }
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {

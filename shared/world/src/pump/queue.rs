@@ -37,9 +37,20 @@ impl QueuePump {
         Self { trigger, services, handler, activity, slots, ended: Notify::new() }
     }
 
-    async fn invoke(&self, event: SqsEvent) -> Result<SqsBatchResponse, BoxError> {
+    async fn invoke(
+        &self,
+        event: SqsEvent,
+        receipts: &HashMap<String, String>,
+    ) -> Result<SqsBatchResponse, BoxError> {
         let QueueTrigger { queue, timeout, .. } = &self.trigger;
-        invoke(&self.services, queue, &self.handler, event, *timeout).await
+        let see = || {
+            for receipt in receipts.values() {
+                // A message that is gone needs not be seen.
+                drop(self.services.sqs.change_visibility(queue, receipt, 0));
+            }
+            self.activity.stir();
+        };
+        invoke(&self.services, queue, &self.handler, event, *timeout, see).await
     }
 
     /// Deletes what succeeded. What failed stays invisible until its time is over, which the
@@ -52,7 +63,7 @@ impl QueuePump {
         event.records = batch.into_iter().map(|message| record(queue, message)).collect();
         let order: Vec<String> =
             event.records.iter().filter_map(|record| record.message_id.clone()).collect();
-        let failed = match self.invoke(event).await {
+        let failed = match self.invoke(event, &receipts).await {
             Ok(response) => failures(response, &order),
             Err(error) => {
                 tracing::warn!(queue.name = %queue, error = %error, "a batch failed");

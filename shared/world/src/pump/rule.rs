@@ -55,7 +55,7 @@ impl RulePump {
         let result = match event {
             Ok(event) => {
                 let bus = &delivery.event.bus;
-                invoke(&self.services, bus, &self.handler, event, self.timeout).await
+                invoke(&self.services, bus, &self.handler, event, self.timeout, || {}).await
             }
             Err(error) => Err(error.into()),
         };

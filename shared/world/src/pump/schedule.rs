@@ -68,7 +68,7 @@ impl SchedulePump {
         event.region = Some(names::REGION.to_owned());
         event.time = serde_json::from_value(json!(iso(now_ms))).ok();
         event.detail = json!({});
-        invoke(&self.services, &self.name, &self.handler, event, TIMEOUT).await
+        invoke(&self.services, &self.name, &self.handler, event, TIMEOUT, || {}).await
     }
 }
 

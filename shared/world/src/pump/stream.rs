@@ -67,6 +67,8 @@ pub(crate) struct State {
     running: bool,
     failures: u32,
     not_before_ms: i64,
+    /// When this process took up the stream.
+    resumed_ms: i64,
 }
 
 impl StreamPump {
@@ -76,6 +78,7 @@ impl StreamPump {
         let position = rows.first().and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
         let mut state = self.lock();
         (state.read_to, state.done_to) = (position, position);
+        state.resumed_ms = self.clock.now_ms();
         self.progress.note(&self.trigger.table, &self.trigger.consumer, position);
         Ok(())
     }
@@ -170,7 +173,7 @@ impl StreamPump {
         let mut event = Event::default();
         event.records = batch;
         let StreamTrigger { table, timeout, .. } = &self.trigger;
-        let result = invoke(&self.services, table, &self.handler, event, *timeout).await;
+        let result = invoke(&self.services, table, &self.handler, event, *timeout, || {}).await;
         let failed_at = match result {
             Ok(response) => lowest_failure(&response, &numbers),
             Err(error) => {
@@ -195,23 +198,7 @@ impl StreamPump {
     fn note_failure(&self, state: &mut State) {
         let given_up = self.trigger.retries_max.is_some_and(|max| state.failures >= max);
         if given_up {
-            if let (Some(queue), Some((position, _))) =
-                (&self.trigger.on_failure, state.waiting.front())
-            {
-                let report = json!({
-                    "requestContext": { "condition": "RetryAttemptsExhausted" },
-                    "DDBStreamBatchInfo": {
-                        "shardId": dynoxide::streams::shard_id(&self.trigger.table),
-                        "startSequenceNumber": public_number(*position),
-                        "endSequenceNumber": public_number(*position),
-                        "batchSize": 1,
-                        "streamArn": names::stream_arn(&self.trigger.table),
-                    },
-                });
-                if let Err(error) = self.services.sqs.send_plain(queue, report.to_string()) {
-                    tracing::error!(queue.name = %queue, %error, "cannot tell what was given up");
-                }
-            }
+            self.tell(state, 1, "RetryAttemptsExhausted");
             self.advance(state, 1);
             state.failures = 0;
             return;
@@ -219,6 +206,49 @@ impl StreamPump {
         let doubled = BACKOFF_MS.checked_shl(state.failures.min(20)).unwrap_or(BACKOFF_MS_MAX);
         state.failures = state.failures.saturating_add(1);
         state.not_before_ms = self.clock.now_ms().saturating_add(doubled.min(BACKOFF_MS_MAX));
+    }
+
+    /// Passes over the records that are older than the mapping takes, whether they were tried or
+    /// not, and tells the failure queue.
+    fn pass_over_old(&self, state: &mut State) {
+        let Some(max) = self.trigger.record_age_max else { return };
+        let max_ms = i64::try_from(max.as_millis()).unwrap_or(i64::MAX);
+        let oldest_ms = self.clock.now_ms().saturating_sub(max_ms);
+        let is_old = |(_, record): &&(i64, EventRecord)| {
+            let made_ms = record.change.approximate_creation_date_time.timestamp_millis();
+            // Lambda never stands still; a world that was switched off must not lose what waited.
+            made_ms.max(state.resumed_ms) < oldest_ms
+        };
+        let old = state.waiting.iter().take_while(is_old).count();
+        if old > 0 {
+            self.tell(state, old, "RecordAgeExceeded");
+            self.advance(state, old);
+            state.failures = 0;
+        }
+    }
+
+    /// Tells the failure queue of the first records that wait: positions, not contents, as Lambda
+    /// does.
+    fn tell(&self, state: &State, records: usize, condition: &str) {
+        let given_up = || state.waiting.iter().take(records).map(|(position, _)| *position);
+        let (Some(queue), Some(first), Some(last)) =
+            (&self.trigger.on_failure, given_up().next(), given_up().next_back())
+        else {
+            return;
+        };
+        let report = json!({
+            "requestContext": { "condition": condition },
+            "DDBStreamBatchInfo": {
+                "shardId": dynoxide::streams::shard_id(&self.trigger.table),
+                "startSequenceNumber": public_number(first),
+                "endSequenceNumber": public_number(last),
+                "batchSize": records,
+                "streamArn": names::stream_arn(&self.trigger.table),
+            },
+        });
+        if let Err(error) = self.services.sqs.send_plain(queue, report.to_string()) {
+            tracing::error!(queue.name = %queue, %error, "cannot tell what was given up");
+        }
     }
 
     fn advance(&self, state: &mut State, handled: usize) {
@@ -253,6 +283,7 @@ impl Pump for StreamPump {
             return false;
         }
         self.fill(&mut state);
+        self.pass_over_old(&mut state);
         if state.waiting.is_empty() {
             return false;
         }
@@ -273,6 +304,10 @@ impl Pump for StreamPump {
     fn next_due_ms(&self) -> Option<i64> {
         let state = self.lock();
         (state.failures > 0 && !state.running).then_some(state.not_before_ms)
+    }
+
+    fn failure_queue(&self) -> Option<&str> {
+        self.trigger.on_failure.as_deref()
     }
 
     fn listen(&self) -> watch::Receiver<u64> {

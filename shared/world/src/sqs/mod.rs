@@ -139,7 +139,12 @@ impl Sqs {
         })
     }
 
-    fn change_visibility(&self, url: &str, receipt: &str, ms: i64) -> Result<(), SqsError> {
+    pub(crate) fn change_visibility(
+        &self,
+        url: &str,
+        receipt: &str,
+        ms: i64,
+    ) -> Result<(), SqsError> {
         self.with(url, |queue, now_ms| match queue.change_visibility(receipt, ms, now_ms) {
             Ok(true) => Ok(()),
             Ok(false) => Err(SqsError::not_in_flight(receipt)),

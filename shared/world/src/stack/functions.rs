@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::policy;
 use super::resolve::{Names, plain};
 use super::template::{environment_and_timeout, missing};
 use super::{FunctionSpec, QueueTrigger, RuleTrigger, StackError, StreamTrigger};
@@ -22,6 +23,7 @@ const CONCURRENCY: usize = 100;
 pub(super) fn function(
     id: &str,
     resource: &Value,
+    resources: &Map<String, Value>,
     globals: &Value,
     known: &Names,
 ) -> Result<FunctionSpec, StackError> {
@@ -41,6 +43,7 @@ pub(super) fn function(
         binary: binary(id, resource)?,
         timeout,
         environment,
+        permissions: policy::of(id, properties, resources, known)?,
         ..FunctionSpec::default()
     };
     if let Some(events) = properties["Events"].as_object() {
@@ -135,6 +138,7 @@ fn stream(
         retries_max: properties["MaximumRetryAttempts"]
             .as_u64()
             .and_then(|max| u32::try_from(max).ok()),
+        record_age_max: properties["MaximumRecordAgeInSeconds"].as_u64().map(Duration::from_secs),
         on_failure: destination.as_str().map(|arn| names::last_part(arn).to_owned()),
         timeout: function.timeout,
     })

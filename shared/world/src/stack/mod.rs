@@ -1,6 +1,7 @@
 //! What the world consists of, read from the same `template.yaml` that is deployed.
 
 mod functions;
+mod policy;
 mod resolve;
 mod template;
 
@@ -93,6 +94,18 @@ pub struct FunctionSpec {
     pub schedules: Vec<(String, Duration)>,
     /// Bus rules that trigger it.
     pub rules: Vec<RuleTrigger>,
+    /// What its policy, or the role that is written out for it, allows. The world allows
+    /// everything; tests compare.
+    pub permissions: Vec<Permission>,
+}
+
+/// One action on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// The action, as IAM names it: `dynamodb:GetItem`.
+    pub action: String,
+    /// The ARN of the resource here; its place in the template when it has no local counterpart.
+    pub resource: String,
 }
 
 /// An event source mapping from a queue.
@@ -121,6 +134,8 @@ pub struct StreamTrigger {
     pub filters: Vec<Pattern>,
     /// How often a failed record is tried again before it is given up; `None`: for ever.
     pub retries_max: Option<u32>,
+    /// How old a record may be to be handed over, also for the first time; `None`: any age.
+    pub record_age_max: Option<Duration>,
     /// The queue that is told what was given up.
     pub on_failure: Option<String>,
     /// How long one invocation may take before it counts as failed.

@@ -28,7 +28,9 @@ pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
             "AWS::SQS::Queue" => stack.queues.push(queue(id, &known.resolve(properties, id)?)?),
             "AWS::Events::EventBus" => stack.buses.push(name_of(id, resource, &known)?),
             "AWS::Serverless::Function" => {
-                stack.functions.push(functions::function(id, resource, &globals, &known)?);
+                stack
+                    .functions
+                    .push(functions::function(id, resource, resources, &globals, &known)?);
             }
             _ => {}
         }

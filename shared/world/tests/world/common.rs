@@ -72,6 +72,7 @@ pub(crate) fn stream_trigger() -> StreamTrigger {
         batch_size: 5,
         filters: Vec::new(),
         retries_max: None,
+        record_age_max: None,
         on_failure: None,
         timeout: Duration::from_secs(20),
     }

@@ -87,6 +87,24 @@ async fn a_stream_goes_on_where_it_was_and_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waited_while_the_world_was_switched_off_is_not_too_old() {
+    let folder = Folder::new("old");
+    put(&dynamo(&open(&folder, START_MS)), "grants", "g1", vec![]).await;
+    let world = open(&folder, START_MS + 48 * 3_600 * 1_000);
+    let seen: Arc<Mutex<usize>> = Arc::default();
+    let count = Arc::clone(&seen);
+    let handler = move |event: aws_lambda_events::event::dynamodb::Event| {
+        *count.lock().unwrap() += event.records.len();
+        async { Ok(DynamoDbEventResponse::default()) }
+    };
+    let record_age_max = Some(Duration::from_secs(3_600));
+    let trigger = largesse_world::StreamTrigger { record_age_max, ..stream_trigger() };
+    world.on_stream(trigger, handler).unwrap();
+    world.settle().await;
+    assert_eq!(*seen.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_folder_belongs_to_one_world_at_a_time() {
     let folder = Folder::new("locked");
     let world = open(&folder, START_MS);

@@ -98,6 +98,55 @@ async fn a_lost_answer_of_a_handler_makes_its_batch_come_again() {
     assert!(world.queue(DEAD).unwrap().is_empty());
 }
 
+/// A handler that logs when a batch begins and, a second later, when it ends.
+fn attach_slow(world: &largesse_world::World, log: &Log) {
+    let log = Arc::clone(log);
+    let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
+        let log = Arc::clone(&log);
+        async move {
+            let bodies: Vec<String> = event.records.into_iter().filter_map(|r| r.body).collect();
+            log.lock().unwrap().push(format!("begins {}", bodies.join(", ")));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            log.lock().unwrap().push(format!("ends {}", bodies.join(", ")));
+            Ok(SqsBatchResponse::default())
+        }
+    };
+    world.on_queue(queue_trigger(), handler).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_may_go_to_two_invocations_or_show_again_while_its_handler_runs() {
+    for fault in [Fault::InvokedTwice, Fault::VisibleEarly] {
+        let world = world();
+        let client = sqs(&world);
+        let log = log();
+        attach_slow(&world, &log);
+        let invoke = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
+        world.interpose(Some(Arc::new(Faults::seeded(1).nth(1, invoke, fault))));
+        send(&client, "a", "a1").await;
+        world.settle_with_time().await.unwrap();
+        let (begins, ends) = ("begins body of a1", "ends body of a1");
+        assert_eq!(lines(&log), [begins, begins, ends, ends], "{fault:?}: both at once");
+        let invocations = world.recorder().operation(Service::Lambda, "Invoke").calls;
+        assert_eq!(invocations, if fault == Fault::VisibleEarly { 2 } else { 1 });
+        assert!(world.queue(QUEUE).unwrap().is_empty(), "{fault:?}");
+        assert!(world.queue(DEAD).unwrap().is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_a_stream_may_be_delivered_twice() {
+    let world = world();
+    let client = dynamo(&world);
+    let log = log();
+    attach_stream(&world, stream_trigger(), &log, "", 0);
+    let invoke = Matching::operation("Invoke").of(Service::Lambda).on("grants");
+    world.interpose(Some(Arc::new(Faults::seeded(1).nth(1, invoke, Fault::InvokedTwice))));
+    put(&client, "grants", "g1", vec![]).await;
+    world.settle().await;
+    assert_eq!(lines(&log), ["INSERT g1", "INSERT g1"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_or_a_timeout_fails_the_batch_and_nothing_else() {
     let world = world();
@@ -239,11 +288,40 @@ async fn a_record_that_keeps_failing_is_given_up_and_told() {
     for key in ["g0", "g1", "g2"] {
         put(&client, "grants", key, vec![]).await;
     }
-    // The failure queue keeps its message, which nobody takes.
-    assert!(world.settle_with_time().await.is_err());
+    // The failure queue keeps its message for a person; nothing waits for it.
+    world.settle_with_time().await.unwrap();
     assert_eq!(lines(&log), ["INSERT g0", "INSERT g2"]);
     let told = world.queue("failures").unwrap();
     assert!(told.messages[0].body.contains("RetryAttemptsExhausted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_too_old_is_given_up_and_told_however_often_it_may_be_tried() {
+    let world = world();
+    let client = dynamo(&world);
+    let log = log();
+    let trigger = StreamTrigger {
+        record_age_max: Some(Duration::from_secs(3_600)),
+        on_failure: Some("failures".to_owned()),
+        ..stream_trigger()
+    };
+    attach_stream(&world, trigger, &log, "g1", u32::MAX);
+    for key in ["g0", "g1", "g2"] {
+        put(&client, "grants", key, vec![]).await;
+    }
+    world.settle().await;
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    put(&client, "grants", "g3", vec![]).await;
+    world.settle_with_time().await.unwrap();
+    // What waited behind it for as long is as old; what is younger is handled.
+    assert_eq!(lines(&log), ["INSERT g0", "INSERT g3"]);
+    let told = &world.queue("failures").unwrap().messages;
+    assert_eq!(told.len(), 1);
+    let told: serde_json::Value = serde_json::from_str(&told[0].body).unwrap();
+    assert_eq!(told["requestContext"]["condition"], "RecordAgeExceeded");
+    assert_eq!(told["DDBStreamBatchInfo"]["batchSize"], 2);
+    let waited_ms = world.clock().now_ms() - START_MS;
+    assert!((3_600_000..3_632_000).contains(&waited_ms), "{waited_ms} ms");
 }
 
 #[tokio::test(start_paused = true)]

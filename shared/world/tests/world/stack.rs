@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use largesse_world::{Redrive, Stack, StackError, World, queue_url};
+use largesse_world::{
+    Permission, Redrive, Stack, StackError, World, queue_arn, queue_url, table_arn,
+};
 
 /// The one that is deployed.
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
@@ -37,9 +39,26 @@ fn the_template_gives_what_triggers_each_function() {
     assert_eq!(outbox.streams[0].table, "largesse-grants");
     assert_eq!(outbox.streams[0].filters.len(), 1);
     assert_eq!(outbox.environment["QUEUE_GRANTS_URL"], queue_url("largesse-grants.fifo"));
+    assert_eq!(outbox.streams[0].retries_max, None);
+    assert_eq!(outbox.streams[0].record_age_max, Some(Duration::from_secs(6 * 3_600)));
     let pay = stack.function("grant-pay").unwrap();
     assert_eq!(pay.queues[0].queue, "largesse-grants.fifo");
     assert_eq!(pay.timeout, Duration::from_secs(30));
+}
+
+#[test]
+fn the_template_says_what_each_function_may_do() {
+    let stack = Stack::parse(TEMPLATE).unwrap();
+    let may = |binary: &str, action: &str, resource: String| {
+        let permission = Permission { action: action.to_owned(), resource };
+        stack.function(binary).unwrap().permissions.contains(&permission)
+    };
+    // From the function's own policy, with an index; and from the role that is written out.
+    let by_sender = format!("{}/index/by-sender", table_arn("largesse-pools"));
+    assert!(may("query", "dynamodb:Query", by_sender));
+    assert!(may("outbox", "sqs:SendMessage", queue_arn("largesse-grants.fifo")));
+    assert!(may("grant-pay", "logs:PutLogEvents", "FunctionLogs.Arn".to_owned()));
+    assert!(!may("query", "dynamodb:PutItem", table_arn("largesse-ledger")));
 }
 
 #[tokio::test]

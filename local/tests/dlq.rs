@@ -1,4 +1,4 @@
-//! The operator's commands: dead letters and their redrive, and the benchmark's counts.
+//! The operator's command for dead letters: what it explains, and what it redrives.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue as Av;
 use aws_types::SdkConfig;
 use largesse::compose;
 use largesse::dlq::{Dlq, Queue, Redriven};
@@ -25,7 +26,7 @@ use largesse_domain::room::RoomName;
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
 use largesse_world::{Fault, Faults, Matching, REGION, World, WorldClock};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";
 const OUTBOX_DLQ: &str = "largesse-outbox-dlq";
@@ -178,6 +179,48 @@ async fn what_nobody_can_pay_stays_a_dead_letter_and_says_why() {
     assert!(dlq.redrive(Some("another")).await.is_err());
 }
 
+/// Puts a grant that nobody can read into the table, as far as `attributes` go.
+async fn corrupt(config: &SdkConfig, pool: &str, member: &str, attributes: &[(&str, &str)]) {
+    let put = aws_sdk_dynamodb::Client::new(config).put_item().table_name("largesse-grants");
+    let put = put.item("pk", Av::S(pool.to_owned()));
+    let put = put.item("sk", Av::S(format!("MEMBER#{member}")));
+    let attributes = attributes.iter();
+    let put = attributes.fold(put, |put, (name, text)| put.item(*name, Av::S((*text).to_owned())));
+    put.send().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_cannot_be_read_is_kept_and_the_rest_is_redriven() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    let (pool, id) = (scene.grant.pool.to_string(), scene.grant.id.to_string());
+    // One without an amount, given up; one without anything.
+    let given_up = [("grant_id", id.as_str()), ("status", "PERMANENTLY_FAILED")];
+    corrupt(&scene.world.sdk_config(), &pool, "carol", &given_up).await;
+    corrupt(&scene.world.sdk_config(), &pool, "dave", &[]).await;
+    for member in ["carol", "dave", "bob"] {
+        scene.bury(GRANTS_DLQ, &scene.body().replace("bob", member)).await;
+    }
+    let (letters, others) = dlq.list(Queue::Grants).await.unwrap();
+    let why: Vec<&str> = letters.iter().map(|one| one.why.as_str()).collect();
+    let waits = "received too often without an outcome";
+    assert_eq!(why, ["the grant cannot be read", "the grant cannot be read", waits]);
+    assert_eq!(others, 0);
+    assert!(dlq.show(&letters[0].letter.id).await.unwrap().grant.is_none());
+
+    let redriven = dlq.redrive(None).await.unwrap();
+    let kept = Redriven::Kept("the grant cannot be read");
+    let done: Vec<_> = redriven.into_iter().map(|(_, done)| done).collect();
+    assert_eq!(done, [kept.clone(), kept, Redriven::Sent]);
+    let items = scene.world.database().scan("largesse-grants").unwrap();
+    let items = serde_json::to_string(&items).unwrap();
+    assert!(items.contains("PERMANENTLY_FAILED"), "what cannot be read is left as it is");
+    scene.attach();
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+    assert_eq!(scene.dead(GRANTS_DLQ), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
     let scene = Scene::claimed().await;
@@ -193,12 +236,67 @@ async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
     let why = "RetryAttemptsExhausted: 3 records from 1 to 3 of shard";
     assert_eq!(letters.first().unwrap().why, why);
     let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((done.letters, done.sent, done.unreadable), (1, 1, 0));
+    assert_eq!((done.letters, done.sent, done.kept), (1, 1, vec![]));
     assert_eq!(dlq.redrive_outbox(None).await.unwrap(), Default::default());
     scene.attach();
     scene.world.settle_with_time().await.unwrap();
     assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
     assert_eq!(scene.dead(OUTBOX_DLQ), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_the_outbox_cannot_read_holds_up_nobody_and_is_paid_once_it_is_mended() {
+    let scene = Scene::claimed().await;
+    let config = scene.world.sdk_config();
+    let pool = scene.grant.pool.to_string();
+    // Before and behind bob's.
+    corrupt(&config, &pool, "carol", &[("status", "PENDING")]).await;
+    corrupt(&config, "nonsense", "dave", &[("status", "PENDING")]).await;
+    scene.attach();
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
+
+    let dlq = scene.dlq().await;
+    let why = async || {
+        let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
+        letters.into_iter().map(|one| one.why).collect::<Vec<_>>()
+    };
+    let of_carol = format!("a new grant whose grant_id cannot be read: {pool} MEMBER#carol");
+    let of_dave = "a new grant whose pk cannot be read: nonsense MEMBER#dave";
+    let broken = [&of_carol, of_dave].map(|why| format!("{why}; mend it, then redrive"));
+    assert_eq!(why().await, broken);
+    let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
+    let shown = dlq.show(&letters[0].letter.id).await.unwrap().letter.body;
+    assert!(shown.contains("NewImage") && shown.contains("SequenceNumber"), "{shown}");
+
+    let kept = ["the grant cannot be read", "the record names no grant"];
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!(done.kept.iter().map(|(_, why)| *why).collect::<Vec<_>>(), kept);
+    assert_eq!((done.letters, done.sent, scene.dead(OUTBOX_DLQ)), (0, 0, 2));
+    // Positions are redriven all the same: what cannot be read has letters of its own.
+    scene.bury(OUTBOX_DLQ, "{}").await;
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.kept.len()), (1, 2));
+    // One that cannot be read and that nobody has told of keeps them.
+    corrupt(&config, &pool, "erin", &[("status", "PENDING")]).await;
+    scene.bury(OUTBOX_DLQ, "{}").await;
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.kept.len()), (0, 3));
+
+    // Mended, it is as any other that nobody has tried.
+    let erin = Grant { member: user("erin"), ..scene.grant.clone() };
+    let dynamo = aws_sdk_dynamodb::Client::new(&config);
+    for (pool, member) in [(pool.as_str(), "carol"), ("nonsense", "dave"), (&pool, "erin")] {
+        let delete = dynamo.delete_item().table_name("largesse-grants");
+        let delete = delete.key("pk", Av::S(pool.to_owned()));
+        delete.key("sk", Av::S(format!("MEMBER#{member}"))).send().await.unwrap();
+    }
+    let carol = Grant { member: user("carol"), ..erin };
+    scene.store.record(&carol).await.unwrap();
+    assert_eq!(why().await[0], format!("{of_carol}; it can be read by now"));
+    let done = dlq.redrive_outbox(None).await.unwrap();
+    assert_eq!((done.letters, done.sent), (2, 2), "carol's letter and the positions");
+    assert_eq!(done.kept[0].1, "the record names no grant");
 }
 
 /// The real binary, up.
@@ -247,7 +345,8 @@ async fn the_command_works_on_a_running_stack() {
     let id = listed.lines().last().unwrap().split_whitespace().next().unwrap();
     assert!(dlq(&["show", id]).ends_with("body\n  nonsense\n"));
     let redriven = dlq(&["redrive", "--id", id]);
-    assert_eq!(redriven, format!("{id}  kept: the message names no grant\n"));
+    let summary = "grants: 0 sent to be paid, 0 paid before, 1 kept";
+    assert_eq!(redriven, format!("{id}  kept: the message names no grant\n{summary}\n"));
     // Neither one nor all: a redrive is never by accident.
     assert!(!largesse(&["dlq", "redrive", "--endpoint", &endpoint]).status.success());
 }
@@ -266,39 +365,4 @@ async fn the_embedded_aws_answers_this_machine_only() {
     let open = Up::start("0.0.0.0:0");
     let address = open.address.replace("0.0.0.0", "127.0.0.1");
     assert_eq!(list(&address, None).await.unwrap().status(), 404, "others could reach it");
-}
-
-#[test]
-fn the_benchmark_counts_every_operation_and_says_it_in_json() {
-    let out = largesse(&["bench", "counts", "--json"]);
-    assert!(out.status.success(), "{out:?}");
-    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
-    let rows = report["tables"][0]["rows"].as_array().unwrap();
-    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    let claims = [20, 100, 1_000].map(|people| {
-        ["the first, cold", "cold", "warm"].map(|how| format!("claim of {people}, {how}"))
-    });
-    let claims = claims.as_flattened().iter().map(String::as_str);
-    let rest = [
-        "claim again by the same member",
-        "claim, all taken, first to hear",
-        "claim, all taken, remembered",
-        "payment of a grant (outbox, grant-pay)",
-        "claim, cold, with its payment",
-        "read by token, 10 of 20 claimed",
-        "refund of a spray, 10 of 20 claimed",
-    ];
-    let expected: Vec<&str> =
-        ["deposit", "spray create"].into_iter().chain(claims).chain(rest).collect();
-    assert_eq!(names, expected);
-    for row in rows {
-        assert!(row["calls"].as_f64().unwrap() >= 1.0, "{row}");
-        assert!(row["dollars_per_million"].as_f64().unwrap() > 0.0, "{row}");
-    }
-    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
-    // What the design promises of small sprays, and of those who come too late.
-    let marks = &row("claim of 20, warm")["marks"];
-    assert_eq!(marks["calls_in_a_row"], json!({ "at_most": 2.0, "met": true }));
-    assert_eq!(marks["head_write_units_max"]["met"], true);
-    assert_eq!(row("claim, all taken, remembered")["marks"]["write_units"]["met"], true);
 }
