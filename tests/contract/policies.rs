@@ -142,7 +142,8 @@ async fn spray_claim_may_do_what_it_does() {
     let crowded = crowded(&api.sandbox, room.parse().unwrap()).await;
     let calls = calls_of(&api.sandbox.world, async {
         api.claim(&room, "bob", &small).await.expect(201);
-        api.claim(&room, "eve", &crowded.token.to_string()).await.expect(201);
+        let path = format!("/api/v2/sprays/{}/claims", crowded.token);
+        api.post("eve", path).room(&room).key(api.new_key()).await.expect(201);
     });
     assert_least("spray-claim", &calls.await);
 }
