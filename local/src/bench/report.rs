@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 pub enum Mark {
     /// This much or less.
     AtMost(f64),
+    /// Less than this.
+    Below(f64),
     /// This much or more.
     AtLeast(f64),
 }
@@ -17,6 +19,7 @@ impl Mark {
     pub fn is_met(self, figure: f64) -> bool {
         match self {
             Self::AtMost(limit) => figure <= limit,
+            Self::Below(limit) => figure < limit,
             Self::AtLeast(limit) => figure >= limit,
         }
     }
@@ -24,6 +27,7 @@ impl Mark {
     fn to_text(self, figure: f64) -> String {
         let (sign, limit) = match self {
             Self::AtMost(limit) => ('≤', limit),
+            Self::Below(limit) => ('<', limit),
             Self::AtLeast(limit) => ('≥', limit),
         };
         let verdict = if self.is_met(figure) { "met" } else { "MISSED" };
@@ -33,6 +37,7 @@ impl Mark {
     fn to_json(self, figure: f64) -> Value {
         let (name, limit) = match self {
             Self::AtMost(limit) => ("at_most", limit),
+            Self::Below(limit) => ("below", limit),
             Self::AtLeast(limit) => ("at_least", limit),
         };
         json!({ name: limit, "met": self.is_met(figure) })

@@ -266,6 +266,15 @@ pub trait TokenSpace: Send + Sync {
     /// Whether a spray could take the token now. May be a second old.
     fn is_free(&self, token: Token) -> impl Future<Output = PortResult<bool>> + Send;
 
+    /// Notes what became of a look at a token at random.
+    fn note_look(&self, _is_free: bool) {}
+
+    /// Whether to spare the next look at a token at random, because the last one found it taken. Asked
+    /// once: after that one looks again, since refunds free tokens.
+    fn spares_look(&self) -> bool {
+        false
+    }
+
     /// Takes a token out of one part of the hint, if it holds any. It was free when it was put there.
     fn pop_hint(&self, part: u32) -> impl Future<Output = PortResult<Option<Token>>> + Send;
 

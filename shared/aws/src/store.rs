@@ -1,6 +1,7 @@
 //! The one value that implements all ports.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -84,6 +85,8 @@ pub struct Store {
     pub(crate) members: Cache<(RoomId, UserId), ()>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
     pub(crate) wallet_turns: Turns<UserId>,
+    /// Whether the last look at a token at random found it taken.
+    pub(crate) looked_in_vain: AtomicBool,
 }
 
 impl Store {
@@ -119,6 +122,7 @@ impl Store {
             members: Cache::new(CACHE_LEN_MAX),
             tokens: Cache::new(CACHE_LEN_MAX),
             wallet_turns: Turns::default(),
+            looked_in_vain: AtomicBool::new(false),
         }
     }
 

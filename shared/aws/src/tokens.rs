@@ -1,6 +1,8 @@
 //! Tokens: table `tokens`. Each item stands for a spray until its window is over and it is refunded;
 //! beside them lie hints of free ones.
 
+use std::sync::atomic::Ordering;
+
 use aws_sdk_dynamodb::types::{AttributeValue as Av, ReturnValue};
 use largesse_app::ports::{Clock, HINT_LEN_MAX, PortResult, Survey, TokenSpace};
 use largesse_domain::id::Token;
@@ -81,6 +83,14 @@ impl Store {
 }
 
 impl TokenSpace for Store {
+    fn note_look(&self, is_free: bool) {
+        self.looked_in_vain.store(!is_free, Ordering::Relaxed);
+    }
+
+    fn spares_look(&self) -> bool {
+        self.looked_in_vain.swap(false, Ordering::Relaxed)
+    }
+
     async fn is_free(&self, token: Token) -> PortResult<bool> {
         let now = self.now();
         let got = self

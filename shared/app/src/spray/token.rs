@@ -1,7 +1,7 @@
 //! Finding a free token, in a number of steps that does not grow with how many are taken.
 //!
-//! A token at random is looked at first; it is free as often as tokens are. If it is not, one is taken
-//! from the hint, which holds tokens known to be free: filled by refunds, and by a survey of all
+//! A token at random is looked at first; it is free as often as tokens are. If it is not, or the last
+//! one was not, one is taken from the hint, which holds tokens known to be free: filled by refunds, and by a survey of all
 //! tokens when it runs dry. One caller surveys; the others wait for what it puts into the hint.
 //! Nothing here decides: the spray's transaction takes the token, or finds it taken.
 //!
@@ -51,13 +51,20 @@ pub async fn find<D: TokenSpace + Rng + Clock + Pause>(deps: &D) -> PortResult<F
     }
 }
 
-/// Looks at a token at random; changes nothing.
+/// Looks at a token at random; takes none. Where the last look of this process was in vain, the hint is
+/// asked at once: then one token and a half are tried for each spray while nearly all are taken, and
+/// 1.33 while half of them are.
 ///
 /// # Errors
 /// [`PortError`].
 pub async fn look<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
+    if deps.spares_look() {
+        return Ok(None);
+    }
     let token = Token::from_index(deps.below(TOKEN_COUNT));
-    Ok(deps.is_free(token).await?.then_some(token))
+    let is_free = deps.is_free(token).await?;
+    deps.note_look(is_free);
+    Ok(is_free.then_some(token))
 }
 
 /// Takes a token from the hint, or surveys all tokens. While somebody else surveys, waits for the
