@@ -10,6 +10,7 @@ use largesse_aws::{Names, Outside, Store, deadline};
 use largesse_domain::grant::RetryPolicy;
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
+use largesse_edge::lambda::STOP_MARGIN_MS;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_world::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
 
@@ -145,8 +146,11 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 let store = store.clone();
                 world.on_schedule(&schedule(function, name), *every, move |_| {
                     let store = store.clone();
-                    let stop_at = until(&store).minus_ms(STOP_MARGIN_MS);
-                    async move { Ok(refund_batch::handle(&*store, stop_at).await.map(drop)?) }
+                    let deadline = until(&store);
+                    let stop_at = deadline.minus_ms(STOP_MARGIN_MS);
+                    deadline::scope(deadline, async move {
+                        Ok(refund_batch::handle(&*store, stop_at).await.map(drop)?)
+                    })
                 });
             }
         }
@@ -155,8 +159,11 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 let store = store.clone();
                 world.on_schedule(&schedule(function, name), *every, move |_| {
                     let store = store.clone();
-                    let stop_at = until(&store).minus_ms(STOP_MARGIN_MS);
-                    async move { Ok(pool_sweep::handle(&*store, stop_at).await.map(drop)?) }
+                    let deadline = until(&store);
+                    let stop_at = deadline.minus_ms(STOP_MARGIN_MS);
+                    deadline::scope(deadline, async move {
+                        Ok(pool_sweep::handle(&*store, stop_at).await.map(drop)?)
+                    })
                 });
             }
         }
@@ -164,9 +171,6 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
     }
     Ok(())
 }
-
-/// Kept back from the deadline of a scheduled run, so that what is under way ends in time.
-const STOP_MARGIN_MS: u64 = 5_000;
 
 /// A schedule's name: unique in the template.
 fn schedule(function: &FunctionSpec, event: &str) -> String {

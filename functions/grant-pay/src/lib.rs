@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
 use largesse_app::grant::pay::{PayError, pay};
-use largesse_app::ports::{Events, GrantQueue, Grants, Wallets};
+use largesse_app::ports::{Events, GrantQueue, Grants, Wallets, causes_of};
 use largesse_aws::queue::read_body;
 use largesse_domain::grant::RetryPolicy;
 
@@ -109,7 +109,7 @@ where
             Outcome::Again(Some(policy.delay_s))
         }
         Err(error @ PayError::Port(_)) => {
-            tracing::warn!(grant.id = grant_id, error.message = %error);
+            tracing::warn!(grant.id = grant_id, error.cause = causes_of(&error));
             // Nothing is known to be wrong with the grant, and its receives are few: the queue's
             // own, longer delay gives an outage time to pass.
             Outcome::Again(None)

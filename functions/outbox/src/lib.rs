@@ -40,14 +40,8 @@ pub async fn handle<D: GrantQueue + DeadRecords>(deps: &D, event: Event) -> Dyna
             Read::Poisoned(attribute) => poisoned.push((position, record, attribute)),
         }
     }
-    let not_taken = match dispatch(deps, &grants).await {
-        Ok(None) => None,
-        Ok(Some(grant)) => positions.get(grant).copied(),
-        Err(error) => {
-            tracing::error!(error.operation = error.operation, "the batch was not sent");
-            Some(0)
-        }
-    };
+    let not_taken = dispatch(deps, &grants).await;
+    let not_taken = not_taken.and_then(|grant| positions.get(grant).copied());
     let sent = not_taken.unwrap_or(event.records.len());
     tracing::info!(batch.records = event.records.len(), batch.sent_up_to = sent);
     // What stands behind the first failure comes again with it.
@@ -76,7 +70,7 @@ async fn bury<D: DeadRecords>(
         // What came as JSON goes as JSON.
         let record = serde_json::to_string(record).unwrap_or_default();
         if let Err(error) = deps.bury(&UnreadableRecord { attribute, record }).await {
-            tracing::error!(error.operation = error.operation, "it was not buried");
+            tracing::error!(error.cause = error.causes(), "it was not buried");
             return Some(position);
         }
     }

@@ -130,7 +130,7 @@ where
 }
 
 /// Kept back from the deadline of a scheduled run, so that what is under way ends in time.
-const STOP_MARGIN_MS: u64 = 5_000;
+pub const STOP_MARGIN_MS: u64 = 5_000;
 
 /// Runs a job that a schedule starts, until shortly before its deadline; answers with its report.
 ///

@@ -65,7 +65,7 @@ impl Sqs {
         for spec in specs {
             let mut queue = Queue::new(spec.clone());
             if let Some(disk) = &disk {
-                load(&mut queue, disk)?;
+                load(&mut queue, disk, clock.now_ms())?;
             }
             queue.tick(clock.now_ms());
             queues.insert(spec.name.clone(), queue);
@@ -266,11 +266,16 @@ fn row(queue: &Queue, change: &Changed) -> Result<(String, Option<String>), SqsE
     Ok((key, value))
 }
 
-/// Reads a queue back. What was in flight stays so until its time is over, as on AWS.
-fn load(queue: &mut Queue, disk: &Database) -> Result<(), DynoxideError> {
+/// Reads a queue back. What was in flight is visible at once: whoever had received it has ended with
+/// the process that is gone. AWS cannot know that and waits; here nobody has to.
+fn load(queue: &mut Queue, disk: &Database, now_ms: i64) -> Result<(), DynoxideError> {
     let broken = |error: serde_json::Error| DynoxideError::InternalServerError(error.to_string());
     for (_, value) in disk.load_rows(&format!("message/{}/", queue.spec.name))? {
-        queue.insert(serde_json::from_str(&value).map_err(broken)?);
+        let mut message: Message = serde_json::from_str(&value).map_err(broken)?;
+        if message.in_flight {
+            message.visible_ms = message.visible_ms.min(now_ms);
+        }
+        queue.insert(message);
     }
     let prefix = format!("deduplication/{}/", queue.spec.name);
     let mut remembered = Vec::new();

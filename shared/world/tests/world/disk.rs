@@ -51,11 +51,9 @@ async fn tables_and_queues_outlive_the_process() {
     assert_eq!(world.database().scan("pools").unwrap().len(), 1);
     let client = sqs(&world);
     let view = world.queue(QUEUE).unwrap();
-    assert_eq!((view.visible, view.in_flight), (1, 1));
-    assert!(receive(&client, 10).await.is_empty(), "a1 is still in flight and blocks its group");
+    assert_eq!((view.visible, view.in_flight), (2, 0), "who had received a1 is gone");
     send(&client, "b", "gone").await;
     assert_eq!(world.queue(QUEUE).unwrap().messages.len(), 2, "still deduplicated");
-    tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(bodies(&receive(&client, 10).await), ["body of a1", "body of a2"]);
     assert_eq!(world.queue(QUEUE).unwrap().messages[0].receive_count, 2);
 }

@@ -40,7 +40,7 @@ fn the_template_gives_what_triggers_each_function() {
     assert_eq!(outbox.streams[0].filters.len(), 1);
     assert_eq!(outbox.environment["QUEUE_GRANTS_URL"], queue_url("largesse-grants.fifo"));
     assert_eq!(outbox.streams[0].retries_max, None);
-    assert_eq!(outbox.streams[0].record_age_max, Some(Duration::from_secs(6 * 3_600)));
+    assert_eq!(outbox.streams[0].record_age_max, Some(Duration::from_secs(23 * 3_600)));
     let pay = stack.function("grant-pay").unwrap();
     assert_eq!(pay.queues[0].queue, "largesse-grants.fifo");
     assert_eq!(pay.timeout, Duration::from_secs(30));
