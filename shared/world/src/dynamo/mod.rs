@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dynoxide::actions::scan::ScanRequest;
 use dynoxide::actions::{create_table, scan, update_time_to_live};
-use dynoxide::storage::Storage;
+use dynoxide::storage::{Storage, StreamRecord};
 use dynoxide::{DynoxideError, Item};
 use futures::FutureExt;
 
@@ -33,6 +33,16 @@ const SCAN_PAGE: usize = 1_000;
 /// the next one. It also serves reading a stream from a position.
 const STREAM_INDEX: &str = "CREATE INDEX IF NOT EXISTS _world_stream_order \
      ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
+
+/// Reads a stream from a position. The engine has the same, but parses it anew at each read.
+const READ_STREAM: &str = "SELECT event_name, keys_json, new_image, old_image, sequence_number, \
+     created_at, user_identity FROM _stream_records \
+     WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) > ?2 \
+     ORDER BY CAST(sequence_number AS INTEGER) LIMIT ?3";
+
+/// Statements that stay parsed: each of some tables and indexes has a handful. The connection's own
+/// 16 would be used up by half of them, and the rest parsed anew at each call.
+const STATEMENTS_MAX: usize = 256;
 
 /// Where the world keeps what is not in a table: queues and positions in streams.
 const ROWS_TABLE: &str =
@@ -65,6 +75,7 @@ impl Database {
 
     fn prepare(storage: Storage, clock: &WorldClock) -> Result<Self, DynoxideError> {
         let storage = storage.with_clock(Arc::new(clock.clone()));
+        storage.conn().set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         storage.conn().execute_batch(STREAM_INDEX)?;
         storage.conn().execute_batch(ROWS_TABLE)?;
         let storage = Arc::new(Mutex::new(storage));
@@ -139,9 +150,22 @@ impl Database {
         table: &str,
         position: i64,
         limit: usize,
-    ) -> Result<Vec<dynoxide::storage::StreamRecord>, DynoxideError> {
-        let shard = dynoxide::streams::shard_id(table);
-        self.lock().get_stream_records(table, &shard, position, limit)
+    ) -> Result<Vec<StreamRecord>, DynoxideError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let storage = self.lock();
+        let mut statement = storage.conn().prepare_cached(READ_STREAM)?;
+        let records = statement.query_map((table, position, limit), |row| {
+            Ok(StreamRecord {
+                event_name: row.get(0)?,
+                keys_json: row.get(1)?,
+                new_image: row.get(2)?,
+                old_image: row.get(3)?,
+                sequence_number: row.get(4)?,
+                created_at: row.get(5)?,
+                user_identity: row.get(6)?,
+            })
+        })?;
+        records.map(|record| record.map_err(DynoxideError::from)).collect()
     }
 
     /// Forgets stream records before `position`. The one at `position` stays, because the engine
@@ -149,7 +173,7 @@ impl Database {
     pub(crate) fn trim_stream(&self, table: &str, position: i64) -> Result<(), DynoxideError> {
         let sql = "DELETE FROM _stream_records \
                    WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) < ?2";
-        self.lock().conn().execute(sql, (table, position))?;
+        self.lock().conn().prepare_cached(sql)?.execute((table, position))?;
         Ok(())
     }
 

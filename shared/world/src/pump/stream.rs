@@ -104,12 +104,16 @@ impl StreamPump {
                     break;
                 }
             };
+            let is_all = records.len() < READ_MAX;
             for stored in records {
                 let position = stored.sequence_number.parse().unwrap_or(state.read_to);
                 state.read_to = state.read_to.max(position);
                 if self.passes(&stored) {
                     state.waiting.push_back((position, self.record(&stored, position)));
                 }
+            }
+            if is_all {
+                break;
             }
         }
         if state.waiting.is_empty() && !state.running {
