@@ -161,10 +161,13 @@ pub fn to_json(tables: &[Table]) -> Value {
     json!({ "tables": tables.iter().map(Table::to_json).collect::<Vec<_>>(), "missed": missed })
 }
 
-/// How many marks are met, and which are not.
+/// How many marks are met, and which are not; nothing when there are none.
 #[must_use]
 pub fn verdict(tables: &[Table]) -> String {
     let marks = tables.iter().flat_map(Table::marks).count();
+    if marks == 0 {
+        return String::new();
+    }
     let missed = missed(tables);
     let mut lines = vec![format!("\n{} of {marks} marks met", marks.saturating_sub(missed.len()))];
     lines.extend(missed.iter().map(|one| format!("  MISSED {one}")));

@@ -1,6 +1,6 @@
 //! The command: what it takes, and what it prints.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::{Dlq, DlqError, Explained, Queue, Redriven, config};
 
@@ -33,12 +33,13 @@ pub enum Action {
         id: String,
     },
     /// Try anew. What is paid stays paid, and what is redriven is paid once.
+    #[command(group = ArgGroup::new("which").required(true).args(["id", "all"]))]
     Redrive {
         /// This letter only.
-        #[arg(long, value_name = "ID", required_unless_present = "all")]
+        #[arg(long, value_name = "ID")]
         id: Option<String>,
         /// All letters.
-        #[arg(long, conflicts_with = "id")]
+        #[arg(long)]
         all: bool,
         /// From which dead letters.
         #[arg(long, value_enum, default_value = "grants")]
