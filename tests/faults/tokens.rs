@@ -141,7 +141,9 @@ async fn with_one_token_in_a_thousand_free_every_spray_finds_one_and_then_the_an
     rig.sandbox.world.recorder().reset();
     let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
     let wish = || Create { id: SprayId(rig.sandbox.id()), room, sender: user("s"), terms };
-    for _ in 0..46 {
+    let first = wish();
+    let made = create::create(&*rig.sandbox.store, first.clone()).await.unwrap();
+    for _ in 1..46 {
         create::create(&*rig.sandbox.store, wish()).await.unwrap();
     }
     let attempts = rig
@@ -159,6 +161,8 @@ async fn with_one_token_in_a_thousand_free_every_spray_finds_one_and_then_the_an
     let refused = create::create(&*rig.sandbox.store, Create { terms: rich, ..wish() }).await;
     assert!(matches!(refused, Err(CreateError::Insufficient { .. })), "{refused:?}");
     assert_eq!(rig.sandbox.world.database().scan("largesse-tokens").unwrap().len(), hints);
+    let repeated = create::create(&*rig.sandbox.store, first).await.unwrap();
+    assert_eq!((repeated.id, repeated.token), (made.id, made.token));
     let full = create::create(&*rig.sandbox.store, wish()).await;
     assert!(matches!(full, Err(CreateError::NoFreeToken { .. })), "{full:?}");
     let spray = r#"{"amount":10,"recipients":1,"split":"equal","expires_in_s":600}"#;
