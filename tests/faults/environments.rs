@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use largesse_app::ports::{Clock, Rooms};
+use largesse_app::ports::{Clock, Pools, Rooms};
 use largesse_app::spray::claim::ClaimError;
+use largesse_domain::pool::{Ask, Attempt, Draw};
 use largesse_tests::user;
-use largesse_world::{Call, Fault, Interpose};
+use largesse_world::{Call, Fault, Interpose, Service};
 use tokio::time::Instant;
 
 use crate::rig::{Kill, Rig, claim_by};
@@ -110,4 +111,43 @@ async fn environments_that_claim_again_and_again_until_all_is_taken_stay_within_
     let crowd = crowd(500, 128, 4, Duration::ZERO).await;
     assert_eq!((crowd.won, crowd.exhausted), (500, 12));
     assert!(crowd.writes <= 500 * 3, "{crowd:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_that_all_is_taken_while_a_second_draw_may_be_given_back() {
+    for is_same_process in [true, false] {
+        let rig = Rig::new(1, Kill::default());
+        let names: Vec<String> = (0..49).map(|n| format!("m{n}")).collect();
+        let (first, last) = (&names[0], &names[48]);
+        let room = rig.sandbox.room(&["s"]).await;
+        for name in &names {
+            let now = rig.sandbox.store.now();
+            rig.sandbox.store.add_member(room, &user(name), now).await.unwrap();
+        }
+        let spray = rig.sandbox.spray(room, "s", 490, 49).await;
+        let one = rig.sandbox.another_process(7);
+        for name in &names[..48] {
+            claim_by(&one, room, &spray, name).await.unwrap();
+        }
+        let head = one.pool(spray.pool.id).await.unwrap().unwrap();
+        assert_eq!((head.supply.left(), head.pending.contains_key(&user(first))), (1, false));
+        // Another tap of the first member's, which read no record before there was one, takes the
+        // last share. It is killed, so that nobody gives it back.
+        let process = if is_same_process { one } else { rig.sandbox.another_process(8) };
+        let (at, attempt) = (rig.sandbox.store.now(), Attempt::from_bits(7));
+        let second = Draw { member: user(first), at, attempt, ask: Ask::Next };
+        process.draw(spray.pool.id, second).await.unwrap().unwrap();
+        claim_by(&process, room, &spray, last).await.unwrap();
+        // Now all of them have one, and it is so for good: at no cost for whoever asks again.
+        rig.sandbox.store.add_member(room, &user("late"), at).await.unwrap();
+        let late = claim_by(&process, room, &spray, "late").await;
+        assert!(matches!(late, Err(ClaimError::Exhausted)), "{late:?}");
+        let recorder = rig.sandbox.world.recorder();
+        recorder.reset();
+        let late = claim_by(&process, room, &spray, "late").await;
+        assert!(matches!(late, Err(ClaimError::Exhausted)), "{late:?}");
+        assert_eq!(recorder.operation(Service::DynamoDb, "UpdateItem").calls, 0);
+        rig.wind_up().await;
+        rig.assert_all_paid();
+    }
 }

@@ -1,11 +1,17 @@
 //! Two at once: one winner.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
 use largesse_app::pool::sweep;
 use largesse_app::ports::Clock;
-use largesse_app::spray::claim::ClaimError;
+use largesse_app::spray::claim::{Claim, ClaimError, claim};
 use largesse_app::spray::refund;
 use largesse_domain::ledger::TransferKind;
+use largesse_domain::pool::Attempt;
 use largesse_tests::kill::interleave;
+use largesse_tests::user;
+use largesse_world::{Call, Fault, Interpose};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -92,6 +98,56 @@ async fn one_winner(
     }
     let both_win = claims > enough && refunds > enough;
     assert!(both_win, "both must win sometimes: {claims} and {refunds}");
+}
+
+/// Loses the answer to the first draw, and refunds the spray before it is tried again.
+struct RefundsBeforeTheRetry {
+    refunder: std::sync::Arc<largesse_aws::Store>,
+    spray: largesse_domain::id::SprayId,
+    draws: AtomicUsize,
+}
+
+impl Interpose for RefundsBeforeTheRetry {
+    fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
+        Box::pin(async move {
+            if call.operation != "UpdateItem" {
+                return None;
+            }
+            match self.draws.fetch_add(1, Ordering::Relaxed) {
+                0 => return Some(Fault::ReplyLost),
+                1 => {
+                    tokio::time::advance(std::time::Duration::from_millis(10)).await;
+                    refund::refund(&*self.refunder, self.spray).await.unwrap();
+                }
+                _ => {}
+            }
+            None
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_drew_in_time_is_not_told_that_it_is_over_though_the_answer_was_lost() {
+    for (size, key) in [(3, None), (60, None), (3, Some(7)), (60, Some(7))] {
+        let rig = Rig::new(3, Kill::default());
+        let (room, spray) = rig.spray(size).await;
+        let refunder = rig.sandbox.another_process(8);
+        let (spray_id, draws) = (spray.id, AtomicUsize::new(0));
+        let late = RefundsBeforeTheRetry { refunder, spray: spray_id, draws };
+        rig.sandbox.world.interpose(Some(std::sync::Arc::new(late)));
+        // Ten milliseconds of the window are left.
+        tokio::time::advance(std::time::Duration::from_millis(599_990)).await;
+        let key = key.map(Attempt::from_bits);
+        let wish = Claim { room, token: spray.token, member: user("a"), key };
+        let claimed = claim(&*rig.sandbox.store, wish).await.unwrap();
+        rig.sandbox.world.interpose(None);
+        // A call without a key has no earlier run to repeat.
+        assert!(key.is_some() || !claimed.replayed);
+        rig.wind_up().await;
+        rig.assert_all_paid();
+        let won = claimed.amount.get();
+        assert_eq!((rig.balance("a").await, rig.balance("s").await), (won, size * 10 - won));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -419,7 +419,9 @@ pub enum NotWon {
     Already(Won),
     /// Too many draws await their record.
     Crowded,
-    /// Nothing is left.
+    /// Nothing is left now, but a pending draw may yet be given back.
+    Unsettled,
+    /// Nothing is left, and nothing comes back.
     Exhausted,
     /// Less is left than was asked.
     AboveRemaining {
@@ -444,6 +446,7 @@ impl NotWon {
             DrawRefused::Over => Self::Over,
             DrawRefused::Already(drawn) => Self::Already(Won::of(*drawn, worth)?),
             DrawRefused::Crowded => Self::Crowded,
+            DrawRefused::Unsettled => Self::Unsettled,
             DrawRefused::Exhausted => Self::Exhausted,
             DrawRefused::AboveRemaining { remaining } => {
                 Self::AboveRemaining { remaining: *remaining }

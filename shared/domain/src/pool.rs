@@ -99,7 +99,11 @@ pub enum DrawRefused {
     /// Too many draws await their record: settle some, then try again.
     #[error("too many draws await their record")]
     Crowded,
-    /// Nothing is left.
+    /// Nothing is left now, but draws await their record, and one that must not count is given back:
+    /// settle them, then try again.
+    #[error("nothing is left unless a draw is given back")]
+    Unsettled,
+    /// Nothing is left, and nothing comes back.
     #[error("the pool is drawn empty")]
     Exhausted,
     /// Something is left, but less than was asked.
@@ -155,6 +159,12 @@ impl Pool {
         }
     }
 
+    /// Whether a pending draw may be given back. Only a pool that is trimmed lets a member draw twice;
+    /// which of its notes is such a draw, the records tell.
+    fn may_give_back(&self) -> bool {
+        !self.keeps_notes() && !self.pending.is_empty()
+    }
+
     /// What `draw` would take now, without taking it.
     ///
     /// # Errors
@@ -169,7 +179,10 @@ impl Pool {
         if let Some(earlier) = self.pending.get(&draw.member) {
             return Err(DrawRefused::Already(*earlier));
         }
-        let part = self.supply.next_part(draw.ask)?;
+        let part = match self.supply.next_part(draw.ask) {
+            Err(_) if self.may_give_back() => return Err(DrawRefused::Unsettled),
+            decided => decided?,
+        };
         if self.pending.len() >= PENDING_MAX {
             return Err(DrawRefused::Crowded);
         }

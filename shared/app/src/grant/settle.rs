@@ -95,7 +95,8 @@ async fn records_of<D: Grants>(deps: &D, pool: PoolId) -> PortResult<BTreeMap<Us
     }
 }
 
-/// Helps a pool, if it still has `from` notes or more: settles what is pending and trims it.
+/// Helps a pool, if it still has `from` notes or more, or nothing else left: settles what is pending
+/// and trims it.
 ///
 /// # Errors
 /// [`PortError`].
@@ -107,7 +108,8 @@ pub async fn help<D: Pools + Grants>(
 ) -> PortResult<()> {
     let Some(head) = deps.pool(pool).await? else { return Ok(()) };
     // Somebody has helped; and a pool that keeps its notes has room for all of them.
-    if head.pending.len() < from || head.keeps_notes() {
+    let is_enough = head.pending.len() >= from || head.supply.left() == 0;
+    if head.pending.is_empty() || !is_enough || head.keeps_notes() {
         return Ok(());
     }
     let settled = settle_pending(deps, &head, sender, |_| true).await?;

@@ -94,7 +94,7 @@ impl From<ClaimBarred> for ClaimError {
 ///
 /// # Errors
 /// [`ClaimError`], the first in its order.
-pub async fn claim<D>(deps: &D, wish: Claim) -> Result<Claimed, ClaimError>
+pub async fn claim<D>(deps: &D, mut wish: Claim) -> Result<Claimed, ClaimError>
 where
     D: Sprays + Rooms + Pools + Grants + Clock + Rng + Pause,
 {
@@ -108,17 +108,22 @@ where
     };
     let Some(entry) = entry else { return Err(ClaimError::NoSuchToken) };
     let attempt = wish.key.unwrap_or_else(|| random(deps));
+    // A call without a key is never repeated, but its own write may be, after a lost answer.
+    let is_keyed = wish.key.replace(attempt).is_some();
     let pool_id = PoolId::Spray(spray);
     let keeps_notes = pool::keeps_notes(entry.recipients);
     if !keeps_notes && let Some(record) = deps.grant(pool_id, &wish.member).await? {
         return answer_repeat(record.amount, record.drawn, attempt);
     }
-    let draw = Draw { member: wish.member.clone(), at: now, attempt, ask: Ask::Next };
+    // A spray is open from when it was made: before that only a clock is that is behind its maker's.
+    let at = now.max(entry.window.opens);
+    let draw = Draw { member: wish.member.clone(), at, attempt, ask: Ask::Next };
     let sender = entry.sender.clone();
-    match draw_and_settle(deps, pool_id, draw, sender, keeps_notes).await {
+    let claimed = match draw_and_settle(deps, pool_id, draw, sender, keeps_notes).await {
         Err(over @ ClaimError::WindowOver) => earlier(deps, &wish, Some(&entry), over).await,
         other => other,
-    }
+    }?;
+    Ok(Claimed { replayed: claimed.replayed && is_keyed, ..claimed })
 }
 
 /// The attempt of a call without a key.
@@ -189,7 +194,8 @@ where
             // a pool that is trimmed: it may have raced a trim and be given back, so that only the
             // record says what the member has. Either way, settle it again.
             Err(NotWon::Already(won)) => (won, true),
-            Err(NotWon::Crowded) => {
+            // Whoever finds nothing left is not refused while a draw that must not count may come back.
+            Err(NotWon::Crowded | NotWon::Unsettled) => {
                 // Those who are refused at the same moment do not all help: the first to wake
                 // does.
                 deps.pause_ms(deps.below(wait_ms).into()).await;

@@ -124,7 +124,10 @@ impl Lane {
                 // What cannot be read is told by the write.
                 NotWon::of(&refused, |part| self.worth(&head.supply, part)).ok()
             }
-            DrawRefused::Ahead | DrawRefused::Crowded | DrawRefused::AboveRemaining { .. } => None,
+            DrawRefused::Ahead
+            | DrawRefused::Crowded
+            | DrawRefused::Unsettled
+            | DrawRefused::AboveRemaining { .. } => None,
         }
     }
 
@@ -171,10 +174,16 @@ impl Lane {
     }
 
     /// One in [`HELP_EVERY`] of those who win while the head is half full of other processes' notes
-    /// helps: each sees another number of them, since the writes are one after the other.
+    /// helps: each sees another number of them, since the writes are one after the other. So does
+    /// whoever takes the last part.
     fn elect_helper(&self, head: &Pool, won: usize) {
         let before = self.unrecorded.fetch_add(won, Ordering::Relaxed);
         if won == 0 || head.keeps_notes() {
+            return;
+        }
+        if head.supply.left() == 0 {
+            // Who comes now is not refused for good before the last draws are settled.
+            self.is_to_help.store(true, Ordering::Relaxed);
             return;
         }
         let own = before.saturating_add(won).saturating_add(lock(&self.trims).len());

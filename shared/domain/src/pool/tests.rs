@@ -91,6 +91,22 @@ fn a_crowded_pool_says_so_and_an_empty_one_says_exhausted() {
 }
 
 #[test]
+fn a_pool_that_is_trimmed_is_not_exhausted_while_a_draw_may_be_given_back() {
+    let mut p = shares(1_000, 49);
+    let mut last = None;
+    for member in 0..49 {
+        let drawn = p.draw(&draw(member, 100)).unwrap();
+        if let Some((member, drawn)) = last.replace((member, drawn)) {
+            p.trim(&user(member), drawn);
+        }
+    }
+    assert_eq!(p.draw(&draw(100, 100)), Err(DrawRefused::Unsettled));
+    let (member, drawn) = last.unwrap();
+    p.trim(&user(member), drawn);
+    assert_eq!(p.draw(&draw(100, 100)), Err(DrawRefused::Exhausted));
+}
+
+#[test]
 fn a_closed_pool_gives_nothing() {
     let mut p = shares(10, 2);
     let drawn = p.draw(&draw(1, 100)).unwrap();
@@ -109,6 +125,8 @@ fn an_amount_above_what_remains_is_refused_whole() {
     let mut p = pool(Supply::Amount { target: Amount::new(100).unwrap(), remaining: 100 });
     let ask = |n| Draw { ask: Ask::Amount(Amount::new(n).unwrap()), ..draw(1, 100) };
     let first = p.draw(&ask(60)).unwrap();
+    let other = Draw { member: user(2), ..ask(41) };
+    assert_eq!(p.draw(&other), Err(DrawRefused::Unsettled));
     p.trim(&user(1), first);
     assert_eq!(p.draw(&ask(41)), Err(DrawRefused::AboveRemaining { remaining: 40 }));
     let second = p.draw(&ask(40)).unwrap();

@@ -1,7 +1,7 @@
 //! Planted bugs: each leaves out one thing that the protocol rests on. The checker must find them.
 
 use crate::properties::{
-    CONSERVED, EMPTY_HANDED, HELD_ONCE, NEVER_GIVES_BACK, PAID_ONCE, REFUNDED_ONCE,
+    CONSERVED, EMPTY_HANDED, HELD_ONCE, LATE, NEVER_GIVES_BACK, PAID_ONCE, REFUNDED_ONCE,
     REPEATS_HAVE_IT, WINNERS_HAVE_IT,
 };
 
@@ -26,6 +26,10 @@ pub(crate) enum Bug {
     BelievesANote,
     /// Who finds nothing left is told so, without a look whether the member has a record by now.
     LooksOnce,
+    /// Who finds nothing left is told so, although a draw that is noted may yet be given back.
+    BelievesAnEmptyHead,
+    /// Who finds the window over is told so, without a look whether this very request has drawn.
+    IsLateForItsOwnShare,
     /// A draw does not look whether one of the member's is pending.
     DrawsTwice,
     /// A draw goes by its own clock alone, not by the pool's status.
@@ -43,7 +47,7 @@ pub(crate) enum Bug {
 }
 
 /// Each with the promise that it breaks.
-pub(crate) const BUGS: [(Bug, &str); 16] = [
+pub(crate) const BUGS: [(Bug, &str); 18] = [
     (Bug::TrimsWhateverStands, CONSERVED),
     (Bug::TrimsBeforeRecording, CONSERVED),
     (Bug::TrimsASmallPool, NEVER_GIVES_BACK),
@@ -53,6 +57,8 @@ pub(crate) const BUGS: [(Bug, &str); 16] = [
     (Bug::AnswersBeforeRecording, WINNERS_HAVE_IT),
     (Bug::BelievesANote, REPEATS_HAVE_IT),
     (Bug::LooksOnce, EMPTY_HANDED),
+    (Bug::BelievesAnEmptyHead, EMPTY_HANDED),
+    (Bug::IsLateForItsOwnShare, LATE),
     (Bug::DrawsTwice, CONSERVED),
     (Bug::DrawsFromAClosedPool, CONSERVED),
     (Bug::PaysUnderANewId, PAID_ONCE),

@@ -13,7 +13,9 @@ pub(crate) const HELD_ONCE: &str = "what is out is held, by one member each";
 pub(crate) const PAID_ONCE: &str = "nobody is paid but what is recorded, once";
 pub(crate) const WINNERS_HAVE_IT: &str = "who is told of a win has it recorded";
 pub(crate) const REPEATS_HAVE_IT: &str = "who is told of an earlier win has that share";
-pub(crate) const EMPTY_HANDED: &str = "who is told that all is taken has nothing";
+pub(crate) const EMPTY_HANDED: &str =
+    "who is told that all is taken has nothing, and nothing comes back";
+pub(crate) const LATE: &str = "who is told that it is over has nothing by that request";
 pub(crate) const REFUNDED_ONCE: &str = "what is left goes back once, after the window";
 pub(crate) const TOKEN_KEPT: &str = "a token is given away only when nothing is owed";
 pub(crate) const DRAWABLE: &str = "what nobody holds can be drawn";
@@ -31,6 +33,7 @@ pub(crate) fn all(protocol: &Protocol) -> Vec<Property<Protocol>> {
         Property::always(EMPTY_HANDED, |_, state| {
             all_told(state, |_, _, answer| answer != Answer::Exhausted)
         }),
+        Property::always(LATE, |_, state| all_told(state, |_, _, answer| answer != Answer::Over)),
         Property::always(REFUNDED_ONCE, is_refunded_once),
         Property::always(TOKEN_KEPT, is_token_kept),
         Property::always(DRAWABLE, is_drawable),

@@ -136,7 +136,7 @@ impl Protocol {
             }
             Call::Drawn(_) => &[Action::Record(request), Action::Crash(request)],
             Call::Raced(..) => &[Action::Release(request), Action::Crash(request)],
-            Call::Empty => &[Action::ReadRecord(request), Action::Crash(request)],
+            Call::Empty | Call::Late => &[Action::ReadRecord(request), Action::Crash(request)],
             Call::Told(_) => &[Action::Crash(request)],
         };
         actions.extend_from_slice(steps);

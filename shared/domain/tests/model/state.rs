@@ -182,6 +182,9 @@ pub(crate) enum Call {
     Raced(Drawn, Drawn),
     /// It found nothing left, and is to look once more whether the member has a record.
     Empty,
+    /// It was refused since the window is over, and is to look whether it drew all the same: its
+    /// first answer may have been lost.
+    Late,
     /// It has given an answer that is not, or not yet, borne out by the store.
     Told(Answer),
 }
@@ -252,7 +255,9 @@ fn exchanged((member, notes): Row) -> Row {
     let rename_in = |call| match call {
         Call::Drawn(drawn) => Call::Drawn(rename(drawn)),
         Call::Raced(drawn, earlier) => Call::Raced(rename(drawn), rename(earlier)),
-        Call::Never | Call::Idle | Call::Unrecorded | Call::Empty | Call::Told(_) => call,
+        Call::Never | Call::Idle | Call::Unrecorded | Call::Empty | Call::Late | Call::Told(_) => {
+            call
+        }
     };
     let [first, second] = member.calls;
     let renamed = Member {

@@ -6,7 +6,7 @@ use largesse_domain::pool::{Ask, Draw, DrawRefused, Drawn, Pool, PoolStatus, Set
 use crate::bugs::Bug;
 use crate::protocol::{Protocol, Request};
 use crate::state::{
-    Answer, Call, Head, Member, PEOPLE, State, attempt, call_of, closes, decided_at, user, worth,
+    Answer, Call, Head, PEOPLE, State, attempt, call_of, closes, decided_at, user, worth,
 };
 
 /// A member who has a share is told so; a repeat of the very same call gets its answer again.
@@ -18,16 +18,20 @@ fn answer_repeat(earlier: Drawn, call: usize) -> Answer {
     }
 }
 
-/// The member is told. What the record bears out is true for ever, since no step changes a record,
-/// and "all is taken" is true of whoever holds nothing: such answers need not be remembered.
-fn tell(member: &mut Member, call: usize, answer: Answer) {
-    let recorded = member.record.map(|record| record.part);
+/// The member is told. What the record bears out is true for ever, since no step changes a record.
+/// "All is taken" is true for ever of whoever holds nothing, once nothing can come back; and "it is
+/// over" of whoever has nothing by that very call. Such answers need not be remembered.
+fn tell(state: &mut State, (member, call): Request, answer: Answer, keeps_notes: bool) {
+    let is_sold_out =
+        state.head.pool().supply.left() == 0 && (keeps_notes || state.head.notes == [None; PEOPLE]);
+    let there = &mut state.members[member];
+    let recorded = there.record.map(|record| record.part);
     let is_true = match answer {
         Answer::Won(part) | Answer::Already(part) => recorded == Some(part),
-        Answer::Exhausted => recorded.is_none(),
-        Answer::Over => true,
+        Answer::Exhausted => recorded.is_none() && is_sold_out,
+        Answer::Over => there.record.is_none_or(|record| record.attempt != attempt(call)),
     };
-    member.calls[call] = if is_true { Call::Idle } else { Call::Told(answer) };
+    there.calls[call] = if is_true { Call::Idle } else { Call::Told(answer) };
 }
 
 impl Protocol {
@@ -35,12 +39,18 @@ impl Protocol {
         self.bugs.contains(&bug)
     }
 
-    /// What is read before a draw from a pool that is trimmed; and after one that found nothing.
-    pub(crate) fn read_record(&self, state: &mut State, (member, call): Request) {
+    /// What is read before a draw from a pool that is trimmed; and after one that was refused.
+    pub(crate) fn read_record(&self, state: &mut State, request: Request) {
+        let (member, call) = request;
         let there = &mut state.members[member];
         match (there.record, there.calls[call]) {
-            (Some(earlier), _) => tell(there, call, answer_repeat(earlier, call)),
-            (None, Call::Empty) => tell(there, call, Answer::Exhausted),
+            // Of another request of the member: this one won nothing.
+            (Some(earlier), Call::Late) if earlier.attempt != attempt(call) => {
+                self.tell(state, request, Answer::Over);
+            }
+            (Some(earlier), _) => self.tell(state, request, answer_repeat(earlier, call)),
+            (None, Call::Empty) => self.tell(state, request, Answer::Exhausted),
+            (None, Call::Late) => self.tell(state, request, Answer::Over),
             (None, _) => there.calls[call] = Call::Unrecorded,
         }
     }
@@ -49,7 +59,8 @@ impl Protocol {
     ///
     /// Its time lies inside the window even when the window is over: the clock may be slow, or the
     /// time was taken long before the write arrives.
-    pub(crate) fn draw(&self, state: &mut State, (member, call): Request, is_reply_lost: bool) {
+    pub(crate) fn draw(&self, state: &mut State, request: Request, is_reply_lost: bool) {
+        let (member, call) = request;
         let attempt = attempt(call);
         let at = decided_at(attempt);
         let draw = Draw { member: user(member).clone(), at, attempt, ask: Ask::Next };
@@ -57,36 +68,49 @@ impl Protocol {
         if is_reply_lost {
             return;
         }
-        let there = &mut state.members[member];
+        let has_notes = state.head.notes != [None; PEOPLE];
+        let is_now = &mut state.members[member].calls[call];
         match decided {
             Ok(won) if self.has(Bug::AnswersBeforeRecording) => {
-                tell(there, call, Answer::Won(won.part));
+                self.tell(state, request, Answer::Won(won.part));
             }
-            Ok(won) => there.calls[call] = Call::Drawn(won),
+            Ok(won) => *is_now = Call::Drawn(won),
             Err(DrawRefused::Already(noted)) => {
                 // A note that is never given back can be believed.
                 let is_sure = self.keeps_notes || self.has(Bug::BelievesANote);
                 if noted.attempt != attempt && is_sure {
-                    tell(there, call, Answer::Already(noted.part));
+                    self.tell(state, request, Answer::Already(noted.part));
                 } else {
-                    there.calls[call] = Call::Drawn(noted);
+                    *is_now = Call::Drawn(noted);
                 }
             }
+            // What the domain says of a pool that is large enough to be trimmed: the draw is tried
+            // again, when the notes are settled.
+            Err(DrawRefused::Exhausted)
+                if !self.keeps_notes && has_notes && !self.has(Bug::BelievesAnEmptyHead) => {}
             Err(DrawRefused::Exhausted) => {
                 // A head that keeps its notes would have said "already" to whoever drew.
                 if self.keeps_notes || self.has(Bug::LooksOnce) {
-                    tell(there, call, Answer::Exhausted);
+                    self.tell(state, request, Answer::Exhausted);
                 } else {
-                    there.calls[call] = Call::Empty;
+                    *is_now = Call::Empty;
                 }
             }
-            Err(DrawRefused::Over) => tell(there, call, Answer::Over),
+            Err(DrawRefused::Over) if self.has(Bug::IsLateForItsOwnShare) => {
+                self.tell(state, request, Answer::Over);
+            }
+            Err(DrawRefused::Over) => *is_now = Call::Late,
             Err(
                 refused @ (DrawRefused::Ahead
                 | DrawRefused::Crowded
+                | DrawRefused::Unsettled
                 | DrawRefused::AboveRemaining { .. }),
             ) => unreachable!("{refused}: not from so small a pool of shares"),
         }
+    }
+
+    fn tell(&self, state: &mut State, request: Request, answer: Answer) {
+        tell(state, request, answer, self.keeps_notes);
     }
 
     fn draw_from(&self, pool: &mut Pool, draw: &Draw) -> Result<Drawn, DrawRefused> {
@@ -109,7 +133,7 @@ impl Protocol {
             (Settlement::Release, Some(earlier)) => there.calls[call] = Call::Raced(note, earlier),
             (Settlement::Record | Settlement::Trim | Settlement::Release, _) => {
                 there.record = Some(note);
-                tell(there, call, answer_repeat(note, call));
+                self.tell(state, (member, call), answer_repeat(note, call));
             }
         }
     }
@@ -122,7 +146,7 @@ impl Protocol {
         (note, earlier): (Drawn, Drawn),
     ) {
         self.give_back(&mut state.head, member, note);
-        tell(&mut state.members[member], call, answer_repeat(earlier, call));
+        self.tell(state, (member, call), answer_repeat(earlier, call));
     }
 
     /// What the sweep, the refund and a helper of a crowded pool do about a note: one of their two
