@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
 use largesse_app::grant::pay::{PayError, pay};
-use largesse_app::ports::{Events, GrantQueue, Grants, Wallets, causes_of};
+use largesse_app::ports::{Events, GrantQueue, Grants, PortErrorKind, Wallets, causes_of};
 use largesse_aws::queue::read_body;
 use largesse_domain::grant::RetryPolicy;
 
@@ -107,6 +107,11 @@ where
         Err(error @ PayError::Retry { .. }) => {
             tracing::warn!(grant.id = grant_id, error.message = %error);
             Outcome::Again(Some(policy.delay_s))
+        }
+        // What is stored can be read by nobody, however long one waits.
+        Err(PayError::Port(error)) if error.kind == PortErrorKind::Corrupt => {
+            tracing::error!(grant.id = grant_id, error.cause = error.causes());
+            Outcome::Hopeless
         }
         Err(error @ PayError::Port(_)) => {
             tracing::warn!(grant.id = grant_id, error.cause = causes_of(&error));

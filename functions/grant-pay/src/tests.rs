@@ -37,8 +37,8 @@ fn grant_of(member: &UserId, attempts: u32) -> Grant {
 
 impl Grants for Bank {
     async fn grant(&self, _pool: PoolId, member: &UserId) -> PortResult<Option<Grant>> {
-        if self.is_down {
-            let kind = PortErrorKind::Unknown;
+        let unreadable = (member.as_str() == "garbled").then_some(PortErrorKind::Corrupt);
+        if let Some(kind) = unreadable.or(self.is_down.then_some(PortErrorKind::Unknown)) {
             return Err(PortError { operation: "grant", kind, cause: None });
         }
         Ok((member.as_str() != "nobody").then(|| grant_of(member, self.attempts)))
@@ -167,6 +167,16 @@ async fn a_message_nobody_can_pay_is_reported() {
     let mut failed = failures(&bank, &batch).await;
     failed.sort();
     assert_eq!(failed, ["0", "1", "2"]);
+    assert_eq!(*bank.paid.lock().unwrap(), ["ann"]);
+}
+
+#[tokio::test]
+async fn a_grant_that_cannot_be_read_goes_to_the_dead_letters_at_once() {
+    // Its member's other grants do not wait, lest they use up their receives untried.
+    let bank = Bank::default();
+    let batch = [("garbled", None), ("garbled", Some("{")), ("ann", None)];
+    assert_eq!(failures(&bank, &batch).await, ["0", "1"]);
+    assert_eq!(postponed(&bank), [("r0".to_owned(), 0), ("r1".to_owned(), 0)]);
     assert_eq!(*bank.paid.lock().unwrap(), ["ann"]);
 }
 

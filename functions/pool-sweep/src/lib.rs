@@ -4,9 +4,9 @@
 //! something waits. Two runs at once do no harm.
 
 use largesse_app::pool::sweep;
-use largesse_app::ports::PortResult;
 use largesse_domain::time::Timestamp;
 use largesse_edge::Ports;
+use largesse_edge::lambda::RunError;
 use serde::Serialize;
 
 /// What a run did.
@@ -16,8 +16,6 @@ pub struct Report {
     pub pools: u64,
     /// Stale draws that have their record now.
     pub settled: u64,
-    /// Pools that could not be swept now; the next run tries again.
-    pub failed: u64,
     /// Whether time ran out before everything was looked at.
     pub has_more: bool,
 }
@@ -25,8 +23,8 @@ pub struct Report {
 /// Sweeps what is to be swept, until `stop_at`.
 ///
 /// # Errors
-/// [`largesse_app::ports::PortError`] when the index cannot be read.
-pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> PortResult<Report> {
+/// [`RunError`]: the index cannot be read, or something failed and is left to the next run.
+pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
     let sweep::SweepReport { pools, settled, failed, has_more } = sweep::run(deps, stop_at).await?;
     tracing::info!(
         sweep.pools = pools,
@@ -34,5 +32,9 @@ pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> PortResult<Report
         sweep.failed = failed,
         sweep.has_more = has_more,
     );
-    Ok(Report { pools, settled, failed, has_more })
+    // Each was logged with its id and cause. One that fails for ever must be seen by somebody.
+    if failed > 0 {
+        return Err(RunError::LeftOver(failed));
+    }
+    Ok(Report { pools, settled, has_more })
 }

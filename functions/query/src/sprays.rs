@@ -2,9 +2,8 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use largesse_app::ports::Rooms;
-use largesse_app::spray::read::{Claim, ReadError, SprayDetail, by_id, by_token, mine};
-use largesse_domain::id::{RoomId, SprayId, Token, UserId};
+use largesse_app::spray::read::{Claim, SprayDetail, by_id, by_token, mine};
+use largesse_domain::id::{SprayId, Token};
 use largesse_domain::pool::{PoolStatus, Supply};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
@@ -183,26 +182,11 @@ pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answ
     } else {
         let room = call.room()?;
         let token: Token = call.path("token")?;
-        in_room(&*app.deps, room, token, &caller).await?
+        by_token(&*app.deps, room, token, &caller).await.map_err(refuse)?
     };
     let SprayDetail { spray, claims, now } = detail;
     let view = SprayView::new(&spray, Some(&claims), now).ok_or_else(corrupt)?;
     Answer::json(StatusCode::OK, &view)
-}
-
-/// By token; to who is not in the room, another's token looks like no token.
-async fn in_room<D: Ports>(
-    deps: &D,
-    room: RoomId,
-    token: Token,
-    caller: &UserId,
-) -> Result<SprayDetail, ApiError> {
-    match by_token(deps, room, token, caller).await {
-        Err(ReadError::NotTheSender) if !Rooms::is_member(deps, room, caller).await? => {
-            Err(ApiError::not_found())
-        }
-        answer => answer.map_err(refuse),
-    }
 }
 
 /// List one's own sprays

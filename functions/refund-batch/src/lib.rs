@@ -3,10 +3,10 @@
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
 
-use largesse_app::ports::PortResult;
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
 use largesse_edge::Ports;
+use largesse_edge::lambda::RunError;
 use serde::Serialize;
 
 /// What a run did.
@@ -16,8 +16,6 @@ pub struct Report {
     pub refunded: u64,
     /// What went back, in minor units.
     pub returned: u64,
-    /// Sprays that could not be refunded now; the next run tries again.
-    pub failed: u64,
     /// Whether time ran out before everything due was looked at.
     pub has_more: bool,
 }
@@ -25,8 +23,8 @@ pub struct Report {
 /// Refunds what is due, until `stop_at`.
 ///
 /// # Errors
-/// [`largesse_app::ports::PortError`] when the index cannot be read.
-pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> PortResult<Report> {
+/// [`RunError`]: the index cannot be read, or something failed and is left to the next run.
+pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
     let done = refund::run(deps, stop_at).await?;
     let refund::BatchReport { refunded, returned, failed, has_more } = done;
     tracing::info!(
@@ -35,5 +33,9 @@ pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> PortResult<Report
         refund.failed = failed,
         refund.has_more = has_more,
     );
-    Ok(Report { refunded, returned, failed, has_more })
+    // Each was logged with its id and cause. One that fails for ever must be seen by somebody.
+    if failed > 0 {
+        return Err(RunError::LeftOver(failed));
+    }
+    Ok(Report { refunded, returned, has_more })
 }

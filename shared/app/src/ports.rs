@@ -460,6 +460,15 @@ impl NotWon {
 /// sprays.
 pub const INDEX_SHARDS: u32 = 8;
 
+/// A pool that is to be swept, as the index names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweepable {
+    /// Which.
+    pub id: PoolId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// Pools, drawn from by one conditional write.
 pub trait Pools: Send + Sync {
     /// Draws: one conditional write on the head decides, takes from the supply and notes the draw
@@ -497,8 +506,9 @@ pub trait Pools: Send + Sync {
         &self,
         shard: u32,
         now: Timestamp,
+        after: Option<Sweepable>,
         limit: u32,
-    ) -> impl Future<Output = PortResult<Vec<PoolId>>> + Send;
+    ) -> impl Future<Output = PortResult<Page<Sweepable, Sweepable>>> + Send;
 
     /// Notes that the pool, as read, was swept: it is looked at again at `next`, or when it is drawn
     /// from. Does nothing when its notes have changed since.

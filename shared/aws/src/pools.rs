@@ -6,13 +6,14 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue as Av, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
-use largesse_app::ports::{NotWon, Pools, PortResult, Won};
+use largesse_app::page::Page;
+use largesse_app::ports::{NotWon, Pools, PortResult, Sweepable, Won};
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Draw, Drawn, Pool};
 use largesse_domain::time::Timestamp;
 
 use crate::errors::{port_error, unless_refused};
-use crate::item::{Reader, ms, n, s};
+use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
@@ -23,6 +24,18 @@ mod lane;
 
 use expression::{NOTES_MAX, Write};
 pub(crate) use lane::Lanes;
+
+fn sweep_key(shard: u32, pool: &Sweepable) -> Item {
+    let mut key = keys::pool(pool.id);
+    key.insert("due_shard".to_owned(), s(shard));
+    key.insert(head::SWEEP_AT.to_owned(), ms(pool.since));
+    key
+}
+
+fn read_sweepable(item: &Item) -> PortResult<Sweepable> {
+    let reader = Reader { item, what: "sweep index" };
+    Ok(Sweepable { id: reader.parse(keys::PK)?, since: reader.ms(head::SWEEP_AT)? })
+}
 
 impl Pools for Store {
     async fn draw(&self, pool: PoolId, draw: Draw) -> PortResult<Result<Won, NotWon>> {
@@ -67,7 +80,13 @@ impl Pools for Store {
         Ok(())
     }
 
-    async fn sweepable(&self, shard: u32, now: Timestamp, limit: u32) -> PortResult<Vec<PoolId>> {
+    async fn sweepable(
+        &self,
+        shard: u32,
+        now: Timestamp,
+        after: Option<Sweepable>,
+        limit: u32,
+    ) -> PortResult<Page<Sweepable, Sweepable>> {
         let got = self
             .dynamo
             .query()
@@ -78,12 +97,15 @@ impl Pools for Store {
             .expression_attribute_names("#w", head::SWEEP_AT)
             .expression_attribute_values(":shard", s(shard))
             .expression_attribute_values(":now", ms(now))
+            .set_exclusive_start_key(after.map(|pool| sweep_key(shard, &pool)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| port_error("list sweepable pools", error))?;
         let items = got.items.unwrap_or_default();
-        items.iter().map(|item| Reader { item, what: "sweep index" }.parse(keys::PK)).collect()
+        let rows: Vec<Sweepable> = items.iter().map(read_sweepable).collect::<PortResult<_>>()?;
+        let next = got.last_evaluated_key.and_then(|_| rows.last().copied());
+        Ok(Page { rows, next })
     }
 
     async fn swept(&self, as_read: &Pool, next: Option<Timestamp>) -> PortResult<()> {

@@ -13,7 +13,7 @@ use futures::FutureExt;
 use http::Response;
 use lambda_http::{Body, Request, RequestExt};
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
-use largesse_app::ports::{Clock, Ids, PortResult};
+use largesse_app::ports::{Clock, Ids, PortError};
 use largesse_aws::deadline;
 use largesse_domain::time::Timestamp;
 use serde::de::IgnoredAny;
@@ -132,6 +132,17 @@ where
 /// Kept back from the deadline of a scheduled run, so that what is under way ends in time.
 pub const STOP_MARGIN_MS: u64 = 5_000;
 
+/// Why a scheduled run counts as failed: Lambda's `Errors` rises, and somebody is woken up.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not look at what there is to do.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// It did what it could, and so many were left; its log names each.
+    #[error("{0} failed; the next run tries them again")]
+    LeftOver(u64),
+}
+
 /// Runs a job that a schedule starts, until shortly before its deadline; answers with its report.
 ///
 /// # Errors
@@ -139,7 +150,7 @@ pub const STOP_MARGIN_MS: u64 = 5_000;
 pub async fn run_schedule<F, Fut, R>(handle: F) -> Result<(), Error>
 where
     F: Fn(Timestamp) -> Fut,
-    Fut: Future<Output = PortResult<R>>,
+    Fut: Future<Output = Result<R, RunError>>,
     R: serde::Serialize,
 {
     let handle = &handle;

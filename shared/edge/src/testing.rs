@@ -16,7 +16,7 @@ use largesse_app::ports::{
     Begun, Clock, DueSpray, Event, Events, GrantQueue, GrantRef, Grants, HistoryFilter,
     Idempotency, Ids, MembersChanged, NotWon, Once, Pause, PayOutcome, Pools, PortResult, Recorded,
     RefundOutcome, Refunds, Rng, Room, Rooms, SprayNotMade, Sprays, StoredAnswer, Survey,
-    TokenSpace, Wallets, Won,
+    Sweepable, TokenSpace, Wallets, Won,
 };
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::{PoolId, RoomId, SprayId, Token, TransferId, Ulid, UserId};
@@ -265,7 +265,13 @@ impl Pools for Untouched {
         panic!("trim was touched")
     }
 
-    async fn sweepable(&self, _: u32, _: Timestamp, _: u32) -> PortResult<Vec<PoolId>> {
+    async fn sweepable(
+        &self,
+        _: u32,
+        _: Timestamp,
+        _: Option<Sweepable>,
+        _: u32,
+    ) -> PortResult<Page<Sweepable, Sweepable>> {
         panic!("sweepable was touched")
     }
 

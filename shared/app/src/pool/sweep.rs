@@ -10,7 +10,7 @@ use largesse_domain::pool::{Drawn, Pool};
 use largesse_domain::time::Timestamp;
 
 use crate::grant::settle;
-use crate::ports::{Clock, Grants, INDEX_SHARDS, Pools, PortResult, Sprays};
+use crate::ports::{Clock, Grants, INDEX_SHARDS, Pools, PortResult, Rng, Sprays, Sweepable};
 
 /// Pools swept at the same time by one run.
 const CONCURRENCY: usize = 16;
@@ -30,39 +30,41 @@ pub struct SweepReport {
     pub has_more: bool,
 }
 
-/// Sweeps what is to be swept, longest waiting first, until `stop_at`.
+/// Sweeps what is to be swept until `stop_at`, longest waiting first in each part of the index. Each run
+/// begins with another part, and a pool that fails is passed by, so that none holds up the rest.
 ///
 /// # Errors
 /// [`crate::ports::PortError`] when the index cannot be read; a pool that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<SweepReport>
 where
-    D: Pools + Grants + Sprays + Clock,
+    D: Pools + Grants + Sprays + Rng + Clock,
 {
     let mut report = SweepReport::default();
-    for shard in 0..INDEX_SHARDS {
+    let first = deps.below(INDEX_SHARDS);
+    for shard in (first..INDEX_SHARDS).chain(0..first) {
+        let mut after = None;
         loop {
             if deps.now() >= stop_at {
                 report.has_more = true;
                 return Ok(report);
             }
-            let pools = deps.sweepable(shard, deps.now(), PAGE).await?;
-            let failed_before = report.failed;
-            sweep_page(deps, &pools, &mut report).await;
-            let is_last = pools.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-            // What was swept has left the index; what failed has not, and must not keep us here.
-            if is_last || report.failed > failed_before {
-                break;
+            let page = deps.sweepable(shard, deps.now(), after, PAGE).await?;
+            sweep_page(deps, &page.rows, &mut report).await;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
             }
         }
     }
     Ok(report)
 }
 
-async fn sweep_page<D>(deps: &D, pools: &[PoolId], report: &mut SweepReport)
+async fn sweep_page<D>(deps: &D, pools: &[Sweepable], report: &mut SweepReport)
 where
     D: Pools + Grants + Sprays + Clock,
 {
-    let sweeps: Vec<_> = pools.iter().map(async |pool| (*pool, sweep(deps, *pool).await)).collect();
+    let sweeps: Vec<_> =
+        pools.iter().map(async |pool| (pool.id, sweep(deps, pool.id).await)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
     while let Some((pool, result)) = sweeps.next().await {
         report.pools = report.pools.saturating_add(1);

@@ -156,7 +156,7 @@ async fn earlier<D: Pools + Grants>(
     let note = head.pending.get(&wish.member).filter(|drawn| drawn.attempt == key);
     let Some(drawn) = note.copied() else { return Err(refusal) };
     // The first run drew, and was lost before the record.
-    let amount = head.supply.worth(drawn.part).ok_or(refusal)?;
+    let amount = head.supply.worth(drawn.part).ok_or_else(PortError::unreadable_part)?;
     let grant = Grant::of_draw(pool, wish.member.clone(), drawn, amount, entry.sender.clone());
     match settle::settle(deps, &grant).await? {
         Settled::Recorded => answer_repeat(amount, drawn, key),

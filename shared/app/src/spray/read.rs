@@ -10,7 +10,7 @@ use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 
 use crate::page::{PAGE_LIMIT_MAX, Page};
-use crate::ports::{Clock, Grants, PortError, PortResult, Sprays};
+use crate::ports::{Clock, Grants, PortError, PortResult, Rooms, Sprays};
 
 /// One claim, as the sender sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,8 @@ pub enum ReadError {
     Port(#[from] PortError),
 }
 
-/// By token: the sender only, in the spray's room, for seven days.
+/// By token: the sender only, in the spray's room, for seven days. To who is not in the room,
+/// another's token looks like no token.
 ///
 /// # Errors
 /// [`ReadError`], the first in its order.
@@ -64,12 +65,13 @@ pub async fn by_token<D>(
     caller: &UserId,
 ) -> Result<SprayDetail, ReadError>
 where
-    D: Sprays + Grants + Clock,
+    D: Sprays + Grants + Rooms + Clock,
 {
     let entry = deps.token_entry(token).await?.filter(|entry| entry.room == room);
     let entry = entry.ok_or(ReadError::NotFound)?;
     if entry.sender != *caller {
-        return Err(ReadError::NotTheSender);
+        let is_member = deps.is_member(room, caller).await?;
+        return Err(if is_member { ReadError::NotTheSender } else { ReadError::NotFound });
     }
     let detail = detail(deps, entry.spray).await?;
     if detail.spray.is_readable(detail.now) { Ok(detail) } else { Err(ReadError::TooOld) }
@@ -116,7 +118,7 @@ async fn detail<D: Sprays + Grants + Clock>(
 pub async fn claims_of<D: Grants>(deps: &D, head: &Pool) -> PortResult<Vec<Claim>> {
     let mut claims: BTreeMap<UserId, Claim> = BTreeMap::new();
     for (member, drawn) in &head.pending {
-        let Some(amount) = head.supply.worth(drawn.part) else { continue };
+        let amount = head.supply.worth(drawn.part).ok_or_else(PortError::unreadable_part)?;
         let (member, at, status) = (member.clone(), drawn.at, GrantStatus::Pending);
         claims.insert(member.clone(), Claim { member, amount, at, status });
     }
