@@ -2,9 +2,10 @@
 //!
 //! Every function is driven through all that it does, alone, while the world records its calls. A
 //! new call fails here until the template allows it; an action that is left over fails until it
-//! goes.
+//! goes. So does a name in its environment: of what it calls it is given the names, and no others.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{Clock, Pools};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::spray::token;
+use largesse_aws::Names;
 use largesse_domain::grant::RetryPolicy;
 use largesse_domain::id::{RoomId, SprayId};
 use largesse_domain::pool::{Ask, Attempt, Draw, PENDING_MAX};
@@ -20,8 +22,8 @@ use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::http::Api;
 use largesse_tests::{Sandbox, user};
 use largesse_world::{
-    Fault, Faults, Matching, Permission, Recorded, Service, Stack, World, bus_arn, queue_arn,
-    stream_arn, table_arn,
+    Fault, Faults, FunctionSpec, Matching, Permission, Recorded, Service, Stack, World, bus_arn,
+    queue_arn, stream_arn, table_arn,
 };
 
 /// What no code of ours calls: Lambda itself, with the function's role. It reads the stream and the
@@ -94,6 +96,56 @@ fn assert_least(binary: &str, calls: &BTreeSet<Permission>) {
     assert!(refused.is_empty(), "{binary} calls what it may not: {refused:#?}");
     let unused: Vec<_> = allowed.difference(calls).collect();
     assert!(unused.is_empty(), "{binary} may call what it never does: {unused:#?}");
+    assert_named(stack.function(binary).unwrap(), calls);
+}
+
+/// Fails unless the function's environment names what it calls, under the variables that its code
+/// reads, and nothing that it does not.
+fn assert_named(function: &FunctionSpec, calls: &BTreeSet<Permission>) {
+    let called: BTreeSet<&str> = calls
+        .iter()
+        .map(|call| call.resource.split_once("/index/").map_or(&*call.resource, |(table, _)| table))
+        .collect();
+    // Every function's names together: with these the calls were made.
+    let stack = largesse::compose::stack().unwrap();
+    let all: BTreeMap<_, _> = stack.functions.iter().flat_map(|f| f.environment.clone()).collect();
+    let arn_of = |variable: &str, name: &str| match variable.split('_').next() {
+        Some("TABLE") => table_arn(name),
+        Some("QUEUE") => queue_arn(name.rsplit('/').next().unwrap()),
+        _ => bus_arn(name),
+    };
+    let names = read_by(|lookup| drop(Names::from_lookup(lookup)));
+    let is_called = |variable: &&String| {
+        all.get(*variable).is_some_and(|name| called.contains(&*arn_of(variable, name)))
+    };
+    let mut expected: BTreeSet<String> = names.iter().filter(is_called).cloned().collect();
+    expected.insert("RUST_LOG".to_owned());
+    if !function.routes.is_empty() {
+        expected.insert("AUTH".to_owned());
+    }
+    match function.binary.as_str() {
+        // It alone answers in pages.
+        "query" => expected.extend(["CURSOR_SECRET".to_owned()]),
+        "grant-pay" => expected.extend(read_by(|lookup| {
+            let _ = grant_pay::policy_from(lookup);
+        })),
+        _ => {}
+    }
+    let given: BTreeSet<String> = function.environment.keys().cloned().collect();
+    assert_eq!(given, expected, "the environment of {}", function.binary);
+    for (variable, value) in &function.environment {
+        assert_eq!(all.get(variable), Some(value), "{variable} has one meaning");
+    }
+}
+
+/// The variables that some code looks up.
+fn read_by(code: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String> {
+    let read = RefCell::new(BTreeSet::new());
+    code(&|variable: &str| {
+        read.borrow_mut().insert(variable.to_owned());
+        None
+    });
+    read.into_inner()
 }
 
 /// A draw whose process ended before the record.
