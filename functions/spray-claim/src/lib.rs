@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post;
 use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
-use largesse_domain::id::{RoomId, Token, UserId};
-use largesse_edge::idempotency::{Key, attempt_of};
+use largesse_domain::id::{RoomId, Token, Ulid, UserId};
+use largesse_edge::idempotency::attempt_of;
 use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
 use utoipa::OpenApi;
 
@@ -45,18 +45,18 @@ async fn token_of<D: Ports>(
     }
 }
 
-/// Who claims what, and under which key.
+/// Who claims what, and whether under a key.
 struct Wish {
     member: UserId,
     room: RoomId,
     token: Token,
-    key: Option<Key>,
+    is_keyed: bool,
 }
 
 impl Wish {
-    async fn draw<D: Ports>(&self, deps: &D) -> Result<Claimed, ClaimError> {
-        let Self { member, room, token, key } = self;
-        let key = key.as_ref().map(|key| attempt_of(member, key));
+    async fn draw<D: Ports>(&self, deps: &D, op: Ulid) -> Result<Claimed, ClaimError> {
+        let key = self.is_keyed.then(|| attempt_of(op));
+        let Self { member, room, token, .. } = self;
         claim(deps, Claim { room: *room, token: *token, member: member.clone(), key }).await
     }
 }

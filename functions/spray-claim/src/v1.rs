@@ -49,9 +49,9 @@ pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Re
     let key = call.key()?;
     let room = room.ok_or_else(ApiError::not_a_member)?;
     let token = token_of(&*app.deps, (&member, room), token).await.map_err(refuse)?;
-    let wish = Wish { member, room, token, key: key.clone() };
-    idempotency::once(&*app.deps, &call, &wish.member, key, async |_| {
-        let Claimed { amount, replayed } = wish.draw(&*app.deps).await.map_err(refuse)?;
+    let wish = Wish { member, room, token, is_keyed: key.is_some() };
+    idempotency::once(&*app.deps, &call, &wish.member, key, async |op| {
+        let Claimed { amount, replayed } = wish.draw(&*app.deps, op).await.map_err(refuse)?;
         let answer = Answer::json(StatusCode::OK, &V1Received { received_amount: amount.get() })?;
         Ok(Answer { replayed, ..answer })
     })

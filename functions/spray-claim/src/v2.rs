@@ -42,9 +42,9 @@ pub struct ShareClaimed {
 pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (member, room, key) = (call.caller()?, call.room()?, call.key()?);
     let token = token_of(&*app.deps, (&member, room), call.param("token")).await.map_err(refuse)?;
-    let wish = Wish { member, room, token, key: key.clone() };
-    idempotency::once(&*app.deps, &call, &wish.member, key, async |_| {
-        let Claimed { amount, replayed } = wish.draw(&*app.deps).await.map_err(refuse)?;
+    let wish = Wish { member, room, token, is_keyed: key.is_some() };
+    idempotency::once(&*app.deps, &call, &wish.member, key, async |op| {
+        let Claimed { amount, replayed } = wish.draw(&*app.deps, op).await.map_err(refuse)?;
         let answer = Answer::json(StatusCode::CREATED, &ShareClaimed { amount: amount.get() })?;
         Ok(Answer { replayed, ..answer })
     })

@@ -7,7 +7,7 @@ use axum::RequestExt;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, MatchedPath, RawPathParams};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::LengthLimitError;
 
 use crate::code::Code;
@@ -92,6 +92,11 @@ impl<S: Send + Sync> FromRequest<S> for Call {
         let params = params.map_err(|_| ApiError::not_found())?;
         let params = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (parts, body) = request.into_parts();
+        // Who says that there is too much of it need not send it first.
+        let says = parts.headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok());
+        if says.and_then(|len| len.parse().ok()).is_some_and(|len: u64| len > BODY_LEN_MAX as u64) {
+            return Err(too_large());
+        }
         let body = to_bytes(body, BODY_LEN_MAX).await.map_err(|error| unread(&error))?;
         let meta = parts.extensions.get::<Meta>().cloned().unwrap_or_else(|| Meta {
             request_id: String::new(),
@@ -107,6 +112,10 @@ fn unread(error: &axum::Error) -> ApiError {
         let detail = "the body did not arrive whole";
         return ApiError::invalid(vec![FieldError::body("", "malformed", detail)]);
     }
+    too_large()
+}
+
+fn too_large() -> ApiError {
     ApiError::new(Code::InvalidRequest, "The body is larger than 64 KiB.")
         .status(StatusCode::PAYLOAD_TOO_LARGE)
 }

@@ -22,6 +22,7 @@ use crate::code::Code;
 use crate::error::{ApiError, FieldError, Place};
 use crate::extract::{HeaderFault, ROOM_HEADER, USER_HEADER, header_once};
 use crate::meta::Version;
+use crate::query::Query;
 
 /// The header.
 pub const KEY_HEADER: &str = "Idempotency-Key";
@@ -71,7 +72,7 @@ fn key_error(code: &'static str, detail: &'static str) -> ApiError {
 /// whenever the same request runs again: what it makes under that id, it makes once.
 ///
 /// # Errors
-/// ERR006; ERR008; and whatever `run` fails with.
+/// ERR001 for a query string, of which no write takes any (v2); ERR006; ERR008; and whatever `run` fails with.
 pub async fn once<D, F, Fut>(
     deps: &D,
     call: &Call,
@@ -85,6 +86,9 @@ where
     Fut: Future<Output = Result<Answer, ApiError>>,
 {
     let op = deps.ulid();
+    if call.meta.version == Version::V2 {
+        Query::of(call, &[])?;
+    }
     let Some(key) = key else { return run(op).await.map(IntoResponse::into_response) };
     let name = name_of(call, caller, &key);
     match deps.begin(&name, &payload_of(call), op, deps.now()).await? {
@@ -161,6 +165,7 @@ fn payload_of(call: &Call) -> String {
     let parts = [
         call.method.as_str().as_bytes(),
         call.uri.path().as_bytes(),
+        call.query().as_bytes(),
         header(USER_HEADER),
         header(ROOM_HEADER),
         &call.body,
@@ -174,17 +179,12 @@ fn payload_of(call: &Call) -> String {
     hex::encode(hash.finalize())
 }
 
-/// The number of a claim's attempt under a key: the same for every repeat.
+/// The number of the attempt that an operation makes: the same whenever it runs again, and of no other
+/// operation.
 #[must_use]
-pub fn attempt_of(caller: &UserId, key: &Key) -> Attempt {
-    let mut hash = Sha256::new();
-    hash.update(key.0);
-    hash.update(caller.as_str());
-    let mut bits = [0; 8];
-    for (to, from) in bits.iter_mut().zip(hash.finalize()) {
-        *to = from;
-    }
-    Attempt::from_bits(u64::from_be_bytes(bits))
+pub fn attempt_of(op: Ulid) -> Attempt {
+    let [_, _, _, _, _, _, _, _, random @ ..] = op.to_bytes();
+    Attempt::from_bits(u64::from_be_bytes(random))
 }
 
 #[cfg(test)]

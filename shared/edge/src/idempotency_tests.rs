@@ -124,12 +124,8 @@ fn a_key_is_short_visible_and_alone(#[case] keys: &[&str], #[case] fits: bool) {
 }
 
 #[test]
-fn a_claims_attempt_is_its_keys() {
-    let attempt = |user: &str, key: &str| {
-        let call = request(user, key, "");
-        attempt_of(&call.caller().unwrap(), &call.key().unwrap().unwrap())
-    };
-    assert_eq!(attempt("u1", "k"), attempt("u1", "k"));
-    assert_ne!(attempt("u1", "k"), attempt("u1", "l"));
-    assert_ne!(attempt("u1", "k"), attempt("u2", "k"));
+fn an_attempt_is_its_operations() {
+    let op = |random: u128| Ulid::from_parts(1_769_850_000_000, random);
+    assert_eq!(attempt_of(op(1)), attempt_of(op(1)));
+    assert_ne!(attempt_of(op(1)), attempt_of(op(2)));
 }

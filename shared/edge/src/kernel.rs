@@ -63,7 +63,9 @@ where
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(meta.clone());
 
-    // A defect in one request must not take down the process that serves all of them.
+    // A defect in one request must not take down the process that serves all of them, as the local
+    // stack's does. The shipped functions abort (panic = "abort", for their size): each serves one
+    // request, which Lambda answers with its own 500, and starts the next one afresh.
     let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = response.unwrap_or_else(|_| {
         let error = ApiError::new(Code::Internal, "Something went wrong on our side.");

@@ -269,7 +269,8 @@ fn complete(operation: &mut Operation, is_v1: bool) {
     let answers = [
         (invalid, "ERR001", reads_input),
         ("409", "ERR006", has_key),
-        ("413", "ERR001", has_key || has_body),
+        // Also of who sends a body where none is wanted.
+        ("413", "ERR001", reads_input),
         // v1 takes a body of no or a wrong type for JSON, or answers 422.
         ("415", "ERR001", has_body && !is_v1),
         ("422", "ERR006", has_key),

@@ -21,12 +21,33 @@ pub fn format(at: Timestamp) -> String {
 /// The moment of an RFC 3339 text; `None` outside 1970 to 2286.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
-    // jiff reads more than RFC 3339: a blank or lower-case letters as separators, and zone names.
-    let is_plain = text.as_bytes().get(10) == Some(&b'T') && !text.contains('[');
-    if !is_plain {
+    from_jiff(rfc3339(text)?.parse().ok()?)
+}
+
+/// The digits of a second's fraction that jiff reads: a nanosecond.
+const FRACTION_LEN_MAX: usize = 9;
+
+/// The text, if it has the shape that RFC 3339 (section 5.6) gives; finer than a nanosecond is cut
+/// off. jiff reads more: hours alone, texts without separators, commas, zone names.
+fn rfc3339(text: &str) -> Option<String> {
+    let is_like = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                _ => byte == wanted,
+            })
+    };
+    let (seconds, rest) = text.split_at_checked("0000-00-00T00:00:00".len())?;
+    let (fraction, offset) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at_checked(rest.find(|c: char| !c.is_ascii_digit())?)?,
+        None => ("0", rest),
+    };
+    let is_offset = is_like(offset, "Z") || is_like(offset, "+00:00") || is_like(offset, "-00:00");
+    if !is_like(seconds, "0000-00-00T00:00:00") || fraction.is_empty() || !is_offset {
         return None;
     }
-    from_jiff(text.parse().ok()?)
+    let fraction = fraction.get(..FRACTION_LEN_MAX).unwrap_or(fraction);
+    Some(format!("{seconds}.{fraction}{offset}"))
 }
 
 fn from_jiff(at: jiff::Timestamp) -> Option<Timestamp> {
@@ -83,6 +104,16 @@ mod tests {
     #[case("2026-01-31 09:00:00Z", None)]
     #[case("2026-02-30T09:00:00Z", None)]
     #[case("2026-01-31T09:00:00+09:00[Asia/Seoul]", None)]
+    #[case("2026-01-31T09:00:00.123456789012Z", Some(1_769_850_000_123))]
+    #[case("2026-01-31T00:00:00-09:00", Some(1_769_850_000_000))]
+    #[case("2026-01-31T09Z", None)]
+    #[case("2026-01-31T09:00Z", None)]
+    #[case("2026-01-31T090000Z", None)]
+    #[case("2026-01-31T09:00:00,5Z", None)]
+    #[case("2026-01-31T09:00:00.Z", None)]
+    #[case("2026-01-31T09:00:00+09", None)]
+    #[case("2026-01-31T09:00:00+0900", None)]
+    #[case("2026-01-31t09:00:00z", None)]
     #[case("2026-01-31", None)]
     #[case("", None)]
     #[case("가나다라T", None)]

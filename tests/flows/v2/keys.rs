@@ -198,6 +198,32 @@ async fn a_claim_with_a_key_is_replayed_and_without_one_is_refused(#[case] recip
     assert_eq!(api.balance("bob").await, first.number("amount"));
 }
 
+#[tokio::test]
+async fn a_key_means_another_request_on_another_route() {
+    let api = Api::new(11);
+    let room = api.room(&["1", "2"]).await;
+    let token = api.spray(&room, "1", 1_000, 3).await;
+    let v1 = api.post("2", "/api/v1/receive").room(&room).key("k").json(json!({"token": token}));
+    let first = v1.await.expect(200);
+    let v2 = api.post("2", format!("/api/v2/sprays/{token}/claims")).room(&room).key("k").await;
+    assert_eq!(v2.verdict(), (409, "ERR102"));
+    assert_eq!(v2.number("amount"), first.number("received_amount"));
+    assert_eq!(v2.header("idempotency-replayed"), "");
+}
+
+#[tokio::test]
+async fn a_write_takes_no_query() {
+    let api = Api::new(12);
+    let body = json!({ "amount": 5 });
+    let ask = |path: &str| api.post("ann", path.to_owned()).key("k").json(body.clone());
+    let refused = ask("/api/v2/wallets/ann/deposits?amount=7").await;
+    assert_eq!(refused.verdict(), (400, "ERR001"));
+    assert_eq!(refused.body["errors"][0]["field"], "amount");
+    // Nothing came of it, not even of its key.
+    ask("/api/v2/wallets/ann/deposits").await.expect(201);
+    assert_eq!(api.balance("ann").await, 5);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_claims_first_answer_stands_though_the_spray_is_over_and_the_member_gone() {
     let api = Api::new(10);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use largesse_domain::grant::Grant;
 use largesse_domain::id::{PoolId, UserId};
-use largesse_domain::pool::{Drawn, Pool};
+use largesse_domain::pool::{Drawn, Pool, Settlement};
 
 use crate::ports::{Grants, Pools, PortError, PortResult, Recorded};
 
@@ -64,7 +64,8 @@ pub async fn settle_pending<D: Pools + Grants>(
     let there = records_of(deps, head.id).await?;
     let mut is_readable = true;
     for (member, drawn) in wanted() {
-        let is_recorded = there.get(member) == Some(drawn);
+        let record = there.get(member).copied();
+        let is_recorded = Pool::settlement(*drawn, record) == Settlement::Trim;
         let Some(amount) = head.supply.worth(drawn.part) else {
             is_readable = false;
             continue;
