@@ -4,6 +4,7 @@
 //! mark in the design's table of performance is printed with it.
 
 pub mod counts;
+pub mod draws;
 pub mod functions;
 pub mod http;
 pub mod prices;
@@ -31,6 +32,8 @@ use report::Table;
 pub enum Section {
     /// Calls, capacity units and dollars of every operation: exact.
     Counts,
+    /// Draws a second of one process on one pool, and how many share a write.
+    Draws,
     /// One process over HTTP on loopback: start, claims a second, memory.
     Http,
     /// What finding a free token costs while tokens run out.
@@ -99,8 +102,12 @@ pub async fn run(
     if section == Section::Refunds {
         keep(vec![alone(refunds::measure).await?]);
     }
+    let each = Duration::from_secs(u64::from(seconds));
+    if wanted(Section::Draws) {
+        keep(vec![alone(move || draws::measure(each)).await?]);
+    }
     if wanted(Section::Http) {
-        keep(http::measure(Duration::from_secs(u64::from(seconds))).await?);
+        keep(http::measure(each).await?);
     }
     if wanted(Section::Functions) {
         keep(vec![functions::measure(functions).await?]);

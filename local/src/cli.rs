@@ -86,7 +86,7 @@ struct BenchArgs {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// How long each row of claims over HTTP is measured.
+    /// How long each row of draws and of claims over HTTP is measured.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
     /// Where the functions' binaries are; without it target/shipped, lambda and release.

@@ -210,6 +210,10 @@ mod tests {
             let (status, _, body) = send(router(), "POST", &path, &[], &(fits.clone() + "x")).await;
             assert_eq!(status, 413);
             assert!(body.contains("ERR001"), "{body}");
+            // Whoever only announces it is not waited for.
+            let says = [("content-length", "65537")];
+            let (status, _, _) = send(router(), "POST", &path, &says, "").await;
+            assert_eq!(status, 413);
         }
     }
 
