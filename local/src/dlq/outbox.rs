@@ -25,8 +25,9 @@ impl Dlq {
     /// Sends what the outbox did not, then deletes its dead letters. A record that it could not
     /// read is sent once somebody has mended the grant in the table; until then its letter stays.
     /// For positions in a stream that forgets after a day, every grant that nobody has tried to pay
-    /// is sent: the table knows what is unpaid. What was on its way anyhow is sent twice and paid
-    /// once.
+    /// is sent: the table knows what is unpaid. So it is when all letters are meant, though there be
+    /// none: a letter is kept for 14 days, and an outbox that is switched off writes none. What was on
+    /// its way anyhow is sent twice and paid once.
     ///
     /// # Errors
     /// [`DlqError`]; what was not sent stays a dead letter.
@@ -42,7 +43,7 @@ impl Dlq {
             return Err(DlqError::NoSuchLetter(id.to_owned()));
         }
         let mut done = OutboxRedriven::default();
-        let redriven = self.redrive_these(&mut wanted, &explained, &mut done).await;
+        let redriven = self.redrive_these(&mut wanted, id.is_none(), &explained, &mut done).await;
         self.outbox.put_back(&wanted).await?;
         redriven.map(|()| done)
     }
@@ -51,11 +52,12 @@ impl Dlq {
     async fn redrive_these(
         &self,
         letters: &mut Vec<Letter>,
+        is_all: bool,
         explained: &[DeadRecord],
         done: &mut OutboxRedriven,
     ) -> Result<(), DlqError> {
         let tells_positions = letters.iter().any(|letter| read_letter(&letter.body).is_none());
-        let is_hidden = tells_positions && self.send_untried(explained, done).await?;
+        let is_hidden = (is_all || tells_positions) && self.send_untried(explained, done).await?;
         for letter in letters.clone() {
             let kept = match read_letter(&letter.body) {
                 Some(record) => self.redrive_record(&record, done).await?,
