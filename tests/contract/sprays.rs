@@ -1,11 +1,15 @@
 //! Sprays and tokens: all or nothing, once, and no token is overwritten.
 
-use largesse_app::ports::{Clock, Once, SprayNotMade, Sprays, Wallets};
+use std::sync::Arc;
+use std::time::Duration;
+
+use largesse_app::ports::{Clock, Once, PortErrorKind, SprayNotMade, Sprays, Wallets};
 use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::{Sandbox, amount, user};
+use largesse_world::{Fault, Faults, Matching};
 
 fn wish(sandbox: &Sandbox, token: &str, minor: u64) -> (Spray, TransferOrder) {
     let terms = Terms::new(minor, 2, Split::Equal, 10).unwrap();
@@ -60,7 +64,7 @@ async fn a_token_that_is_over_but_not_refunded_is_not_given_away_even_if_ttl_is_
     sandbox.deposit("s", 100).await;
     let (first, order) = wish(&sandbox, "ABC", 50);
     sandbox.store.create_spray(&first, &order).await.unwrap().unwrap();
-    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
     let (second, order) = wish(&sandbox, "ABC", 50);
     let refused = sandbox.store.create_spray(&second, &order).await.unwrap();
     assert_eq!(refused, Err(SprayNotMade::TokenTaken));
@@ -105,7 +109,7 @@ async fn the_senders_own_sprays_are_listed_newest_first() {
         let (spray, order) = wish(&sandbox, token.as_str(), 10);
         sandbox.store.create_spray(&spray, &order).await.unwrap().unwrap();
         ids.push(spray.id);
-        tokio::time::advance(std::time::Duration::from_millis(5)).await;
+        tokio::time::advance(Duration::from_millis(5)).await;
     }
     ids.reverse();
     let first = sandbox.store.sprays_by(&user("s"), None, 3).await.unwrap();
@@ -114,4 +118,24 @@ async fn the_senders_own_sprays_are_listed_newest_first() {
         first.rows.iter().chain(&second.rows).map(|spray| spray.id).collect();
     assert_eq!(listed, ids);
     assert_eq!(second.next, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_throttled_in_part_is_asked_for_again_after_a_while() {
+    let sandbox = Sandbox::new(9);
+    sandbox.deposit("s", 100).await;
+    let (spray, order) = wish(&sandbox, "ABC", 100);
+    sandbox.store.create_spray(&spray, &order).await.unwrap().unwrap();
+    let batch = || Matching::operation("BatchGetItem");
+    let thrice = (1..4).fold(Faults::seeded(1), |f, n| f.nth(n, batch(), Fault::Unprocessed));
+    sandbox.world.interpose(Some(Arc::new(thrice)));
+    let began = tokio::time::Instant::now();
+    let page = sandbox.store.sprays_by(&user("s"), None, 10).await.unwrap();
+    assert_eq!(page.rows, [spray]);
+    assert!(began.elapsed() > Duration::from_millis(3), "it waited");
+    let always = Faults::seeded(1).always(batch(), Fault::Unprocessed);
+    sandbox.world.interpose(Some(Arc::new(always)));
+    let error = sandbox.store.sprays_by(&user("s"), None, 10).await.unwrap_err();
+    sandbox.world.interpose(None);
+    assert_eq!(error.kind, PortErrorKind::Contended);
 }

@@ -14,14 +14,21 @@ use crate::errors;
 /// Attempts of one call, the first included.
 const ATTEMPTS_MAX: u32 = 5;
 /// First and longest wait between attempts: the SDK doubles it and takes a random part.
-const BACKOFF_MS_FIRST: u64 = 25;
-const BACKOFF_MS_MAX: u64 = 1_000;
+const BACKOFF_MS_FIRST: u32 = 25;
+const BACKOFF_MS_MAX: u32 = 1_000;
 
 pub(crate) fn config() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(ATTEMPTS_MAX)
-        .with_initial_backoff(Duration::from_millis(BACKOFF_MS_FIRST))
-        .with_max_backoff(Duration::from_millis(BACKOFF_MS_MAX))
+        .with_initial_backoff(Duration::from_millis(BACKOFF_MS_FIRST.into()))
+        .with_max_backoff(Duration::from_millis(BACKOFF_MS_MAX.into()))
+}
+
+/// The longest wait before each attempt of what the SDK does not try again by itself: as it would.
+pub(crate) fn waits_ms() -> impl Iterator<Item = u32> {
+    let waits = std::iter::successors(Some(BACKOFF_MS_FIRST), |wait| wait.checked_mul(2));
+    let attempts = usize::try_from(ATTEMPTS_MAX).unwrap_or(usize::MAX);
+    std::iter::once(0).chain(waits.map(|wait| wait.min(BACKOFF_MS_MAX))).take(attempts)
 }
 
 /// Each store counts its own retries. The SDK's default lets all clients of a process share one budget

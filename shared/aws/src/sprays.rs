@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use largesse_app::page::Page;
-use largesse_app::ports::{Once, PortResult, SprayNotMade, Sprays, Wallets};
+use largesse_app::ports::{Once, Pause, PortResult, Rng, SprayNotMade, Sprays, Wallets};
 use largesse_domain::id::{PoolId, SprayId, Token, UserId};
 use largesse_domain::ledger::TransferOrder;
 use largesse_domain::pool::Supply;
@@ -19,6 +19,7 @@ use crate::errors::{TransactError, condition_failed, contended, corrupt, port_er
 use crate::item::{Item, Reader, ms, n, s};
 use crate::keys::{self, BY_SENDER};
 use crate::pools::head;
+use crate::retry;
 use crate::store::Store;
 use crate::tokens::token_item;
 use crate::wallets::{POST_TRIES_MAX, read_wallet, request_token};
@@ -195,17 +196,18 @@ impl Sprays for Store {
     }
 }
 
-/// How often keys that a batch read left out are asked for again.
-const BATCH_TRIES_MAX: u32 = 10;
-
 impl Store {
     /// The heads of those sprays, in that order.
     async fn sprays_of(&self, ids: &[SprayId]) -> PortResult<Vec<Spray>> {
         let mut found: HashMap<SprayId, Spray> = HashMap::new();
         let mut wanted: Vec<Item> = ids.iter().map(|id| keys::pool(PoolId::Spray(*id))).collect();
-        for _ in 0..BATCH_TRIES_MAX {
+        for wait_ms in retry::waits_ms() {
             if wanted.is_empty() {
                 break;
+            }
+            if wait_ms > 0 {
+                // A batch that is throttled in part is no error to the SDK, which does not wait.
+                self.pause_ms(self.below(wait_ms).into()).await;
             }
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(std::mem::take(&mut wanted)))
