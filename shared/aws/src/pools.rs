@@ -74,8 +74,8 @@ impl Pools for Store {
             .table_name(&self.names.pools)
             .index_name(keys::SWEEP)
             .key_condition_expression("#shard = :shard AND #w <= :now")
-            .expression_attribute_names("#shard", "due_shard")
-            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_names("#shard", keys::DUE_SHARD)
+            .expression_attribute_names("#w", keys::SWEEP_MS)
             .expression_attribute_values(":shard", s(shard))
             .expression_attribute_values(":now", ms(now))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
@@ -95,7 +95,7 @@ impl Pools for Store {
             // The notes are as they were read: a draw that came since is not slept through.
             .condition_expression("#p = :seen")
             .expression_attribute_names("#p", head::PENDING)
-            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_names("#w", keys::SWEEP_MS)
             .expression_attribute_values(":seen", head::notes(as_read));
         let request = match next {
             None => request.update_expression("REMOVE #w"),

@@ -102,7 +102,7 @@ impl Rooms for Store {
             .key_condition_expression("#pk = :room AND begins_with(#sk, :member)")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":room", s(format!("{}{room}", keys::ROOM)))
+            .expression_attribute_values(":room", s(keys::room_pk(room)))
             .expression_attribute_values(":member", s(MEMBER))
             .set_exclusive_start_key(after.map(|user| keys::member(room, &user)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
