@@ -104,7 +104,7 @@ pub trait Ids: Send + Sync {
 
 /// Lets time pass.
 pub trait Pause: Send + Sync {
-    /// Waits that long, by the clock of whoever runs this: in a test or a simulation, no real time.
+    /// Waits that long, by the clock of whoever runs this: in a test, no real time.
     fn pause_ms(&self, ms: u64) -> impl Future<Output = ()> + Send;
 }
 

@@ -34,8 +34,10 @@ pub const PENDING_MAX: usize = 48;
 /// [`PENDING_MAX`], so that there is room for those who draw meanwhile.
 pub const PENDING_HELP: usize = PENDING_MAX / 2;
 
-/// A pending draw this old is settled by the sweep: far longer than a function may run (the
-/// longest timeout in template.yaml is 30 s).
+/// A pending draw this old is settled by the sweep. Whoever drew settles it in the same run, and only
+/// spray-claim draws, which may run for 10 s (template.yaml); the rest is for clocks that differ. It
+/// spares work and nothing hangs on it: who settles a draw that its maker is settling too finds, or
+/// makes, the same record.
 pub const PENDING_STALE_MS: u64 = 60_000;
 
 /// Whether a pool still gives.
