@@ -1,7 +1,7 @@
 //! `largesse bench`: what an operation costs, how fast one process is, how small a function is.
 //!
 //! Times on a shared machine drift, counts do not. So counts come first, and every figure that has a
-//! mark in the design's table of performance is printed with it.
+//! mark (docs/limits.md) is printed with it.
 
 pub mod counts;
 pub mod functions;

@@ -21,7 +21,7 @@ const HOT_SHARES: u32 = 1_000;
 /// Sprays that are claimed at the same time, and shares of each.
 const DISTINCT: u32 = 200;
 const DISTINCT_SHARES: u32 = 20;
-/// What the FastAPI system does: claims a second on one spray, and on many (performance.md).
+/// What the FastAPI system does: claims a second on one spray, and on many (docs/limits.md).
 const FASTAPI_HOT: f64 = 34.0;
 const FASTAPI_DISTINCT: f64 = 62.0;
 /// How many times that is the mark.

@@ -12,7 +12,7 @@ use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
-/// How long a key is remembered (api.md: 24 hours).
+/// How long a key is remembered (docs/guarantees.md, G6: 24 hours).
 const KEPT_MS: u64 = 86_400_000;
 /// How long a running request keeps others off. Longer than a function behind HTTP may run (10 s in
 /// template.yaml), so that a second run starts only after the first has ended.

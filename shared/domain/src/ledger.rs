@@ -12,7 +12,7 @@ use crate::id::{PoolId, TransferId, UserId};
 use crate::money::{Amount, Balance};
 use crate::time::Timestamp;
 
-/// The longest memo, in characters.
+/// The longest memo, in characters (docs/limits.md).
 pub const MEMO_LEN_MAX: usize = 200;
 
 /// A caller's remark on a transfer: at most 200 characters, none a control character.

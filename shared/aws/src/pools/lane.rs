@@ -23,7 +23,7 @@ use crate::cache::lock;
 use crate::errors::contended;
 use crate::store::Store;
 
-/// How long a pool is remembered to be drawn empty (architecture.md 5.1: up to 1 s).
+/// How long a pool is remembered to be drawn empty (docs/limits.md: 1 s).
 const DRAINED_MS: u64 = 1_000;
 /// How long a full head waits for notes to ripen: many times what recording a draw takes.
 const CROWDED_WAIT: Duration = Duration::from_millis(50);
