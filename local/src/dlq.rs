@@ -14,6 +14,7 @@ mod letters;
 mod outbox;
 mod text;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use aws_sdk_sqs::error::SdkError;
@@ -50,6 +51,18 @@ pub enum DlqError {
     /// A table could not be read or written.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Nothing answers where the deployment should be.
+    #[error(
+        "cannot reach {endpoint}; start `largesse up`, name another place by --endpoint, or take \
+         AWS itself by --aws"
+    )]
+    Unreachable {
+        /// Where that is.
+        endpoint: String,
+        /// What the connection said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A queue could not be read or written.
     #[error("{what}")]
     Sqs {
@@ -124,8 +137,13 @@ impl Dlq {
         let sqs = aws_sdk_sqs::Client::new(config);
         let url = async |name: String| {
             let got = sqs.get_queue_url().queue_name(&name).send().await;
-            let got =
-                got.map_err(|error| failed(format!("cannot find the queue {name}"), error))?;
+            let got = got.map_err(|error| match (config.endpoint_url(), error) {
+                (Some(endpoint), SdkError::DispatchFailure(failure)) => {
+                    let source = Box::new(SdkError::<Infallible>::DispatchFailure(failure));
+                    DlqError::Unreachable { endpoint: endpoint.to_owned(), source }
+                }
+                (_, error) => failed(format!("cannot find the queue {name}"), error),
+            })?;
             Ok::<_, DlqError>(got.queue_url.unwrap_or_default())
         };
         let grants_url = url(format!("{stack}-grants.fifo")).await?;

@@ -351,6 +351,17 @@ async fn the_command_works_on_a_running_stack() {
     assert!(!largesse(&["dlq", "redrive", "--endpoint", &endpoint]).status.success());
 }
 
+#[test]
+fn where_nothing_is_up_the_command_says_how_to_reach_something() {
+    // Port 1 is TCP multiplexing's, which nobody serves.
+    let out = largesse(&["dlq", "list", "--endpoint", "http://127.0.0.1:1/_aws"]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8(out.stderr).unwrap();
+    let hint = "largesse: cannot reach http://127.0.0.1:1/_aws; start `largesse up`, ";
+    assert!(said.starts_with(hint), "{said}");
+    assert!(said.contains("--endpoint") && said.contains("--aws"), "{said}");
+}
+
 #[tokio::test]
 async fn the_embedded_aws_answers_this_machine_only() {
     let list = |address: &str, host: Option<&'static str>| {
