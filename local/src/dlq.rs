@@ -1,8 +1,8 @@
 //! `largesse dlq`: what could not be delivered, why, and another try.
 //!
 //! # Guarantees
-//! * A dead letter is deleted only after its message was taken by the queue, or once nothing is owed,
-//!   so a crash in between loses nothing: it is redriven again, and paid once all the same.
+//! * A dead letter is deleted only after its message was taken by the queue, or once nothing is
+//!   owed, so a crash in between loses nothing: it is redriven again, and paid once all the same.
 //! * What is redriven is paid once, however often it is redriven:
 //!   `a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once`.
 //! * A grant that cannot be read hides and holds up no other:
@@ -159,8 +159,8 @@ impl Dlq {
         Ok(Self { sqs, store, grants, outbox, grants_url })
     }
 
-    /// All dead letters that can be seen, each with its reason, and how many others there are: those
-    /// that somebody else looks at, or that wait behind ten others of the same member.
+    /// All dead letters that can be seen, each with its reason, and how many others there are:
+    /// those that somebody else looks at, or that wait behind ten others of the same member.
     ///
     /// # Errors
     /// [`DlqError`].
@@ -193,8 +193,8 @@ impl Dlq {
         Err(DlqError::NoSuchLetter(id.to_owned()))
     }
 
-    /// Sends unpaid grants back to be paid: one, or all that can be seen. A grant that was given up is
-    /// first allowed its tries again. Says what became of each.
+    /// Sends unpaid grants back to be paid: one, or all that can be seen. A grant that was given up
+    /// is first allowed its tries again. Says what became of each.
     ///
     /// # Errors
     /// [`DlqError`]; what was not reached stays a dead letter.

@@ -120,8 +120,9 @@ Try it, from another terminal: give alice 10,000 won, spray them to three, let b
   ROOM=$(curl -s $API/rooms -H 'X-USER-ID: alice' \
     -H "$JSON" -d '{{"name": "lunch", "members": ["bob", "carol"]}}' \
     | sed 's/.*"room_id":"\([^"]*\)".*/\1/')
-  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" -H "Idempotency-Key: $KEY-2" \
-    -H "$JSON" -d '{{"amount": 10000, "recipients": 3, "split": "random", "expires_in_s": 600}}' \
+  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" \
+    -H "Idempotency-Key: $KEY-2" -H "$JSON" \
+    -d '{{"amount": 10000, "recipients": 3, "split": "random", "expires_in_s": 600}}' \
     | sed 's/.*"token":"\([^"]*\)".*/\1/')
   curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: bob' -H "X-ROOM-ID: $ROOM"
   curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: carol' -H "X-ROOM-ID: $ROOM"

@@ -228,7 +228,8 @@ async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
     let told = json!({
         "requestContext": { "condition": "RetryAttemptsExhausted" },
         "DDBStreamBatchInfo": {
-            "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "3", "batchSize": 3,
+            "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "3",
+            "batchSize": 3,
         },
     });
     scene.bury(OUTBOX_DLQ, &told.to_string()).await;

@@ -67,8 +67,8 @@ pub async fn measure() -> Result<Table, BenchError> {
         rows,
         notes: vec![
             format!(
-                "{CREATES} sprays at each level; each gives its token back as a refund does, so the \
-                 level stays; hints start empty"
+                "{CREATES} sprays at each level; each gives its token back as a refund does, so \
+                 the level stays; hints start empty"
             ),
             "tokens tried: one at random unless the last one was taken, then from the hint"
                 .to_owned(),
@@ -172,7 +172,8 @@ async fn give_back(lab: &Lab, free: Token) -> Result<(), BenchError> {
     Ok(token::offer(&*lab.store, &[free]).await?)
 }
 
-/// Takes away the hints and the survey of the level before: its tokens were taken behind their back.
+/// Takes away the hints and the survey of the level before: its tokens were taken behind their
+/// back.
 async fn forget_hints(lab: &Lab) -> Result<(), BenchError> {
     let keys = (0..HINT_PARTS).map(keys::token_hint);
     let deletes = keys.chain([keys::token_survey()]).map(|key| {

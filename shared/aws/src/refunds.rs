@@ -65,8 +65,8 @@ impl Store {
     }
 
     /// Gives the token free, to be deleted by TTL if no spray takes it before. Its condition: it
-    /// still stands for this spray; an item that somebody deleted frees nothing, and an update must not
-    /// bring half of it back.
+    /// still stands for this spray; an item that somebody deleted frees nothing, and an update must
+    /// not bring half of it back.
     fn freeing(&self, spray: &Spray) -> PortResult<Update> {
         Update::builder()
             .table_name(&self.names.tokens)

@@ -24,8 +24,8 @@ pub(crate) fn config() -> RetryConfig {
         .with_max_backoff(Duration::from_millis(BACKOFF_MS_MAX))
 }
 
-/// Each store counts its own retries. The SDK's default lets all clients of a process share one budget
-/// by service and region, so that one world's faults would use up another's.
+/// Each store counts its own retries. The SDK's default lets all clients of a process share one
+/// budget by service and region, so that one world's faults would use up another's.
 pub(crate) fn partition() -> RetryPartition {
     static STORES: AtomicU64 = AtomicU64::new(0);
     RetryPartition::new(format!("store-{}", STORES.fetch_add(1, Ordering::Relaxed)))

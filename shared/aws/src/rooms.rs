@@ -43,8 +43,8 @@ impl Rooms for Store {
         for user in members {
             items.push(self.put_in_rooms(member_item(room.id, user, now), None)?);
         }
-        // A repeat comes at another time, hence with other contents, hence under another token; it is
-        // the condition that keeps it from doing anything.
+        // A repeat comes at another time, hence with other contents, hence under another token; it
+        // is the condition that keeps it from doing anything.
         let token = request_token(&["room", &room.id.to_string(), &now.ms().to_string()]);
         match self.transact("create room", token, items).await {
             Ok(()) => Ok(()),

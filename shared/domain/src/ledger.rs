@@ -5,7 +5,8 @@
 //! account has an item that everybody writes. At all times: issued = wallets + held + escrows.
 //!
 //! # Guarantees
-//! * A wallet never goes below zero or wraps: `a_debit_needs_the_money`, `a_credit_that_overflows_is_refused`.
+//! * A wallet never goes below zero or wraps: `a_debit_needs_the_money`,
+//!   `a_credit_that_overflows_is_refused`.
 //! * A balance is the sum of its transfers: `a_balance_is_the_sum_of_its_transfers`.
 
 use crate::id::{PoolId, TransferId, UserId};

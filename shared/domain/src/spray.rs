@@ -5,7 +5,8 @@
 //! * A request outside the limits makes no spray: `a_spray_keeps_its_limits`.
 //! * A claim is refused for the first reason in [`ClaimBarred`]'s order:
 //!   `refusals_come_in_their_order`.
-//! * Only the sender reads a spray by its token, for seven days: `only_the_sender_reads_for_seven_days`.
+//! * Only the sender reads a spray by its token, for seven days:
+//!   `only_the_sender_reads_for_seven_days`.
 
 use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
 use crate::ledger::{TransferKind, TransferOrder};
@@ -154,8 +155,9 @@ impl Spray {
         now.ms_since(self.created_at) < READABLE_MS
     }
 
-    /// The order that returns `remainder` to the sender; `None` when nothing is left. Its id and time
-    /// are functions of the spray alone, so it is the same order whoever makes it, however often.
+    /// The order that returns `remainder` to the sender; `None` when nothing is left. Its id and
+    /// time are functions of the spray alone, so it is the same order whoever makes it, however
+    /// often.
     #[must_use]
     pub fn refund_order(&self, remainder: u64) -> Option<TransferOrder> {
         let amount = Amount::new(remainder).ok()?;

@@ -89,8 +89,8 @@ impl Write {
         write
     }
 
-    /// Puts the pool into the sweep's index, unless it is there: whoever is killed between this write
-    /// and the record is found by it.
+    /// Puts the pool into the sweep's index, unless it is there: whoever is killed between this
+    /// write and the record is found by it.
     fn wake_the_sweep(&mut self, draws: &[Draw], mut sets: Vec<String>) -> Vec<String> {
         if let Some(last) = draws.iter().map(|draw| draw.at).max() {
             self.name("#w", keys::SWEEP_MS);
@@ -197,8 +197,8 @@ impl Write {
         sets
     }
 
-    /// Forgets notes of recorded draws. Each is gone already or still that very draw's: a later draw
-    /// of the same member is not forgotten with it.
+    /// Forgets notes of recorded draws. Each is gone already or still that very draw's: a later
+    /// draw of the same member is not forgotten with it.
     fn trim(&mut self, trims: &[(UserId, Drawn)], removals: &mut Vec<String>) {
         for (i, (member, drawn)) in trims.iter().enumerate() {
             self.name(&format!("#r{i}"), member.as_str());

@@ -1,8 +1,8 @@
 //! Group commit: draws of one pool that wait in the same process go into one write.
 //!
-//! While one write is in flight the next batch gathers; nothing waits for company. Whoever's turn it
-//! is writes for everybody who waits. A caller that is dropped in the middle takes nobody with it:
-//! the turn passes on, and those it was writing for ask again, under the same attempt.
+//! While one write is in flight the next batch gathers; nothing waits for company. Whoever's turn
+//! it is writes for everybody who waits. A caller that is dropped in the middle takes nobody with
+//! it: the turn passes on, and those it was writing for ask again, under the same attempt.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -189,8 +189,8 @@ impl Lane {
         self.is_to_help.swap(false, Ordering::Relaxed)
     }
 
-    /// Those who wait, one draw of each member: a second call of the same member is answered by what
-    /// the first one leaves.
+    /// Those who wait, one draw of each member: a second call of the same member is answered by
+    /// what the first one leaves.
     fn next_batch(&self, len_max: usize) -> Vec<Waiting> {
         let mut waiting = lock(&self.waiting);
         let mut batch: Vec<Waiting> = Vec::new();
