@@ -1,9 +1,9 @@
-//! The embedded AWS over a socket, for SDK clients of other processes on this machine: the operator's
-//! commands, or the AWS command line with `--endpoint-url`.
+//! The embedded AWS over a socket, for SDK clients of other processes on this machine: the
+//! operator's commands, or the AWS command line with `--endpoint-url`.
 //!
-//! It asks for no credentials, so it is for this machine only: [`crate::up`] serves it when it listens
-//! on loopback, a request of another machine is refused, and so is one whose `Host` is no loopback
-//! name, which is what a web page that rebinds its name to 127.0.0.1 would send.
+//! It asks for no credentials, so it is for this machine only: [`crate::up`] serves it when it
+//! listens on loopback, a request of another machine is refused, and so is one whose `Host` is no
+//! loopback name, which is what a web page that rebinds its name to 127.0.0.1 would send.
 
 use std::net::{IpAddr, SocketAddr};
 

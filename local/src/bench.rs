@@ -1,7 +1,7 @@
 //! `largesse bench`: what an operation costs, how fast one process is, how small a function is.
 //!
-//! Times on a shared machine drift, counts do not. So counts come first, and every figure that has a
-//! mark in the design's table of performance is printed with it.
+//! Times on a shared machine drift, counts do not. So counts come first, and every figure that has
+//! a mark (docs/limits.md) is printed with it.
 
 pub mod counts;
 pub mod draws;
@@ -120,8 +120,8 @@ pub async fn run(
     Ok(())
 }
 
-/// Measures on a thread with a runtime of its own: there, nothing else runs between two steps, which
-/// is what telling rounds apart rests on.
+/// Measures on a thread with a runtime of its own: there, nothing else runs between two steps,
+/// which is what telling rounds apart rests on.
 async fn alone<T, F, R>(measure: F) -> Result<T, BenchError>
 where
     F: FnOnce() -> R + Send + 'static,

@@ -65,7 +65,8 @@ struct UpArgs {
 #[derive(Debug, Args)]
 struct SprayArgs {
     /// How many people claim.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     people: u32,
     /// How many shares there are.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -87,7 +88,8 @@ struct BenchArgs {
     #[arg(long)]
     json: bool,
     /// How long each row of draws and of claims over HTTP is measured.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
     /// Where the functions' binaries are; without it target/shipped, lambda and release.
     #[arg(long, value_name = "DIR")]

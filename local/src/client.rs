@@ -1,4 +1,5 @@
-//! A caller of the HTTP API, for demonstrations and benchmarks: it knows no more than a caller does.
+//! A caller of the HTTP API, for demonstrations and benchmarks: it knows no more than a caller
+//! does.
 
 use serde_json::{Value, json};
 

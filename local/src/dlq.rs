@@ -1,8 +1,8 @@
 //! `largesse dlq`: what could not be delivered, why, and another try.
 //!
 //! # Guarantees
-//! * A dead letter is deleted only after its message was taken by the queue, or once nothing is owed,
-//!   so a crash in between loses nothing: it is redriven again, and paid once all the same.
+//! * A dead letter is deleted only after its message was taken by the queue, or once nothing is
+//!   owed, so a crash in between loses nothing: it is redriven again, and paid once all the same.
 //! * What is redriven is paid once, however often it is redriven:
 //!   `a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once`.
 //! * A grant that cannot be read hides and holds up no other:
@@ -14,6 +14,7 @@ mod letters;
 mod outbox;
 mod text;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use aws_sdk_sqs::error::SdkError;
@@ -50,6 +51,18 @@ pub enum DlqError {
     /// A table could not be read or written.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Nothing answers where the deployment should be.
+    #[error(
+        "cannot reach {endpoint}; start `largesse up`, name another place by --endpoint, or take \
+         AWS itself by --aws"
+    )]
+    Unreachable {
+        /// Where that is.
+        endpoint: String,
+        /// What the connection said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A queue could not be read or written.
     #[error("{what}")]
     Sqs {
@@ -124,8 +137,13 @@ impl Dlq {
         let sqs = aws_sdk_sqs::Client::new(config);
         let url = async |name: String| {
             let got = sqs.get_queue_url().queue_name(&name).send().await;
-            let got =
-                got.map_err(|error| failed(format!("cannot find the queue {name}"), error))?;
+            let got = got.map_err(|error| match (config.endpoint_url(), error) {
+                (Some(endpoint), SdkError::DispatchFailure(failure)) => {
+                    let source = Box::new(SdkError::<Infallible>::DispatchFailure(failure));
+                    DlqError::Unreachable { endpoint: endpoint.to_owned(), source }
+                }
+                (_, error) => failed(format!("cannot find the queue {name}"), error),
+            })?;
             Ok::<_, DlqError>(got.queue_url.unwrap_or_default())
         };
         let grants_url = url(format!("{stack}-grants.fifo")).await?;
@@ -141,8 +159,8 @@ impl Dlq {
         Ok(Self { sqs, store, grants, outbox, grants_url })
     }
 
-    /// All dead letters that can be seen, each with its reason, and how many others there are: those
-    /// that somebody else looks at, or that wait behind ten others of the same member.
+    /// All dead letters that can be seen, each with its reason, and how many others there are:
+    /// those that somebody else looks at, or that wait behind ten others of the same member.
     ///
     /// # Errors
     /// [`DlqError`].
@@ -175,8 +193,8 @@ impl Dlq {
         Err(DlqError::NoSuchLetter(id.to_owned()))
     }
 
-    /// Sends unpaid grants back to be paid: one, or all that can be seen. A grant that was given up is
-    /// first allowed its tries again. Says what became of each.
+    /// Sends unpaid grants back to be paid: one, or all that can be seen. A grant that was given up
+    /// is first allowed its tries again. Says what became of each.
     ///
     /// # Errors
     /// [`DlqError`]; what was not reached stays a dead letter.

@@ -88,8 +88,8 @@ fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
     Ok(made)
 }
 
-/// Writes the secret for this user's eyes only; killed in between, the next start makes another one,
-/// and only the cursors of the moment are lost.
+/// Writes the secret for this user's eyes only; killed in between, the next start makes another
+/// one, and only the cursors of the moment are lost.
 fn keep(file: &Path, secret: &str) -> std::io::Result<()> {
     let unfinished = file.with_extension("new");
     let mut options = OpenOptions::new();

@@ -114,13 +114,15 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
 
 Try it, from another terminal: give alice 10,000 won, spray them to three, let bob and carol claim.
 
-  API=http://{address}/api/v2 KEY=$(date +%s)
+  API=http://{address}/api/v2 JSON='content-type: application/json' KEY=$(date +%s)
   curl -s $API/wallets/alice/deposits -H 'X-USER-ID: alice' -H "Idempotency-Key: $KEY-1" \
-    --json '{{"amount": 10000}}'
-  ROOM=$(curl -s $API/rooms -H 'X-USER-ID: alice' --json '{{"name": "lunch", "members": ["bob", "carol"]}}' \
+    -H "$JSON" -d '{{"amount": 10000}}'
+  ROOM=$(curl -s $API/rooms -H 'X-USER-ID: alice' \
+    -H "$JSON" -d '{{"name": "lunch", "members": ["bob", "carol"]}}' \
     | sed 's/.*"room_id":"\([^"]*\)".*/\1/')
-  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" -H "Idempotency-Key: $KEY-2" \
-    --json '{{"amount": 10000, "recipients": 3, "split": "random", "expires_in_s": 600}}' \
+  TOKEN=$(curl -s $API/sprays -H 'X-USER-ID: alice' -H "X-ROOM-ID: $ROOM" \
+    -H "Idempotency-Key: $KEY-2" -H "$JSON" \
+    -d '{{"amount": 10000, "recipients": 3, "split": "random", "expires_in_s": 600}}' \
     | sed 's/.*"token":"\([^"]*\)".*/\1/')
   curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: bob' -H "X-ROOM-ID: $ROOM"
   curl -s -X POST $API/sprays/$TOKEN/claims -H 'X-USER-ID: carol' -H "X-ROOM-ID: $ROOM"
@@ -128,4 +130,27 @@ Try it, from another terminal: give alice 10,000 won, spray them to three, let b
   curl -s $API/wallets/bob -H 'X-USER-ID: bob'
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands of the first spray: from the line that names the API to the one that asks for
+    /// bob's wallet, without remarks and empty lines.
+    fn commands(text: &str) -> Vec<&str> {
+        let lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("API="));
+        let end = "curl -s $API/wallets/bob -H 'X-USER-ID: bob'";
+        let mut has_ended = false;
+        let lines = lines.take_while(|line| !std::mem::replace(&mut has_ended, *line == end));
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn the_banner_and_the_readme_give_the_same_commands() {
+        let banner = banner(SocketAddr::from(([127, 0, 0, 1], 3000)), None);
+        let readme = include_str!("../../README.md");
+        assert_eq!(commands(&banner), commands(readme));
+        assert!(commands(readme).last().unwrap().starts_with("curl -s $API/wallets/bob"));
+    }
 }

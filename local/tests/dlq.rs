@@ -228,7 +228,8 @@ async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
     let told = json!({
         "requestContext": { "condition": "RetryAttemptsExhausted" },
         "DDBStreamBatchInfo": {
-            "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "3", "batchSize": 3,
+            "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "3",
+            "batchSize": 3,
         },
     });
     scene.bury(OUTBOX_DLQ, &told.to_string()).await;
@@ -351,6 +352,17 @@ async fn the_command_works_on_a_running_stack() {
     assert_eq!(redriven, format!("{id}  kept: the message names no grant\n{summary}\n"));
     // Neither one nor all: a redrive is never by accident.
     assert!(!largesse(&["dlq", "redrive", "--endpoint", &endpoint]).status.success());
+}
+
+#[test]
+fn where_nothing_is_up_the_command_says_how_to_reach_something() {
+    // Port 1 is TCP multiplexing's, which nobody serves.
+    let out = largesse(&["dlq", "list", "--endpoint", "http://127.0.0.1:1/_aws"]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8(out.stderr).unwrap();
+    let hint = "largesse: cannot reach http://127.0.0.1:1/_aws; start `largesse up`, ";
+    assert!(said.starts_with(hint), "{said}");
+    assert!(said.contains("--endpoint") && said.contains("--aws"), "{said}");
 }
 
 #[tokio::test]

@@ -92,7 +92,10 @@ pub async fn create_room<D: Ports>(
     post, path = "/api/v1/rooms/{room_id}/invite", tag = "v1", operation_id = "v1Invite",
     params(
         V1CallerHeader, OptionalKeyHeader,
-        ("room_id" = String, Path, description = "The room.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+        (
+            "room_id" = String, Path,
+            description = "The room.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV",
+        ),
     ),
     request_body = V1Invitation,
     responses(

@@ -13,8 +13,8 @@ const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 const PAGE: &str = largesse_edge::DOCS_PAGE;
 /// The page loads nothing from elsewhere, and nothing may make it.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
+     script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'";
 /// A new version is seen within five minutes.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 

@@ -110,7 +110,10 @@ pub struct TransactionPage {
     get, path = "/api/v2/wallets/{user}", tag = "wallet", operation_id = "getWallet",
     params(
         CallerHeader,
-        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+        (
+            "user" = String, Path,
+            description = "The caller: a wallet is its owner's.", example = "ann",
+        ),
     ),
     responses(
         (status = 200, description = "The wallet.", body = WalletView),
@@ -134,7 +137,10 @@ pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<A
     operation_id = "listTransactions",
     params(
         CallerHeader,
-        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+        (
+            "user" = String, Path,
+            description = "The caller: a wallet is its owner's.", example = "ann",
+        ),
         ("type" = Option<String>, Query,
             description = "Only of this type: `deposit`, `spray`, `claim` or `refund`."),
         ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339).",
@@ -178,7 +184,10 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
     operation_id = "getTransaction",
     params(
         CallerHeader,
-        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+        (
+            "user" = String, Path,
+            description = "The caller: a wallet is its owner's.", example = "ann",
+        ),
         ("id" = String, Path, description = "The transaction.",
             example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
     ),

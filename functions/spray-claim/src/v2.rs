@@ -22,8 +22,8 @@ pub struct ShareClaimed {
 /// Claim a share
 ///
 /// Once for each member. Any later claim of the same member gets ERR102 with the `amount` of their
-/// share, so no key is needed; a repeat under the same `Idempotency-Key` gets the first answer for 24
-/// hours. A body only tells one request from another under the same key.
+/// share, so no key is needed; a repeat under the same `Idempotency-Key` gets the first answer for
+/// 24 hours. A body only tells one request from another under the same key.
 #[utoipa::path(
     post, path = "/api/v2/sprays/{token}/claims", tag = "spray", operation_id = "claimShare",
     params(

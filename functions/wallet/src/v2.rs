@@ -52,7 +52,10 @@ pub struct Deposited {
     post, path = "/api/v2/wallets/{user}/deposits", tag = "wallet", operation_id = "deposit",
     params(
         CallerHeader, KeyHeader,
-        ("user" = String, Path, description = "The caller: a wallet is its owner's.", example = "ann"),
+        (
+            "user" = String, Path,
+            description = "The caller: a wallet is its owner's.", example = "ann",
+        ),
     ),
     request_body = DepositWish,
     responses(

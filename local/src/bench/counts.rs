@@ -76,8 +76,9 @@ fn notes() -> Vec<String> {
         "calls in a row: rounds, calls at the same time count once; the worst of those measured"
             .to_owned(),
         format!(
-            "write units include failed conditions; head: table {POOLS} with its indexes, the worst \
-             measured; a first claim also enters the spray in the index `sweep`, another partition"
+            "write units include failed conditions; head: table {POOLS} with its indexes, the \
+             worst measured; a first claim also enters the spray in the index `sweep`, another \
+             partition"
         ),
         format!(
             "dollars: us-east-1 list prices of 2025 (write {} and read {} a million units, \
@@ -90,8 +91,8 @@ fn notes() -> Vec<String> {
             prices::FIFO_REQUESTS
         ),
         format!(
-            "assumed: {} ms an invocation and {} ms a call in a row, {} GB, payments unbatched with \
-             {MAPPING_REQUESTS} requests of Lambda's mapping each",
+            "assumed: {} ms an invocation and {} ms a call in a row, {} GB, payments unbatched \
+             with {MAPPING_REQUESTS} requests of Lambda's mapping each",
             prices::OWN_MS,
             prices::ROUND_MS,
             prices::MEMORY_GB
@@ -153,8 +154,8 @@ impl Bench {
         Ok(vec![row("deposit", deposited, none), row("spray create", sprayed, none)])
     }
 
-    /// Every claim of a spray wins; some are measured, in processes that know nothing and in one that
-    /// knows token and member.
+    /// Every claim of a spray wins; some are measured, in processes that know nothing and in one
+    /// that knows token and member.
     async fn claims(&self, people: u32) -> Result<Rows, BenchError> {
         let room = self.lab.room(people).await?;
         let (spray, primer) = (self.lab.spray(room, people).await?, self.lab.spray(room, 1).await?);

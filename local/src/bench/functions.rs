@@ -24,8 +24,8 @@ const FOLDERS: [&str; 3] = ["target/lambda", "target/shipped", "target/release"]
 const STARTS: usize = 5;
 /// Whoever has not polled after so long will not.
 const POLLS_WITHIN: Duration = Duration::from_secs(20);
-/// What a zip adds to its one deflated entry `bootstrap`: the entry's head, the directory's entry and
-/// the directory's end (APPNOTE.TXT 4.3).
+/// What a zip adds to its one deflated entry `bootstrap`: the entry's head, the directory's entry
+/// and the directory's end (APPNOTE.TXT 4.3).
 const ZIP_BYTES: usize = 30 + 46 + 22 + 2 * "bootstrap".len();
 /// A request's head is read in one go.
 const HEAD_BYTES_MAX: usize = 4_096;

@@ -21,13 +21,13 @@ const HOT_SHARES: u32 = 1_000;
 /// Sprays that are claimed at the same time, and shares of each.
 const DISTINCT: u32 = 200;
 const DISTINCT_SHARES: u32 = 20;
-/// What the FastAPI system does: claims a second on one spray, and on many (performance.md).
+/// What the FastAPI system does: claims a second on one spray, and on many (docs/limits.md).
 const FASTAPI_HOT: f64 = 34.0;
 const FASTAPI_DISTINCT: f64 = 62.0;
 /// How many times that is the mark.
 const RATIO: f64 = 50.0;
-/// The mark of the server's memory, in which all tables are: looked at after so many claims, since it
-/// grows with what is stored.
+/// The mark of the server's memory, in which all tables are: looked at after so many claims, since
+/// it grows with what is stored.
 const MEMORY_MIB: f64 = 90.0;
 const MEMORY_AFTER: u64 = 10_000;
 /// Who sprays.

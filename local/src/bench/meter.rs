@@ -47,8 +47,8 @@ pub(super) fn summary(counts: &[Count]) -> Count {
     }
 }
 
-/// Counts what an operation does until its answer, and what it leaves running after it. `head_units`
-/// is what a write to the head costs, which a failed condition costs too.
+/// Counts what an operation does until its answer, and what it leaves running after it.
+/// `head_units` is what a write to the head costs, which a failed condition costs too.
 pub(super) async fn count<T>(
     world: &World,
     head_units: f64,
@@ -76,9 +76,10 @@ pub(super) async fn count<T>(
     (out, count)
 }
 
-/// What a call cost that failed: a condition that does not hold costs the write units of the item as it
-/// stands, of a transaction twice for each action. The engine does not tell, so it is added here: one
-/// KB for each item but the head, whose units are given. All units, and those of the head.
+/// What a call cost that failed: a condition that does not hold costs the write units of the item
+/// as it stands, of a transaction twice for each action. The engine does not tell, so it is added
+/// here: one KB for each item but the head, whose units are given. All units, and those of the
+/// head.
 fn failed_units(call: &Recorded, head_units: f64) -> (f64, f64) {
     if call.call.service != Service::DynamoDb || call.status != Some(400) {
         return (0.0, 0.0);

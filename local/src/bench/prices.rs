@@ -2,7 +2,8 @@
 //!
 //! List prices of us-east-1, on demand, beyond every free tier, as the public pages show them in
 //! 2025: aws.amazon.com/dynamodb/pricing/on-demand, aws.amazon.com/api-gateway/pricing,
-//! aws.amazon.com/lambda/pricing, aws.amazon.com/sqs/pricing. Traffic, logs and storage are not in it.
+//! aws.amazon.com/lambda/pricing, aws.amazon.com/sqs/pricing. Traffic, logs and storage are not in
+//! it.
 
 /// Dollars for a million write request units (1 KB each; a transaction counts two).
 pub const WRITE_UNITS: f64 = 0.625;

@@ -19,7 +19,8 @@ impl Watched {
         &mut self.0
     }
 
-    /// A field of its memory, in MiB: `VmHWM` is the peak of what was resident, `VmRSS` what is now.
+    /// A field of its memory, in MiB: `VmHWM` is the peak of what was resident, `VmRSS` what is
+    /// now.
     pub(super) fn memory_mib(&self, field: &str) -> Result<f64, BenchError> {
         let status = self.read("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -28,8 +29,8 @@ impl Watched {
         Ok(kib / 1_024.0)
     }
 
-    /// Time on a processor so far, in milliseconds, of all threads that live. From `schedstat`, whose
-    /// first field is nanoseconds: `stat` counts in hundredths of a second.
+    /// Time on a processor so far, in milliseconds, of all threads that live. From `schedstat`,
+    /// whose first field is nanoseconds: `stat` counts in hundredths of a second.
     pub(super) fn cpu_ms(&self) -> Result<f64, BenchError> {
         let folder = format!("/proc/{}/task", self.0.id());
         let threads = std::fs::read_dir(&folder).map_err(|e| process(folder.clone(), e))?;

@@ -1,7 +1,7 @@
 //! How fast a backlog of expired sprays is worked off, by repeated runs of the refund.
 //!
-//! No more than 46,656 sprays can be unrefunded at once, since each holds a token until it is; so the
-//! backlog is made and worked off in rounds.
+//! No more than 46,656 sprays can be unrefunded at once, since each holds a token until it is; so
+//! the backlog is made and worked off in rounds.
 
 use std::time::{Duration, Instant};
 

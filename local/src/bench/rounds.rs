@@ -1,8 +1,8 @@
 //! How many calls an operation makes one after another.
 //!
 //! Every call waits at a gate. When nothing can run any more but what waits there, the gate opens
-//! once: that is one round, in which all calls under way at the same time travel together. The count
-//! depends on no clock, so it is the same on every machine.
+//! once: that is one round, in which all calls under way at the same time travel together. The
+//! count depends on no clock, so it is the same on every machine.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use futures::future::BoxFuture;
 use largesse_world::{Call, Fault, Interpose, Service, World};
 use tokio::sync::watch;
 
-/// How often everything may run before what has not reached the gate counts as waiting for the gate.
-/// Far above the few dozen steps that the SDK takes between two calls.
+/// How often everything may run before what has not reached the gate counts as waiting for the
+/// gate. Far above the few dozen steps that the SDK takes between two calls.
 const IDLE_YIELDS: u32 = 256;
 
 struct Gate {

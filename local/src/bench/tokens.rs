@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue as Av, DeleteRequest, PutRequest, W
 use largesse_app::ports::{Clock, HINT_PARTS, Ids};
 use largesse_app::spray::create::{self, Create, CreateError};
 use largesse_app::spray::token;
+use largesse_aws::keys;
 use largesse_domain::id::{RoomId, SprayId, TOKEN_COUNT, Token};
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
@@ -66,8 +67,8 @@ pub async fn measure() -> Result<Table, BenchError> {
         rows,
         notes: vec![
             format!(
-                "{CREATES} sprays at each level; each gives its token back as a refund does, so the \
-                 level stays; hints start empty"
+                "{CREATES} sprays at each level; each gives its token back as a refund does, so \
+                 the level stays; hints start empty"
             ),
             "tokens tried: one at random unless the last one was taken, then from the hint"
                 .to_owned(),
@@ -147,7 +148,7 @@ async fn occupy(lab: &Lab, tokens: std::ops::Range<u32>) -> Result<(), BenchErro
     for some in tokens.chunks(BATCH_MAX) {
         let puts = some.iter().map(|index| {
             let put = PutRequest::builder()
-                .item("pk", Av::S(format!("TOKEN#{}", Token::from_index(*index))))
+                .set_item(Some(keys::token(Token::from_index(*index))))
                 .item("spray", Av::S("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned()))
                 .item("room", Av::S("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned()))
                 .item("giver", Av::S("other".to_owned()))
@@ -165,17 +166,18 @@ async fn occupy(lab: &Lab, tokens: std::ops::Range<u32>) -> Result<(), BenchErro
 
 /// As if a refund had given the token free: it is, and the hint is told.
 async fn give_back(lab: &Lab, free: Token) -> Result<(), BenchError> {
-    let key = DeleteRequest::builder().key("pk", Av::S(format!("TOKEN#{free}")));
+    let key = DeleteRequest::builder().set_key(Some(keys::token(free)));
     let delete = key.build().map_err(broken)?;
     write(lab, vec![WriteRequest::builder().delete_request(delete).build()]).await?;
     Ok(token::offer(&*lab.store, &[free]).await?)
 }
 
-/// Takes away the hints and the survey of the level before: its tokens were taken behind their back.
+/// Takes away the hints and the survey of the level before: its tokens were taken behind their
+/// back.
 async fn forget_hints(lab: &Lab) -> Result<(), BenchError> {
-    let keys = (0..HINT_PARTS).map(|part| format!("HINT#{part}"));
-    let deletes = keys.chain(["SURVEY".to_owned()]).map(|pk| {
-        let delete = DeleteRequest::builder().key("pk", Av::S(pk)).build().map_err(broken)?;
+    let keys = (0..HINT_PARTS).map(keys::token_hint);
+    let deletes = keys.chain([keys::token_survey()]).map(|key| {
+        let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(broken)?;
         Ok(WriteRequest::builder().delete_request(delete).build())
     });
     write(lab, deletes.collect::<Result<_, BenchError>>()?).await

@@ -31,7 +31,8 @@ struct Told {
 pub async fn play(people: u32, shares: u32, amount: u64, clients: u16) -> Result<(), DemoError> {
     let stage = Stage::set().await?;
     say(&format!(
-        "{people} people, one spray of {amount} won in {shares} shares, {clients} requests at once.\n"
+        "{people} people, one spray of {amount} won in {shares} shares, \
+         {clients} requests at once.\n"
     ));
     let room = gather(&stage, people, clients).await?;
     stage.client.deposit("giver", amount).await?;

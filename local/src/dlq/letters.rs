@@ -11,8 +11,8 @@ use super::{DlqError, failed};
 const BATCH_MAX: usize = 10;
 /// Letters that are looked at in one go.
 const LETTERS_MAX: usize = 10_000;
-/// How long nobody else sees what is being looked at. Every look gives it back when it ends; this is
-/// for one that is killed. A redrive that outlasts it may meet another, and both pay once.
+/// How long nobody else sees what is being looked at. Every look gives it back when it ends; this
+/// is for one that is killed. A redrive that outlasts it may meet another, and both pay once.
 const HIDDEN_S: i32 = 60;
 /// How long to wait for letters: SQS asks all of its servers only when it may wait.
 const WAIT_S: i32 = 1;
@@ -40,7 +40,8 @@ impl Letters {
         Self { sqs, url }
     }
 
-    /// Takes every letter that can be seen, the oldest of each member first, and hides it from others.
+    /// Takes every letter that can be seen, the oldest of each member first, and hides it from
+    /// others.
     pub(super) async fn take(&self) -> Result<Vec<Letter>, DlqError> {
         let mut letters = Vec::new();
         while letters.len() < LETTERS_MAX {

@@ -1,6 +1,6 @@
 //! Lists that are read a page at a time.
 
-/// The most rows of one page.
+/// The most rows of one page (docs/limits.md).
 pub const PAGE_LIMIT_MAX: u32 = 100;
 
 /// One page of a list.

@@ -1,9 +1,9 @@
 //! All contracts with the outside, in one place.
 //!
 //! # Errors
-//! Every port method fails with [`PortError`] and nothing else. A [`PortErrorKind::Unknown`] outcome
-//! is never a failure: the call may have taken effect. Every write here is therefore idempotent
-//! under the identity it carries, and the caller repeats it under the same identity.
+//! Every port method fails with [`PortError`] and nothing else. A [`PortErrorKind::Unknown`]
+//! outcome is never a failure: the call may have taken effect. Every write here is therefore
+//! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -104,7 +104,7 @@ pub trait Ids: Send + Sync {
 
 /// Lets time pass.
 pub trait Pause: Send + Sync {
-    /// Waits that long, by the clock of whoever runs this: in a test or a simulation, no real time.
+    /// Waits that long, by the clock of whoever runs this: in a test, no real time.
     fn pause_ms(&self, ms: u64) -> impl Future<Output = ()> + Send;
 }
 
@@ -269,13 +269,14 @@ pub trait TokenSpace: Send + Sync {
     /// Notes what became of a look at a token at random.
     fn note_look(&self, _is_free: bool) {}
 
-    /// Whether to spare the next look at a token at random, because the last one found it taken. Asked
-    /// once: after that one looks again, since refunds free tokens.
+    /// Whether to spare the next look at a token at random, because the last one found it taken.
+    /// Asked once: after that one looks again, since refunds free tokens.
     fn spares_look(&self) -> bool {
         false
     }
 
-    /// Takes a token out of one part of the hint, if it holds any. It was free when it was put there.
+    /// Takes a token out of one part of the hint, if it holds any. It was free when it was put
+    /// there.
     fn pop_hint(&self, part: u32) -> impl Future<Output = PortResult<Option<Token>>> + Send;
 
     /// Adds free tokens to one part of the hint: all of them or, where there is no room for all,
@@ -292,8 +293,8 @@ pub trait TokenSpace: Send + Sync {
     ) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Looks at all tokens. One caller at a time does, for five seconds at most; others are told
-    /// that it is under way or, at most five seconds long and only before the first token can become
-    /// free, that it found none.
+    /// that it is under way or, at most five seconds long and only before the first token can
+    /// become free, that it found none.
     fn survey(&self, now: Timestamp) -> impl Future<Output = PortResult<Survey>> + Send;
 
     /// Whether somebody surveys, and it is not known yet what they find.
@@ -510,8 +511,8 @@ pub trait Pools: Send + Sync {
         limit: u32,
     ) -> impl Future<Output = PortResult<Page<Sweepable, Sweepable>>> + Send;
 
-    /// Notes that the pool, as read, was swept: it is looked at again at `next`, or when it is drawn
-    /// from. Does nothing when its notes have changed since.
+    /// Notes that the pool, as read, was swept: it is looked at again at `next`, or when it is
+    /// drawn from. Does nothing when its notes have changed since.
     fn swept(
         &self,
         as_read: &Pool,

@@ -177,8 +177,8 @@ pub struct Untried {
 /// For an operator's hands only: no function may call these.
 impl Store {
     /// Lets a grant that was given up be tried anew, as often as any. Gives where the grant stands
-    /// then, or `None` when there is none of that id. Repeating it changes nothing, and what is paid
-    /// stays paid: the payment's id is the grant's, whoever tries. It looks at the id and the
+    /// then, or `None` when there is none of that id. Repeating it changes nothing, and what is
+    /// paid stays paid: the payment's id is the grant's, whoever tries. It looks at the id and the
     /// status only: whether anybody can read the rest is the caller's to find out.
     ///
     /// # Errors
@@ -221,8 +221,8 @@ impl Store {
     }
 
     /// Grants that nobody has tried to pay, a page of the table at a time; most of them are only on
-    /// their way. Strongly consistent. It reads the whole table: for the rare day on which the outbox
-    /// gave up.
+    /// their way. Strongly consistent. It reads the whole table: for the rare day on which the
+    /// outbox gave up.
     ///
     /// # Errors
     /// [`largesse_app::ports::PortError`].

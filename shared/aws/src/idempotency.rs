@@ -12,7 +12,7 @@ use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
-/// How long a key is remembered (api.md: 24 hours).
+/// How long a key is remembered (docs/guarantees.md, G6: 24 hours).
 const KEPT_MS: u64 = 86_400_000;
 /// How long a running request keeps others off. Longer than a function behind HTTP may run (10 s in
 /// template.yaml), so that a second run starts only after the first has ended.
@@ -68,8 +68,8 @@ impl Store {
             .table_name(&self.names.edge)
             .set_key(Some(keys::idempotency(key)))
             .update_expression("SET lease_ms = :until")
-            // Still that operation; not answered meanwhile; and nobody else took it over: they would
-            // have moved the lease.
+            // Still that operation; not answered meanwhile; and nobody else took it over: they
+            // would have moved the lease.
             .condition_expression("op = :op AND #state = :running AND lease_ms = :lease")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":until", ms(now.plus_ms(LEASE_MS)))
@@ -112,8 +112,8 @@ impl Idempotency for Store {
             .put_item()
             .table_name(&self.names.edge)
             .set_item(Some(item))
-            // Nobody has used the key, or its 24 hours are over by its own timestamp: TTL may delete
-            // it days later.
+            // Nobody has used the key, or its 24 hours are over by its own timestamp: TTL may
+            // delete it days later.
             .condition_expression("attribute_not_exists(pk) OR until_ms <= :now")
             .expression_attribute_values(":now", ms(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

@@ -1,11 +1,11 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
-use largesse_app::ports::INDEX_SHARDS;
-use largesse_domain::id::{RoomId, Token, TransferId, UserId};
+use largesse_app::ports::{DueSpray, INDEX_SHARDS, Sweepable};
+use largesse_domain::id::{PoolId, RoomId, SprayId, Token, TransferId, UserId};
 use largesse_domain::time::Timestamp;
 use ulid::Ulid;
 
-use crate::item::{Item, item, s};
+use crate::item::{Item, item, ms, s};
 
 /// Partition key of every table.
 pub const PK: &str = "pk";
@@ -30,24 +30,43 @@ pub const DUE: &str = "due";
 /// Sparse index of the pools by when they are to be swept.
 pub const SWEEP: &str = "sweep";
 
+/// Hash key of [`BY_SENDER`].
+pub const SENDER: &str = "sender";
+/// Sort key of [`BY_SENDER`].
+pub const SPRAY_ID: &str = "spray_id";
+/// Hash key of [`DUE`] and of [`SWEEP`].
+pub const DUE_SHARD: &str = "due_shard";
+/// Sort key of [`DUE`].
+pub const DUE_MS: &str = "due_ms";
+/// Sort key of [`SWEEP`].
+pub const SWEEP_MS: &str = "sweep_ms";
+
 fn pk_sk(pk: String, sk: String) -> Item {
     item([(PK, s(pk)), (SK, s(sk))])
 }
 
+pub(crate) fn room_pk(id: RoomId) -> String {
+    format!("{ROOM}{id}")
+}
+
 pub(crate) fn room(id: RoomId) -> Item {
-    pk_sk(format!("{ROOM}{id}"), "META".to_owned())
+    pk_sk(room_pk(id), "META".to_owned())
 }
 
 pub(crate) fn member(room: RoomId, user: &UserId) -> Item {
-    pk_sk(format!("{ROOM}{room}"), format!("{MEMBER}{user}"))
+    pk_sk(room_pk(room), format!("{MEMBER}{user}"))
+}
+
+pub(crate) fn wallet_pk(user: &UserId) -> String {
+    format!("{WALLET}{user}")
 }
 
 pub(crate) fn wallet(user: &UserId) -> Item {
-    pk_sk(format!("{WALLET}{user}"), "BALANCE".to_owned())
+    pk_sk(wallet_pk(user), "BALANCE".to_owned())
 }
 
 pub(crate) fn transfer(user: &UserId, id: TransferId) -> Item {
-    pk_sk(format!("{WALLET}{user}"), transfer_sk(id))
+    pk_sk(wallet_pk(user), transfer_sk(id))
 }
 
 pub(crate) fn transfer_sk(id: TransferId) -> String {
@@ -64,30 +83,55 @@ pub(crate) fn transfer_sk_before(at: Timestamp) -> String {
     transfer_sk(TransferId(Ulid::from_parts(at.minus_ms(1).ms_unsigned(), u128::MAX)))
 }
 
-pub(crate) fn token(token: Token) -> Item {
+/// What a token stands for.
+pub fn token(token: Token) -> Item {
     item([(PK, s(format!("{TOKEN}{token}")))])
 }
 
 /// One part of the hint of free tokens.
-pub(crate) fn token_hint(part: u32) -> Item {
+pub fn token_hint(part: u32) -> Item {
     item([(PK, s(format!("HINT#{part}")))])
 }
 
 /// Who surveys the tokens, and what the last survey found.
-pub(crate) fn token_survey() -> Item {
+pub fn token_survey() -> Item {
     item([(PK, s("SURVEY"))])
 }
 
-pub(crate) fn pool(id: largesse_domain::id::PoolId) -> Item {
+pub(crate) fn pool(id: PoolId) -> Item {
     item([(PK, s(id))])
 }
 
-pub(crate) fn grant(pool: largesse_domain::id::PoolId, member: &UserId) -> Item {
+pub(crate) fn grant(pool: PoolId, member: &UserId) -> Item {
     pk_sk(pool.to_string(), format!("{MEMBER}{member}"))
 }
 
 pub(crate) fn idempotency(key: &str) -> Item {
     item([(PK, s(format!("IDEM#{key}")))])
+}
+
+/// Where a spray stands in the index by sender.
+pub(crate) fn by_sender(sender: &UserId, id: SprayId) -> Item {
+    let mut key = pool(PoolId::Spray(id));
+    key.insert(SENDER.to_owned(), s(sender));
+    key.insert(SPRAY_ID.to_owned(), s(id));
+    key
+}
+
+/// Where a spray stands in the index of what is due.
+pub(crate) fn due(shard: u32, due: &DueSpray) -> Item {
+    let mut key = pool(PoolId::Spray(due.id));
+    key.insert(DUE_SHARD.to_owned(), s(shard));
+    key.insert(DUE_MS.to_owned(), ms(due.due));
+    key
+}
+
+/// Where a pool stands in the index of what is to be swept.
+pub(crate) fn sweep(shard: u32, sweepable: &Sweepable) -> Item {
+    let mut key = pool(sweepable.id);
+    key.insert(DUE_SHARD.to_owned(), s(shard));
+    key.insert(SWEEP_MS.to_owned(), ms(sweepable.since));
+    key
 }
 
 /// The part of the indexes `due` and `sweep` that a pool lies in: by its id's random part.

@@ -1,6 +1,8 @@
 //! The adapters: every port, on DynamoDB, SQS FIFO and EventBridge, through the real AWS SDK.
 //!
 #![doc = include_str!("SCHEMA.md")]
+#![deny(clippy::float_arithmetic)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod books;
 mod cache;

@@ -25,16 +25,9 @@ mod lane;
 use expression::{NOTES_MAX, Write};
 pub(crate) use lane::Lanes;
 
-fn sweep_key(shard: u32, pool: &Sweepable) -> Item {
-    let mut key = keys::pool(pool.id);
-    key.insert("due_shard".to_owned(), s(shard));
-    key.insert(head::SWEEP_AT.to_owned(), ms(pool.since));
-    key
-}
-
 fn read_sweepable(item: &Item) -> PortResult<Sweepable> {
     let reader = Reader { item, what: "sweep index" };
-    Ok(Sweepable { id: reader.parse(keys::PK)?, since: reader.ms(head::SWEEP_AT)? })
+    Ok(Sweepable { id: reader.parse(keys::PK)?, since: reader.ms(keys::SWEEP_MS)? })
 }
 
 impl Pools for Store {
@@ -93,11 +86,11 @@ impl Pools for Store {
             .table_name(&self.names.pools)
             .index_name(keys::SWEEP)
             .key_condition_expression("#shard = :shard AND #w <= :now")
-            .expression_attribute_names("#shard", "due_shard")
-            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_names("#shard", keys::DUE_SHARD)
+            .expression_attribute_names("#w", keys::SWEEP_MS)
             .expression_attribute_values(":shard", s(shard))
             .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|pool| sweep_key(shard, &pool)))
+            .set_exclusive_start_key(after.map(|pool| keys::sweep(shard, &pool)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await
@@ -117,7 +110,7 @@ impl Pools for Store {
             // The notes are as they were read: a draw that came since is not slept through.
             .condition_expression("#p = :seen")
             .expression_attribute_names("#p", head::PENDING)
-            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_names("#w", keys::SWEEP_MS)
             .expression_attribute_values(":seen", head::notes(as_read));
         let request = match next {
             None => request.update_expression("REMOVE #w"),

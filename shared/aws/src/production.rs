@@ -55,7 +55,7 @@ impl SecureRng {
         Ok(Self(Mutex::new(rng)))
     }
 
-    /// A generator that repeats itself, for simulations.
+    /// A generator that repeats itself, for tests.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))

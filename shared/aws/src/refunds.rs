@@ -13,21 +13,11 @@ use largesse_domain::time::Timestamp;
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
 use crate::item::{Item, Reader, ms, n, s};
-use crate::keys::{self, DUE};
+use crate::keys::{self, DUE, DUE_MS, DUE_SHARD, SWEEP_MS};
 use crate::pools::head;
 use crate::store::Store;
 use crate::tokens::token_ttl;
 use crate::wallets::{POST_TRIES_MAX, read_wallet, request_token};
-
-const DUE_MS: &str = "due_ms";
-const DUE_SHARD: &str = "due_shard";
-
-fn due_key(shard: u32, due: &DueSpray) -> Item {
-    let mut key = keys::pool(PoolId::Spray(due.id));
-    key.insert(DUE_SHARD.to_owned(), s(shard));
-    key.insert(DUE_MS.to_owned(), ms(due.due));
-    key
-}
 
 fn read_due(item: &Item) -> PortResult<DueSpray> {
     let reader = Reader { item, what: "due index" };
@@ -48,7 +38,7 @@ impl Store {
             .set_key(Some(keys::pool(spray.pool.id)))
             .update_expression(
                 "SET #s = :closed, #p = :none, refund = :refund, refunded_ms = :now \
-                 REMOVE due_shard, due_ms, #w",
+                 REMOVE #shard, #due, #w",
             )
             .condition_expression(
                 "#s = :open AND #c <= :now AND #p = :notes AND #t = :taken AND #f = :free",
@@ -58,7 +48,9 @@ impl Store {
             .expression_attribute_names("#c", head::CLOSES)
             .expression_attribute_names("#t", head::TAKEN)
             .expression_attribute_names("#f", head::FREE)
-            .expression_attribute_names("#w", head::SWEEP_AT)
+            .expression_attribute_names("#shard", DUE_SHARD)
+            .expression_attribute_names("#due", DUE_MS)
+            .expression_attribute_names("#w", SWEEP_MS)
             .expression_attribute_values(":open", s(head::OPEN))
             .expression_attribute_values(":closed", s(head::CLOSED))
             .expression_attribute_values(":none", Av::M(Item::new()))
@@ -73,8 +65,8 @@ impl Store {
     }
 
     /// Gives the token free, to be deleted by TTL if no spray takes it before. Its condition: it
-    /// still stands for this spray; an item that somebody deleted frees nothing, and an update must not
-    /// bring half of it back.
+    /// still stands for this spray; an item that somebody deleted frees nothing, and an update must
+    /// not bring half of it back.
     fn freeing(&self, spray: &Spray) -> PortResult<Update> {
         Update::builder()
             .table_name(&self.names.tokens)
@@ -108,7 +100,7 @@ impl Refunds for Store {
             .expression_attribute_names("#due", DUE_MS)
             .expression_attribute_values(":shard", s(shard))
             .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|due| due_key(shard, &due)))
+            .set_exclusive_start_key(after.map(|due| keys::due(shard, &due)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await

@@ -31,8 +31,8 @@ pub(crate) fn waits_ms() -> impl Iterator<Item = u32> {
     std::iter::once(0).chain(waits.map(|wait| wait.min(BACKOFF_MS_MAX))).take(attempts)
 }
 
-/// Each store counts its own retries. The SDK's default lets all clients of a process share one budget
-/// by service and region, so that one world's faults would use up another's.
+/// Each store counts its own retries. The SDK's default lets all clients of a process share one
+/// budget by service and region, so that one world's faults would use up another's.
 pub(crate) fn partition() -> RetryPartition {
     static STORES: AtomicU64 = AtomicU64::new(0);
     RetryPartition::new(format!("store-{}", STORES.fetch_add(1, Ordering::Relaxed)))

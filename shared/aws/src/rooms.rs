@@ -43,8 +43,8 @@ impl Rooms for Store {
         for user in members {
             items.push(self.put_in_rooms(member_item(room.id, user, now), None)?);
         }
-        // A repeat comes at another time, hence with other contents, hence under another token; it is
-        // the condition that keeps it from doing anything.
+        // A repeat comes at another time, hence with other contents, hence under another token; it
+        // is the condition that keeps it from doing anything.
         let token = request_token(&["room", &room.id.to_string(), &now.ms().to_string()]);
         match self.transact("create room", token, items).await {
             Ok(()) => Ok(()),
@@ -102,7 +102,7 @@ impl Rooms for Store {
             .key_condition_expression("#pk = :room AND begins_with(#sk, :member)")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":room", s(format!("{}{room}", keys::ROOM)))
+            .expression_attribute_values(":room", s(keys::room_pk(room)))
             .expression_attribute_values(":member", s(MEMBER))
             .set_exclusive_start_key(after.map(|user| keys::member(room, &user)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))

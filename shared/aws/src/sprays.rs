@@ -34,23 +34,23 @@ fn spray_item(spray: &Spray) -> PortResult<Item> {
     put("recipients", n(numbers.total));
     put("split", s(split.as_str()));
     put("seed", Av::B(Blob::new(seed.0)));
-    put("spray_id", s(spray.id));
-    put("sender", s(&spray.sender));
+    put(keys::SPRAY_ID, s(spray.id));
+    put(keys::SENDER, s(&spray.sender));
     put("room", s(spray.room));
     put("token", s(spray.token));
     put("created_ms", ms(spray.created_at));
-    put("due_shard", s(keys::due_shard(spray.id.0)));
-    put("due_ms", ms(spray.pool.window.closes));
+    put(keys::DUE_SHARD, s(keys::due_shard(spray.id.0)));
+    put(keys::DUE_MS, ms(spray.pool.window.closes));
     Ok(item)
 }
 
 pub(crate) fn read_spray(item: &Item) -> PortResult<Spray> {
     let reader = Reader { item, what: "spray item" };
     Ok(Spray {
-        id: reader.parse("spray_id")?,
+        id: reader.parse(keys::SPRAY_ID)?,
         token: reader.parse("token")?,
         room: reader.parse("room")?,
-        sender: reader.parse("sender")?,
+        sender: reader.parse(keys::SENDER)?,
         created_at: reader.ms("created_ms")?,
         pool: head::read(item)?,
         refund: reader.optional("refunded_ms", |r, name| {
@@ -167,27 +167,21 @@ impl Sprays for Store {
         after: Option<SprayId>,
         limit: u32,
     ) -> PortResult<Page<Spray, SprayId>> {
-        let start = after.map(|id| {
-            let mut key = keys::pool(PoolId::Spray(id));
-            key.insert("sender".to_owned(), s(sender));
-            key.insert("spray_id".to_owned(), s(id));
-            key
-        });
         let got = self
             .dynamo
             .query()
             .table_name(&self.names.pools)
             .index_name(BY_SENDER)
             .key_condition_expression("#sender = :sender")
-            .expression_attribute_names("#sender", "sender")
+            .expression_attribute_names("#sender", keys::SENDER)
             .expression_attribute_values(":sender", s(sender))
-            .set_exclusive_start_key(start)
+            .set_exclusive_start_key(after.map(|id| keys::by_sender(sender, id)))
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| port_error("list sprays", error))?;
-        let read = |item: &Item| Reader { item, what: "spray index" }.parse("spray_id");
+        let read = |item: &Item| Reader { item, what: "spray index" }.parse(keys::SPRAY_ID);
         let ids: Vec<SprayId> =
             got.items.unwrap_or_default().iter().map(read).collect::<PortResult<_>>()?;
         let next = got.last_evaluated_key.and_then(|_| ids.last().copied());

@@ -1,5 +1,5 @@
-//! Tokens: table `tokens`. Each item stands for a spray until its window is over and it is refunded;
-//! beside them lie hints of free ones.
+//! Tokens: table `tokens`. Each item stands for a spray until its window is over and it is
+//! refunded; beside them lie hints of free ones.
 
 use std::sync::atomic::Ordering;
 
@@ -59,8 +59,8 @@ fn read_token(token: Token, item: &Item) -> PortResult<TokenEntry> {
 const HINTED: &str = "tokens";
 
 impl Store {
-    /// What the token stands for. Until its window closes nobody can take it, so an entry stays true
-    /// that long.
+    /// What the token stands for. Until its window closes nobody can take it, so an entry stays
+    /// true that long.
     pub(crate) async fn read_token_entry(&self, token: Token) -> PortResult<Option<TokenEntry>> {
         if let Some(entry) = self.tokens.get(&token, self.now()) {
             return Ok(Some(entry));

@@ -255,7 +255,7 @@ impl Store {
             .key_condition_expression("#pk = :wallet AND #sk BETWEEN :first AND :last")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":wallet", s(format!("{}{user}", keys::WALLET)))
+            .expression_attribute_values(":wallet", s(keys::wallet_pk(user)))
             .expression_attribute_values(":first", s(first))
             .expression_attribute_values(":last", s(last))
             .scan_index_forward(false)

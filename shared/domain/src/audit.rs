@@ -1,6 +1,6 @@
 //! The books, checked: whether every won is where it should be.
 //!
-//! Pure, so that the test world, the demonstration and the operator's `verify` ask the same code.
+//! Pure, so that the test world and the demonstration ask the same code.
 //!
 //! # Guarantees
 //! * issued = wallets + held + escrows, and per pool: put in = drawn + returned + remaining. Each

@@ -25,7 +25,7 @@ pub enum IdError {
     Pool,
 }
 
-/// The longest user id, in characters (api.md).
+/// The longest user id, in characters (docs/limits.md).
 pub const USER_ID_LEN_MAX: usize = 64;
 
 /// A member, named by the caller: 1 to 64 of `[A-Za-z0-9_-]`.

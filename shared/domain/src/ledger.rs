@@ -5,14 +5,15 @@
 //! account has an item that everybody writes. At all times: issued = wallets + held + escrows.
 //!
 //! # Guarantees
-//! * A wallet never goes below zero or wraps: `a_debit_needs_the_money`, `a_credit_that_overflows_is_refused`.
+//! * A wallet never goes below zero or wraps: `a_debit_needs_the_money`,
+//!   `a_credit_that_overflows_is_refused`.
 //! * A balance is the sum of its transfers: `a_balance_is_the_sum_of_its_transfers`.
 
 use crate::id::{PoolId, TransferId, UserId};
 use crate::money::{Amount, Balance};
 use crate::time::Timestamp;
 
-/// The longest memo, in characters.
+/// The longest memo, in characters (docs/limits.md).
 pub const MEMO_LEN_MAX: usize = 200;
 
 /// A caller's remark on a transfer: at most 200 characters, none a control character.

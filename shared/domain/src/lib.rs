@@ -1,11 +1,11 @@
 //! The rules of Largesse: pure decisions about money.
 //!
 //! Nothing here reads a clock, draws a random number, waits or knows AWS. Every rule is a function
-//! of `(state, command, now)`, so that the store, the simulator and the model checker all ask the
-//! same code what should happen.
+//! of `(state, command, now)`, so that the store and the model checker ask the same code what
+//! should happen.
 //!
-//! Three nouns carry everything: a [`pool`] is drawn from, a draw makes a [`grant`], a grant is paid
-//! by one transfer of the [`ledger`].
+//! Three nouns carry everything: a [`pool`] is drawn from, a draw makes a [`grant`], a grant is
+//! paid by one transfer of the [`ledger`].
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

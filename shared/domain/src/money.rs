@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-/// The largest amount of one operation, in minor units (api.md: one trillion).
+/// The largest amount of one operation, in minor units (docs/limits.md: one trillion).
 pub const AMOUNT_MAX: u64 = 1_000_000_000_000;
 
 /// The largest balance of one wallet, in minor units: the largest integer that every JSON reader

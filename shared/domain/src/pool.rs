@@ -25,17 +25,19 @@ mod supply;
 pub use stamp::{ATTEMPT_COUNT, Attempt, Drawn, StampError};
 pub use supply::{Numbers, Supply};
 
-/// How many draws may be decided but not yet recorded. A note takes about 30 bytes, so that the head
-/// stays below 2 KB, and within two write units. (A write whose trims are gone already leaves up to 40
-/// more; the next one finds the head full until they are settled.)
+/// How many draws may be decided but not yet recorded. A note takes about 30 bytes, so that the
+/// head stays below 2 KB, and within two write units. (A write whose trims are gone already leaves
+/// up to 40 more; the next one finds the head full until they are settled.)
 pub const PENDING_MAX: usize = 48;
 
 /// From how many notes on somebody settles and trims them before the head is full: half of
 /// [`PENDING_MAX`], so that there is room for those who draw meanwhile.
 pub const PENDING_HELP: usize = PENDING_MAX / 2;
 
-/// A pending draw this old is settled by the sweep: far longer than a function may run (the
-/// longest timeout in template.yaml is 30 s).
+/// A pending draw this old is settled by the sweep. Whoever drew settles it in the same run, and
+/// only spray-claim draws, which may run for 10 s (template.yaml); the rest is for clocks that
+/// differ. It spares work and nothing hangs on it: who settles a draw that its maker is settling
+/// too finds, or makes, the same record.
 pub const PENDING_STALE_MS: u64 = 60_000;
 
 /// Whether a pool still gives.

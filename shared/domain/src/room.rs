@@ -1,6 +1,6 @@
 //! Rooms: who may claim what is sprayed in them.
 
-/// The longest name of a room, in characters.
+/// The longest name of a room, in characters (docs/limits.md).
 pub const ROOM_NAME_LEN_MAX: usize = 100;
 
 /// How many members one `POST /rooms` may name: a transaction holds 100 items, one is the room.

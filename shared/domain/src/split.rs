@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::money::Amount;
 
-/// The most people one spray may serve (issue: 1 to 1,000).
+/// The most people one spray may serve (docs/limits.md: 1 to 1,000).
 pub const RECIPIENTS_MAX: u32 = 1_000;
 
 /// How an amount is cut.

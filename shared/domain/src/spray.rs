@@ -3,8 +3,10 @@
 //!
 //! # Guarantees
 //! * A request outside the limits makes no spray: `a_spray_keeps_its_limits`.
-//! * A claim is refused for the first reason in api.md's order: `refusals_come_in_their_order`.
-//! * Only the sender reads a spray by its token, for seven days: `only_the_sender_reads_for_seven_days`.
+//! * A claim is refused for the first reason in [`ClaimBarred`]'s order:
+//!   `refusals_come_in_their_order`.
+//! * Only the sender reads a spray by its token, for seven days:
+//!   `only_the_sender_reads_for_seven_days`.
 
 use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
 use crate::ledger::{TransferKind, TransferOrder};
@@ -13,11 +15,11 @@ use crate::pool::{Numbers, Pool, PoolStatus, Supply};
 use crate::split::{RECIPIENTS_MAX, Seed, Split};
 use crate::time::{Timestamp, Window};
 
-/// The shortest time a spray may be open, in seconds (issue: 10 s … 7 days).
+/// The shortest time a spray may be open, in seconds (docs/limits.md: 10 s to 7 days).
 pub const EXPIRES_IN_S_MIN: u64 = 10;
-/// The longest, and the default (api.md: 604,800 s = 7 days).
+/// The longest, and the default (docs/limits.md: 604,800 s = 7 days).
 pub const EXPIRES_IN_S_MAX: u64 = 604_800;
-/// How long the sender may read a spray by its token, from its creation (api.md: 7 days).
+/// How long the sender may read a spray by its token, from its creation (docs/limits.md: 7 days).
 pub const READABLE_MS: u64 = 604_800_000;
 
 /// The terms of a spray, within their limits.
@@ -153,8 +155,9 @@ impl Spray {
         now.ms_since(self.created_at) < READABLE_MS
     }
 
-    /// The order that returns `remainder` to the sender; `None` when nothing is left. Its id and time
-    /// are functions of the spray alone, so it is the same order whoever makes it, however often.
+    /// The order that returns `remainder` to the sender; `None` when nothing is left. Its id and
+    /// time are functions of the spray alone, so it is the same order whoever makes it, however
+    /// often.
     #[must_use]
     pub fn refund_order(&self, remainder: u64) -> Option<TransferOrder> {
         let amount = Amount::new(remainder).ok()?;

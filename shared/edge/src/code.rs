@@ -83,8 +83,8 @@ codes! {
         then "Act as a member who may.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
-        when "There is no such thing for this caller: route, token, spray, transaction. A name that \
-              is malformed and one that is unknown look the same.",
+        when "There is no such thing for this caller: route, token, spray, transaction. A name \
+              that is malformed and one that is unknown look the same.",
         then "Check the name.",
         v1 "404; 400 for a token at `POST /receive`";
     IdempotencyConflict = "ERR006", StatusCode::CONFLICT, "Idempotency conflict",
@@ -135,8 +135,9 @@ pub fn errors_markdown() -> String {
         "# Error codes\n\n\
          Made from the table in `shared/edge/src/code.rs`; a test compares them.\n\n\
          v2 answers RFC 9457 `application/problem+json`: `{type, title, status, detail, code, \
-         request_id, errors?: [{field, code, detail}]}`.\nv1 answers `{\"detail\": …, \"code\": …}`; \
-         for ERR001 with status 422, `detail` is a list of `{loc, msg, type}`.\n",
+         request_id, errors?: [{field, code, detail}]}`.\n\
+         v1 answers `{\"detail\": …, \"code\": …}`; for ERR001 with status 422, \
+         `detail` is a list of `{loc, msg, type}`.\n",
     );
     for code in Code::ALL {
         let (name, title, status) = (code.as_str(), code.title(), code.status().as_u16());
@@ -144,7 +145,8 @@ pub fn errors_markdown() -> String {
         // Writing into a String cannot fail.
         let _ = write!(
             text,
-            "\n## {name}\n\n**{title}** · v2: {status} · v1: {v1}\n\n* When: {when}\n* Then: {then}\n",
+            "\n## {name}\n\n**{title}** · v2: {status} · v1: {v1}\n\n\
+             * When: {when}\n* Then: {then}\n",
         );
     }
     text

@@ -119,7 +119,11 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_cursor_is_refused(payload in "[A-Z0-9]{0,30}", at in 0..22_usize, to in "[A-Za-z0-9_-]") {
+        fn a_changed_cursor_is_refused(
+            payload in "[A-Z0-9]{0,30}",
+            at in 0..22_usize,
+            to in "[A-Za-z0-9_-]",
+        ) {
             let cursor = key().seal("scope", &payload);
             let mut changed = cursor.clone();
             changed.replace_range(at..=at, &to);

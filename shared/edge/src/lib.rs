@@ -3,6 +3,7 @@
 //! A function's crate builds a router with handlers that take a [`call::Call`] and fail with an
 //! [`error::ApiError`]; [`kernel::wrap`] goes around it once. What two functions share lives here.
 
+#![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod answer;

@@ -159,7 +159,8 @@ pub enum V1Detail {
 /// One thing that is wrong with a request, in v1.
 #[derive(Serialize, ToSchema)]
 pub struct V1Issue {
-    /// Where: `header`, `body`, `path` or `query`, then the name of the field, or the position in the text.
+    /// Where: `header`, `body`, `path` or `query`, then the name of the field, or the position in
+    /// the text.
     #[schema(value_type = Vec<Value>, example = json!(["body", "total_amount"]))]
     pub loc: Vec<serde_json::Value>,
     /// What is wrong, for people.

@@ -1,8 +1,8 @@
 //! Every route of the API and its methods, for whoever is asked what another function answers.
 //!
 //! Deployed, a method that no route takes reaches the function of `$default`, which knows its own
-//! routes only. With this table it answers as the local stack does. `tests/flows/routes.rs` holds the
-//! table and template.yaml together.
+//! routes only. With this table it answers as the local stack does. `tests/flows/routes.rs` holds
+//! the table and template.yaml together.
 
 /// Each path's pattern and its methods, as `Allow` lists them. Who answers GET answers HEAD.
 pub const ROUTES: [(&str, &str); 23] = [

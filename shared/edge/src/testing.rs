@@ -1,5 +1,5 @@
-//! Ports for tests of the edge: a clock that stands, ids that count, an idempotency store in memory,
-//! and business ports that nobody may touch: a refused request must not get that far.
+//! Ports for tests of the edge: a clock that stands, ids that count, an idempotency store in
+//! memory, and business ports that nobody may touch: a refused request must not get that far.
 
 #![expect(clippy::panic, reason = "a touched port fails the test")]
 

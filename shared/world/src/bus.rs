@@ -215,7 +215,7 @@ impl Bus {
     }
 }
 
-/// An id in the form of a UUID that follows from `name`, so that a simulation replays byte for byte.
+/// An id in the form of a UUID that follows from `name`, so that a test replays byte for byte.
 pub(crate) fn uuid_of(name: &str) -> String {
     let hash = format!("{:x}", md5::compute(name));
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();

@@ -7,8 +7,8 @@ pub const SEND_BATCH_MAX: usize = 10;
 
 /// Sends grants, in order, and returns the position of the first that was not taken: everything
 /// from there on is to be dispatched again. What was sent already and is sent again within five
-/// minutes is dropped by the queue; later, grant-pay finds the grant paid. A send that fails is logged
-/// and counts as not taken.
+/// minutes is dropped by the queue; later, grant-pay finds the grant paid. A send that fails is
+/// logged and counts as not taken.
 pub async fn dispatch<D: GrantQueue>(deps: &D, grants: &[GrantRef]) -> Option<usize> {
     let mut sent = 0_usize;
     for batch in grants.chunks(SEND_BATCH_MAX) {

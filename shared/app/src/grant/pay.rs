@@ -47,8 +47,8 @@ pub enum PayError {
 
 /// Pays one grant.
 ///
-/// An outcome that is not known is not a failure (G5): it is not counted, and the message comes again
-/// under the same id, which finds out.
+/// An outcome that is not known is not a failure (docs/guarantees.md, G5): it is not counted, and
+/// the message comes again under the same id, which finds out.
 ///
 /// # Errors
 /// [`PayError`], the first in its order.
@@ -106,8 +106,8 @@ async fn give_back<D: Grants + Wallets + Events>(
 
 /// Tells the others, and then notes that they were told: killed in between, they are told again.
 ///
-/// A try that was said to fail may have paid all the same: its answer was lost, and the answers to the
-/// SDK's own repeats said "not now". So the ledger has the last word (G5).
+/// A try that was said to fail may have paid all the same: its answer was lost, and the answers to
+/// the SDK's own repeats said "not now". So the ledger has the last word (docs/guarantees.md, G5).
 async fn give_up<D: Grants + Wallets + Events>(deps: &D, grant: &Grant) -> Result<Paid, PayError> {
     if deps.transfer(&grant.member, grant.id.transfer()).await?.is_some() {
         deps.note_outcome(grant, &PayOutcome::Paid).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use largesse_domain::grant::Grant;
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::pool::{Drawn, Pool, Settlement};
+use largesse_domain::split::RECIPIENTS_MAX;
 
 use crate::ports::{Grants, Pools, PortError, PortResult, Recorded};
 
@@ -80,8 +81,9 @@ pub async fn settle_pending<D: Pools + Grants>(
     if is_readable { Ok(settled) } else { Err(PortError::unreadable_part()) }
 }
 
-/// Grants read at a time: about 250 KB.
-const RECORDS_STEP: u32 = 1_000;
+/// Grants read at a time: those of the largest spray, some 250 KB. A page of a query holds 1 MB
+/// (docs/limits.md).
+pub(crate) const RECORDS_STEP: u32 = RECIPIENTS_MAX;
 
 async fn records_of<D: Grants>(deps: &D, pool: PoolId) -> PortResult<BTreeMap<UserId, Drawn>> {
     let mut records = BTreeMap::new();

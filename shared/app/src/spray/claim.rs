@@ -3,8 +3,8 @@
 //! The order of steps, and what a crash leaves behind at each:
 //! 1. Token and membership are read, at the same time. Nothing has changed.
 //! 2. Only in a pool too large to keep all its notes: the member's record is read, which answers
-//!    repeats. A pool of at most [`pool::PENDING_MAX`] shares is not trimmed while it is open, so its
-//!    head knows everybody who drew (ADR 0001).
+//!    repeats. A pool of at most [`pool::PENDING_MAX`] shares is not trimmed while it is open, so
+//!    its head knows everybody who drew (ADR 0001).
 //! 3. One conditional write draws. A crash after it leaves a pending note, which the sweep settles.
 //! 4. The draw is settled: its record is put, which the outbox sends to be paid. Only then the
 //!    member is answered, since a record of another draw means that this one must not count.
@@ -190,9 +190,9 @@ where
             Err(NotWon::Already(won)) if keeps_notes && won.drawn.attempt != draw.attempt => {
                 return Err(ClaimError::Already { amount: won.amount });
             }
-            // Our own note: the first run drew and was lost before its answer. Or another call's, in
-            // a pool that is trimmed: it may have raced a trim and be given back, so that only the
-            // record says what the member has. Either way, settle it again.
+            // Our own note: the first run drew and was lost before its answer. Or another call's,
+            // in a pool that is trimmed: it may have raced a trim and be given back, so that only
+            // the record says what the member has. Either way, settle it again.
             Err(NotWon::Already(won)) => (won, true),
             // Whoever finds nothing left is not refused while a draw that must not count may come back.
             Err(NotWon::Crowded | NotWon::Unsettled) => {
@@ -229,8 +229,8 @@ where
     Err(PortError { operation: "claim: the pool stays crowded", kind, cause: None }.into())
 }
 
-/// Nothing is left. In a pool that is trimmed, the member may hold a share whose note is gone: drawn
-/// by a call whose answer was lost, and recorded and trimmed by another process since.
+/// Nothing is left. In a pool that is trimmed, the member may hold a share whose note is gone:
+/// drawn by a call whose answer was lost, and recorded and trimmed by another process since.
 async fn exhausted<D: Grants>(
     deps: &D,
     pool: PoolId,

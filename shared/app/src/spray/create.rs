@@ -13,8 +13,8 @@ use crate::ports::{
     Wallets,
 };
 
-/// How often a token that was found free turns out to be taken meanwhile, before giving up: each time
-/// another spray was made in between.
+/// How often a token that was found free turns out to be taken meanwhile, before giving up: each
+/// time another spray was made in between.
 const TOKEN_TRIES_MAX: u32 = 16;
 
 /// A wish to spray, under the id that makes it happen once.
@@ -125,8 +125,8 @@ where
     earlier.map(Some).ok_or(CreateError::Insufficient { balance: wallet.balance })
 }
 
-/// The spray that an earlier run of this wish made. It is the answer of every later run, whatever has
-/// changed since: the sender may have left the room, or all tokens may be taken.
+/// The spray that an earlier run of this wish made. It is the answer of every later run, whatever
+/// has changed since: the sender may have left the room, or all tokens may be taken.
 async fn made<D: Sprays>(deps: &D, wish: &Create) -> Result<Option<Spray>, PortError> {
     deps.spray(wish.id).await
 }

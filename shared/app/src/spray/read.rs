@@ -9,6 +9,7 @@ use largesse_domain::pool::Pool;
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 
+use crate::grant::settle::RECORDS_STEP;
 use crate::page::{PAGE_LIMIT_MAX, Page};
 use crate::ports::{Clock, Grants, PortError, PortResult, Rooms, Sprays};
 
@@ -124,7 +125,7 @@ pub async fn claims_of<D: Grants>(deps: &D, head: &Pool) -> PortResult<Vec<Claim
     }
     let mut after = None;
     loop {
-        let page = deps.grants_of(head.id, after, 1_000).await?;
+        let page = deps.grants_of(head.id, after, RECORDS_STEP).await?;
         for grant in page.rows {
             let (amount, at, status) = (grant.amount, grant.decided_at(), grant.status);
             let member = grant.member;

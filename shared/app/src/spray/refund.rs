@@ -16,8 +16,8 @@ use crate::ports::{
     RefundOutcome, Refunds, Rng, Sprays, TokenSpace,
 };
 
-/// How often a spray that changes under the refund is read again. After its window only settling can
-/// change it, at most once for each note.
+/// How often a spray that changes under the refund is read again. After its window only settling
+/// can change it, at most once for each note.
 const TRIES_MAX: u32 = 16;
 /// Sprays refunded at the same time by one run.
 const CONCURRENCY: usize = 16;
@@ -85,9 +85,9 @@ pub struct BatchReport {
 }
 
 /// Refunds what is due until `stop_at`, oldest first in each part of the index, and hints at the
-/// tokens that are free again. A backlog of any length is worked off by repeated runs: each takes up
-/// where the index says that something is due. Each begins with another part, so that neither runs
-/// that overlap nor sprays that keep failing hold up the rest.
+/// tokens that are free again. A backlog of any length is worked off by repeated runs: each takes
+/// up where the index says that something is due. Each begins with another part, so that neither
+/// runs that overlap nor sprays that keep failing hold up the rest.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a spray that fails is counted, not raised.

@@ -1,9 +1,10 @@
 //! Finding a free token, in a number of steps that does not grow with how many are taken.
 //!
-//! A token at random is looked at first; it is free as often as tokens are. If it is not, or the last
-//! one was not, one is taken from the hint, which holds tokens known to be free: filled by refunds, and by a survey of all
-//! tokens when it runs dry. One caller surveys; the others wait for what it puts into the hint.
-//! Nothing here decides: the spray's transaction takes the token, or finds it taken.
+//! A token at random is looked at first; it is free as often as tokens are. If it is not, or the
+//! last one was not, one is taken from the hint, which holds tokens known to be free: filled by
+//! refunds, and by a survey of all tokens when it runs dry. One caller surveys; the others wait for
+//! what it puts into the hint. Nothing here decides: the spray's transaction takes the token, or
+//! finds it taken.
 //!
 //! # Guarantees
 //! * While tokens are free nobody is told that all are taken:
@@ -51,9 +52,9 @@ pub async fn find<D: TokenSpace + Rng + Clock + Pause>(deps: &D) -> PortResult<F
     }
 }
 
-/// Looks at a token at random; takes none. Where the last look of this process was in vain, the hint is
-/// asked at once: then one token and a half are tried for each spray while nearly all are taken, and
-/// 1.33 while half of them are.
+/// Looks at a token at random; takes none. Where the last look of this process was in vain, the
+/// hint is asked at once: then one token and a half are tried for each spray while nearly all are
+/// taken, and 1.33 while half of them are.
 ///
 /// # Errors
 /// [`PortError`].

@@ -29,7 +29,7 @@ pub struct NumberedPage {
     pub total: u64,
 }
 
-/// Rows read at a time while counting: one query of about 256 KB.
+/// Rows read at a time while counting: some 256 KB. A page of a query holds 1 MB (docs/limits.md).
 const COUNT_STEP: u32 = 1_000;
 
 /// Page `number` (from 1) of `per_page` rows. Reads the whole range to count it, as the numbered

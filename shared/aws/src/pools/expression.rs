@@ -8,6 +8,7 @@ use largesse_domain::pool::{Ask, Draw, Drawn, PENDING_MAX, Pool};
 
 use super::head;
 use crate::item::{ms, n, s};
+use crate::keys;
 
 /// The most draws of one write. A draw takes 31 to 33 bytes of the condition, a trim 49 to 55, and
 /// a condition holds 4 KB (Amazon DynamoDB Developer Guide, "Constraints": expression string):
@@ -88,11 +89,11 @@ impl Write {
         write
     }
 
-    /// Puts the pool into the sweep's index, unless it is there: whoever is killed between this write
-    /// and the record is found by it.
+    /// Puts the pool into the sweep's index, unless it is there: whoever is killed between this
+    /// write and the record is found by it.
     fn wake_the_sweep(&mut self, draws: &[Draw], mut sets: Vec<String>) -> Vec<String> {
         if let Some(last) = draws.iter().map(|draw| draw.at).max() {
-            self.name("#w", head::SWEEP_AT);
+            self.name("#w", keys::SWEEP_MS);
             self.value(":w", ms(Pool::sweep_at(last)));
             sets.push("#w = if_not_exists(#w, :w)".to_owned());
         }
@@ -196,8 +197,8 @@ impl Write {
         sets
     }
 
-    /// Forgets notes of recorded draws. Each is gone already or still that very draw's: a later draw
-    /// of the same member is not forgotten with it.
+    /// Forgets notes of recorded draws. Each is gone already or still that very draw's: a later
+    /// draw of the same member is not forgotten with it.
     fn trim(&mut self, trims: &[(UserId, Drawn)], removals: &mut Vec<String>) {
         for (i, (member, drawn)) in trims.iter().enumerate() {
             self.name(&format!("#r{i}"), member.as_str());

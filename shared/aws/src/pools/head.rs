@@ -18,7 +18,6 @@ pub(super) const LEFT: &str = "left";
 pub(crate) const STATUS: &str = "status";
 pub(super) const OPENS: &str = "opens_ms";
 pub(crate) const CLOSES: &str = "closes_ms";
-pub(crate) const SWEEP_AT: &str = "sweep_ms";
 pub(crate) const OPEN: &str = "OPEN";
 pub(crate) const CLOSED: &str = "CLOSED";
 

@@ -1,8 +1,8 @@
 //! Group commit: draws of one pool that wait in the same process go into one write.
 //!
-//! While one write is in flight the next batch gathers; nothing waits for company. Whoever's turn it
-//! is writes for everybody who waits. A caller that is dropped in the middle takes nobody with it:
-//! the turn passes on, and those it was writing for ask again, under the same attempt.
+//! While one write is in flight the next batch gathers; nothing waits for company. Whoever's turn
+//! it is writes for everybody who waits. A caller that is dropped in the middle takes nobody with
+//! it: the turn passes on, and those it was writing for ask again, under the same attempt.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use crate::cache::lock;
 use crate::errors::contended;
 use crate::store::Store;
 
-/// How long a pool is remembered to be drawn empty (architecture.md 5.1: up to 1 s).
+/// How long a pool is remembered to be drawn empty (docs/limits.md: 1 s).
 const DRAINED_MS: u64 = 1_000;
 /// How long a full head waits for notes to ripen: many times what recording a draw takes.
 const CROWDED_WAIT: Duration = Duration::from_millis(50);
@@ -198,8 +198,8 @@ impl Lane {
         self.is_to_help.swap(false, Ordering::Relaxed)
     }
 
-    /// Those who wait, one draw of each member: a second call of the same member is answered by what
-    /// the first one leaves.
+    /// Those who wait, one draw of each member: a second call of the same member is answered by
+    /// what the first one leaves.
     fn next_batch(&self, len_max: usize) -> Vec<Waiting> {
         let mut waiting = lock(&self.waiting);
         let mut batch: Vec<Waiting> = Vec::new();

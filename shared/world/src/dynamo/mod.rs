@@ -1,7 +1,7 @@
 //! `DynamoDB`: the embedded engine, the world's clock, and the repairs that a long run needs.
 //!
-//! The engine's own `Database` takes a clock only in memory and hides its connection, so this module
-//! holds the engine's storage itself and calls the same public actions on it.
+//! The engine's own `Database` takes a clock only in memory and hides its connection, so this
+//! module holds the engine's storage itself and calls the same public actions on it.
 //!
 //! A call takes 20 to 200 microseconds and runs on the caller's thread: handing it to another
 //! thread would cost as much as the call. On disk, `synchronous = NORMAL` is set: in write-ahead

@@ -1,6 +1,6 @@
 //! Idempotency of transactions by `ClientRequestToken`.
 //!
-//! The engine has its own, but it lives by the machine's clock (a simulation could never see a token
+//! The engine has its own, but it lives by the machine's clock (a test could never see a token
 //! expire) and walks through all tokens at each call (every call of the SDK carries one, so a long
 //! run would slow down without end).
 

@@ -266,8 +266,8 @@ fn row(queue: &Queue, change: &Changed) -> Result<(String, Option<String>), SqsE
     Ok((key, value))
 }
 
-/// Reads a queue back. What was in flight is visible at once: whoever had received it has ended with
-/// the process that is gone. AWS cannot know that and waits; here nobody has to.
+/// Reads a queue back. What was in flight is visible at once: whoever had received it has ended
+/// with the process that is gone. AWS cannot know that and waits; here nobody has to.
 fn load(queue: &mut Queue, disk: &Database, now_ms: i64) -> Result<(), DynoxideError> {
     let broken = |error: serde_json::Error| DynoxideError::InternalServerError(error.to_string());
     for (_, value) in disk.load_rows(&format!("message/{}/", queue.spec.name))? {

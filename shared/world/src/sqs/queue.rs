@@ -333,7 +333,7 @@ impl Queue {
     }
 }
 
-/// The same queue and place give the same id, so that a simulation replays byte for byte.
+/// The same queue and place give the same id, so that a test replays byte for byte.
 fn message_id(queue: &str, sequence: u64) -> String {
     crate::bus::uuid_of(&format!("{queue}/{sequence}"))
 }
