@@ -4,6 +4,7 @@
 
 mod grants;
 mod idempotency;
+mod meanwhile;
 mod policies;
 mod pools;
 mod sdk;
