@@ -7,6 +7,7 @@ mod idempotency;
 mod meanwhile;
 mod policies;
 mod pools;
+mod refunds;
 mod rooms;
 mod sdk;
 mod sprays;
