@@ -55,6 +55,44 @@ async fn what_is_paid_stays_paid_and_a_failure_counts_once() {
 }
 
 #[tokio::test]
+async fn a_failure_that_is_told_late_does_not_undo_a_later_one() {
+    let sandbox = Sandbox::new(5);
+    let grant = drawn(&sandbox).await;
+    sandbox.store.record(&grant).await.unwrap();
+    let policy = largesse_domain::grant::RetryPolicy::default();
+    for attempts in [4, 3] {
+        let status = policy.after_failure(attempts);
+        let failed = PayOutcome::NotPaid { attempts, status, failure: format!("{attempts}") };
+        let stands = sandbox.store.note_outcome(&grant, &failed).await.unwrap();
+        assert_eq!(stands, GrantStatus::PermanentlyFailed);
+    }
+    let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
+    assert_eq!((read.attempts, read.failure.as_deref()), (4, Some("4")));
+    assert_eq!(read.status, GrantStatus::PermanentlyFailed, "it is not tried once more");
+}
+
+#[tokio::test]
+async fn an_outcome_is_noted_on_the_grant_it_is_about_and_on_no_other_of_the_member() {
+    let sandbox = Sandbox::new(6);
+    let grant = drawn(&sandbox).await;
+    let failed =
+        PayOutcome::NotPaid { attempts: 1, status: GrantStatus::Failed, failure: "why".to_owned() };
+    let read = async || sandbox.store.grant(grant.pool, &grant.member).await.unwrap();
+    let id = largesse_domain::id::GrantId::of_draw(&grant.pool, &user("x"), grant.drawn.at);
+    let other = Grant { id, ..grant.clone() };
+    for outcome in [&PayOutcome::Paid, &failed] {
+        assert!(sandbox.store.note_outcome(&other, outcome).await.is_err());
+        assert_eq!(read().await, None, "{outcome:?} makes no half of a grant");
+    }
+    sandbox.store.record(&grant).await.unwrap();
+    for outcome in [&PayOutcome::Paid, &failed] {
+        let stands = sandbox.store.note_outcome(&other, outcome).await.unwrap();
+        assert_eq!(stands, GrantStatus::Pending);
+        assert_eq!(read().await.as_ref(), Some(&grant), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_what_was_given_up_is_revived_and_it_is_paid_once() {
     let sandbox = Sandbox::new(3);
     let grant = drawn(&sandbox).await;

@@ -1,7 +1,12 @@
 //! Idempotency keys: one run at a time, one answer, and a crashed run is taken over.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{Begun, Clock, Idempotency, StoredAnswer};
 use largesse_tests::Sandbox;
+
+use crate::meanwhile::{Before, meanwhile};
 
 fn answer() -> StoredAnswer {
     StoredAnswer { status: 201, body: "{}".to_owned() }
@@ -74,4 +79,77 @@ async fn an_answer_is_kept_once_and_only_by_the_operation_that_has_the_key() {
     store.finish("k", op, &other).await.unwrap();
     let replay = store.begin("k", "p", sandbox.id(), now).await.unwrap();
     assert_eq!(replay, Begun::Done(answer()));
+}
+
+/// The write that takes a key over, once the put has shown that it is taken.
+const TAKE_OVER: Before = Before(1, "UpdateItem", "largesse-edge");
+
+#[tokio::test]
+async fn a_run_that_another_caller_took_over_meanwhile_is_in_flight() {
+    let sandbox = Sandbox::new(6);
+    let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
+    store.begin("k", "p", op, now).await.unwrap();
+    let (other, ops) = (sandbox.another_process(7), [sandbox.id(), sandbox.id()]);
+    let later = now.plus_ms(60_000);
+    meanwhile(&sandbox, TAKE_OVER, async move {
+        let first = other.begin("k", "p", ops[0], later).await.unwrap();
+        assert_eq!(first, Begun::Resumed(op));
+    });
+    assert_eq!(store.begin("k", "p", ops[1], later).await.unwrap(), Begun::InFlight);
+}
+
+#[tokio::test]
+async fn a_run_that_was_answered_meanwhile_is_not_taken_over() {
+    let sandbox = Sandbox::new(7);
+    let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
+    store.begin("k", "p", op, now).await.unwrap();
+    let (other, later) = (sandbox.another_process(8), now.plus_ms(60_000));
+    meanwhile(&sandbox, TAKE_OVER, async move {
+        other.finish("k", op, &answer()).await.unwrap();
+    });
+    assert_eq!(store.begin("k", "p", sandbox.id(), later).await.unwrap(), Begun::InFlight);
+    let replay = store.begin("k", "p", sandbox.id(), later).await.unwrap();
+    assert_eq!(replay, Begun::Done(answer()));
+}
+
+#[tokio::test]
+async fn an_operation_whose_key_ran_out_meanwhile_is_not_taken_over() {
+    let sandbox = Sandbox::new(8);
+    let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
+    store.begin("k", "p", op, now).await.unwrap();
+    store.let_go("k", op).await.unwrap();
+    let (other, next) = (sandbox.another_process(9), sandbox.id());
+    meanwhile(&sandbox, TAKE_OVER, async move {
+        let begun = other.begin("k", "p", next, now.plus_ms(86_400_000)).await.unwrap();
+        assert_eq!(begun, Begun::Fresh(next));
+        // Let go as well: the leases are the same.
+        other.let_go("k", next).await.unwrap();
+    });
+    let last = now.plus_ms(86_400_000 - 1);
+    assert_eq!(store.begin("k", "p", sandbox.id(), last).await.unwrap(), Begun::InFlight);
+    let again = store.begin("k", "p", sandbox.id(), last).await.unwrap();
+    assert_eq!(again, Begun::Resumed(next));
+}
+
+/// The key's item.
+async fn item(sandbox: &Sandbox) -> HashMap<String, Av> {
+    let client = aws_sdk_dynamodb::Client::new(&sandbox.world.sdk_config());
+    let get = client.get_item().table_name("largesse-edge").key("pk", Av::S("IDEM#k".to_owned()));
+    get.send().await.unwrap().item.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_key_is_let_go_only_by_the_operation_that_has_it_and_not_once_it_is_answered() {
+    let sandbox = Sandbox::new(9);
+    let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
+    store.let_go("k", op).await.unwrap();
+    assert!(item(&sandbox).await.is_empty(), "there is nothing to let go");
+    store.begin("k", "p", op, now).await.unwrap();
+    store.let_go("k", sandbox.id()).await.unwrap();
+    let still = store.begin("k", "p", sandbox.id(), now).await.unwrap();
+    assert_eq!(still, Begun::InFlight);
+    store.finish("k", op, &answer()).await.unwrap();
+    let answered = item(&sandbox).await;
+    store.let_go("k", op).await.unwrap();
+    assert_eq!(item(&sandbox).await, answered);
 }

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod draws;
 mod grants;
 mod idempotency;
+mod meanwhile;
 mod policies;
 mod pools;
+mod refunds;
+mod rooms;
 mod sdk;
 mod sprays;
 mod tokens;

@@ -3,17 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::ports::{Clock, Once, PortErrorKind, SprayNotMade, Sprays, Wallets};
+use largesse_app::ports::{
+    Clock, Once, PortErrorKind, RefundOutcome, Refunds, SprayNotMade, Sprays, Wallets,
+};
 use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
+use largesse_domain::time::Timestamp;
 use largesse_tests::{Sandbox, amount, user};
 use largesse_world::{Fault, Faults, Matching};
 
-fn wish(sandbox: &Sandbox, token: &str, minor: u64) -> (Spray, TransferOrder) {
+/// A spray that is open for 10 s, and the order that pays for it.
+pub(crate) fn wish(sandbox: &Sandbox, token: &str, minor: u64) -> (Spray, TransferOrder) {
+    wish_at(sandbox, token, minor, sandbox.store.now())
+}
+
+fn wish_at(sandbox: &Sandbox, token: &str, minor: u64, now: Timestamp) -> (Spray, TransferOrder) {
     let terms = Terms::new(minor, 2, Split::Equal, 10).unwrap();
-    let now = sandbox.store.now();
     let id = SprayId(sandbox.id());
     let room = RoomId(sandbox.id());
     let token = token.parse().unwrap();
@@ -46,6 +53,23 @@ async fn a_spray_is_made_once_for_its_id_even_after_the_wallet_is_empty() {
 }
 
 #[tokio::test]
+async fn a_repeat_under_another_token_or_transfer_finds_the_first_spray_and_pays_nothing() {
+    let sandbox = Sandbox::new(7);
+    sandbox.deposit("s", 300).await;
+    let (spray, order) = wish(&sandbox, "ABC", 100);
+    sandbox.store.create_spray(&spray, &order).await.unwrap().unwrap();
+    let other_token = Spray { token: "XYZ".parse().unwrap(), ..spray.clone() };
+    let other_order = TransferOrder { id: TransferId(sandbox.id()), ..order.clone() };
+    for order in [order, other_order] {
+        let again = sandbox.store.create_spray(&other_token, &order).await.unwrap().unwrap();
+        assert_eq!(again, Once::Before(spray.clone()));
+        assert_eq!(sandbox.store.spray(spray.id).await.unwrap().as_ref(), Some(&spray));
+        assert_eq!(sandbox.store.wallet(&user("s")).await.unwrap().balance.get(), 200);
+        assert_eq!(sandbox.store.token_entry(other_token.token).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn a_live_token_is_never_overwritten_and_nothing_else_happens() {
     let sandbox = Sandbox::new(2);
     sandbox.deposit("s", 100).await;
@@ -68,6 +92,24 @@ async fn a_token_that_is_over_but_not_refunded_is_not_given_away_even_if_ttl_is_
     let (second, order) = wish(&sandbox, "ABC", 50);
     let refused = sandbox.store.create_spray(&second, &order).await.unwrap();
     assert_eq!(refused, Err(SprayNotMade::TokenTaken));
+}
+
+#[tokio::test]
+async fn a_refunded_token_is_given_away_by_the_clock_of_whoever_asks_and_not_before_its_end() {
+    let sandbox = Sandbox::new(8);
+    sandbox.deposit("s", 100).await;
+    let (first, order) = wish(&sandbox, "ABC", 50);
+    sandbox.store.create_spray(&first, &order).await.unwrap().unwrap();
+    // Whoever refunds has a clock that is ahead; other processes remember the token till its end.
+    let closes = first.pool.window.closes;
+    let refunded = sandbox.store.refund_spray(&first, 50, closes).await.unwrap();
+    assert_eq!(refunded, RefundOutcome::Done);
+    let (early, order) = wish_at(&sandbox, "ABC", 50, closes.minus_ms(1));
+    let refused = sandbox.store.create_spray(&early, &order).await.unwrap();
+    assert_eq!(refused, Err(SprayNotMade::TokenTaken));
+    let (second, order) = wish_at(&sandbox, "ABC", 50, closes);
+    let made = sandbox.store.create_spray(&second, &order).await.unwrap();
+    assert_eq!(made, Ok(Once::Now(second)));
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue as Av;
+use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
 use largesse_app::ports::{Clock, HINT_LEN_MAX, PortErrorKind, Survey, TokenSpace};
 use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
 use largesse_tests::Sandbox;
 use largesse_world::{Fault, Faults, Matching};
+
+use crate::meanwhile::{Before, meanwhile};
 
 /// The survey's item: until when, and what was found.
 async fn item(sandbox: &Sandbox) -> (Option<i64>, Option<i64>) {
@@ -70,6 +72,43 @@ async fn what_an_earlier_survey_found_is_not_told_during_a_later_one() {
     sandbox.world.interpose(None);
     assert_eq!(item(&sandbox).await, (Some(now.plus_ms(5_000).ms()), None));
     assert_eq!(store.survey(now).await.unwrap(), Survey::Underway);
+}
+
+/// Takes every token: as much of their items as a survey looks at.
+async fn take_all(sandbox: &Sandbox, closes: Timestamp) {
+    let client = aws_sdk_dynamodb::Client::new(&sandbox.world.sdk_config());
+    let put = |n: u32| {
+        let item = PutRequest::builder()
+            .item("pk", Av::S(format!("TOKEN#{}", Token::from_index(n))))
+            .item("closes_ms", Av::N(closes.ms().to_string()))
+            .item("refunded", Av::Bool(false));
+        WriteRequest::builder().put_request(item.build().unwrap()).build()
+    };
+    let tokens: Vec<u32> = (0..TOKEN_COUNT).collect();
+    for some in tokens.chunks(25) {
+        let puts = some.iter().copied().map(put).collect();
+        let request = client.batch_write_item().request_items("largesse-tokens", puts);
+        request.send().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_survey_that_found_none_does_not_speak_for_a_later_one() {
+    let sandbox = Arc::new(Sandbox::new(6));
+    let (store, now) = (&sandbox.store, sandbox.store.now());
+    let earliest = now.plus_ms(3_600_000);
+    take_all(&sandbox, earliest).await;
+    // Its own lease is over before it ends, and somebody else's begins.
+    let (later, between) = (now.plus_ms(10_000), sandbox.clone());
+    meanwhile(&sandbox, Before(1, "Scan", "largesse-tokens"), async move {
+        put(&between, later, None).await;
+    });
+    assert_eq!(store.survey(now).await.unwrap(), Survey::Full { earliest });
+    assert_eq!(item(&sandbox).await, (Some(later.ms()), None));
+    // Without such a one, it does.
+    put(&sandbox, now, None).await;
+    assert_eq!(store.survey(now).await.unwrap(), Survey::Full { earliest });
+    assert_eq!(item(&sandbox).await, (Some(now.plus_ms(5_000).ms()), Some(earliest.ms())));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,52 @@
+//! Lets something happen in the middle of a port's method: between what it read and what it writes.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use largesse_tests::Sandbox;
+use largesse_world::{Call, Fault, Interpose};
+
+/// Which call something gets ahead of: the n-th (from 1) of this operation on this table.
+pub(crate) struct Before(pub(crate) usize, pub(crate) &'static str, pub(crate) &'static str);
+
+struct Meanwhile {
+    before: Before,
+    seen: AtomicUsize,
+    work: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl Interpose for Meanwhile {
+    fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
+        let Before(nth, operation, table) = self.before;
+        let is_on = call.resources.iter().any(|resource| resource == table);
+        if call.operation != operation || !is_on {
+            return async { None }.boxed();
+        }
+        if self.seen.fetch_add(1, Ordering::Relaxed) + 1 != nth {
+            return async { None }.boxed();
+        }
+        // What the work calls itself is counted too, but comes later than the n-th.
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async {
+            if let Some(work) = work {
+                work.await;
+            }
+            None
+        }
+        .boxed()
+    }
+}
+
+/// Runs `work` once: when that call has left the adapter, before it arrives.
+pub(crate) fn meanwhile(
+    sandbox: &Sandbox,
+    before: Before,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
+    let work = Mutex::new(Some(work.boxed()));
+    let meanwhile = Meanwhile { before, seen: AtomicUsize::new(0), work };
+    sandbox.world.interpose(Some(Arc::new(meanwhile)));
+}

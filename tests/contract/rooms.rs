@@ -1,0 +1,53 @@
+//! Rooms and members: a repeat changes nothing.
+
+use aws_sdk_dynamodb::types::AttributeValue as Av;
+use largesse_app::ports::{Clock, MembersChanged, Room, Rooms};
+use largesse_domain::id::RoomId;
+use largesse_domain::room::RoomName;
+use largesse_domain::time::Timestamp;
+use largesse_tests::{Sandbox, user};
+
+fn room(sandbox: &Sandbox, name: &str) -> Room {
+    Room { id: RoomId(sandbox.id()), name: RoomName::new(name).unwrap() }
+}
+
+/// When somebody joined, as it stands in the table.
+async fn joined(sandbox: &Sandbox, room: RoomId, name: &str) -> Option<Timestamp> {
+    let client = aws_sdk_dynamodb::Client::new(&sandbox.world.sdk_config());
+    let get = client.get_item().table_name("largesse-rooms");
+    let get =
+        get.key("pk", Av::S(format!("ROOM#{room}"))).key("sk", Av::S(format!("MEMBER#{name}")));
+    let item = get.send().await.unwrap().item?;
+    Some(Timestamp::from_ms(item["joined_ms"].as_n().unwrap().parse().unwrap()))
+}
+
+#[tokio::test]
+async fn a_room_is_made_once_and_a_repeat_changes_neither_its_name_nor_its_members() {
+    let sandbox = Sandbox::new(1);
+    let (store, now) = (&sandbox.store, sandbox.store.now());
+    let first = room(&sandbox, "first");
+    store.create_room(&first, &[user("a"), user("b")], now).await.unwrap();
+    store.remove_member(first.id, &user("b")).await.unwrap();
+    // Later, by somebody who calls it something else and thinks of others.
+    let again = Room { name: RoomName::new("again").unwrap(), ..first.clone() };
+    let members = [user("a"), user("b"), user("c")];
+    store.create_room(&again, &members, now.plus_ms(5)).await.unwrap();
+    assert_eq!(store.room(first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.members(first.id, None, 10).await.unwrap().rows, [user("a")]);
+    assert_eq!(joined(&sandbox, first.id, "a").await, Some(now));
+}
+
+#[tokio::test]
+async fn a_member_who_is_added_again_keeps_the_day_they_joined() {
+    let sandbox = Sandbox::new(2);
+    let (store, now) = (&sandbox.store, sandbox.store.now());
+    let made = room(&sandbox, "room");
+    store.create_room(&made, &[user("a")], now).await.unwrap();
+    let add = async |name: &str, at| store.add_member(made.id, &user(name), at).await.unwrap();
+    assert_eq!(add("b", now.plus_ms(1)).await, MembersChanged::Changed);
+    for name in ["a", "b"] {
+        assert_eq!(add(name, now.plus_ms(2)).await, MembersChanged::Unchanged, "{name}");
+    }
+    assert_eq!(joined(&sandbox, made.id, "a").await, Some(now));
+    assert_eq!(joined(&sandbox, made.id, "b").await, Some(now.plus_ms(1)));
+}
