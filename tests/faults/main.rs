@@ -6,6 +6,7 @@ mod backlog;
 mod corrupt;
 mod delivery;
 mod environments;
+mod full;
 mod kill;
 mod lost;
 mod lost_flows;
