@@ -12,5 +12,6 @@ mod lost;
 mod lost_flows;
 mod race;
 mod rig;
+mod seeded;
 mod skew;
 mod tokens;
