@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod draws;
+mod dropped;
 mod grants;
 mod idempotency;
 mod meanwhile;

@@ -219,23 +219,6 @@ async fn two_processes_never_give_the_same_share() {
     assert_eq!(refused, 10);
 }
 
-#[tokio::test]
-async fn a_caller_dropped_in_the_middle_takes_nobody_with_it() {
-    let sandbox = Sandbox::new(7);
-    let pool = spray(&sandbox, 60).await;
-    // Polled once, the first caller has the turn and is in the middle of its write.
-    let mut first = Box::pin(sandbox.store.draw(pool, draw(&sandbox, "first", 1)));
-    let second = sandbox.store.draw(pool, draw(&sandbox, "second", 1));
-    assert!(futures::poll!(&mut first).is_pending() || true_after_write(&sandbox, pool).await);
-    drop(first);
-    assert!(second.await.unwrap().is_ok());
-}
-
-/// Whether the head shows that the first caller's write went through at once.
-async fn true_after_write(sandbox: &Sandbox, pool: PoolId) -> bool {
-    head(sandbox, pool).await.pending.contains_key(&user("first"))
-}
-
 /// Sets one attribute of a head behind the adapters' back.
 async fn set(sandbox: &Sandbox, pool: PoolId, update: &str, value: u128) {
     use aws_sdk_dynamodb::types::AttributeValue as Av;

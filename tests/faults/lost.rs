@@ -1,9 +1,13 @@
 //! A reply is lost after the effect, on every call of every flow: the caller's retry gets the same
 //! answer, and nothing doubles.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use largesse_domain::ledger::TransferKind;
+use largesse_tests::http::Reply;
+use largesse_tests::money;
 use largesse_world::{Fault, Faults, Matching};
 use serde_json::{Value, json};
 
@@ -19,47 +23,122 @@ pub(crate) async fn insist(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Value {
+) -> Reply {
     let mut heard = Vec::new();
     for _ in 0..8 {
-        let (status, answer) = rig.call(method, path, headers, body).await;
-        if status < 300 {
-            return answer;
+        let reply = rig.ask(method, path, headers, body).await;
+        if reply.status < 300 {
+            return reply;
         }
-        assert!(status >= 500 || status == 409, "{path}: {status} {answer}");
-        heard.push(answer);
+        // It failed, or the run that was lost may still be running: nothing else is worth a repeat.
+        assert!(reply.status >= 500 || reply.verdict() == (409, "ERR006"), "{path}: {reply:?}");
+        heard.push(reply.text);
         tokio::time::advance(Duration::from_secs(20)).await;
     }
     panic!("{path}: no answer, but {heard:?}");
 }
 
+/// A POST under a key, and the answer that its caller got in the end.
+struct Posted {
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    heard: Reply,
+}
+
+/// Everything that was posted, in its order.
+type Journal = RefCell<Vec<Posted>>;
+
+impl Posted {
+    async fn insist(
+        rig: &Rig,
+        path: String,
+        headers: &[(&'static str, &str)],
+        key: &str,
+        body: String,
+    ) -> Self {
+        let owned = |(name, value): &(&'static str, &str)| (*name, (*value).to_owned());
+        let mut headers: Vec<_> = headers.iter().map(owned).collect();
+        headers.push(("idempotency-key", key.to_owned()));
+        let heard = Box::pin(insist(rig, "POST", &path, &borrowed(&headers), &body)).await;
+        Self { path, headers, body, heard }
+    }
+
+    /// Asked once more, long after: the first answer again, which says that it is one. A note of the
+    /// answer that was not kept is kept by the first of the repeats.
+    async fn assert_repeats(&self, rig: &Rig) {
+        let headers = borrowed(&self.headers);
+        let first = (self.heard.status, self.heard.text.as_str());
+        let noted = insist(rig, "POST", &self.path, &headers, &self.body).await;
+        assert_eq!((noted.status, noted.text.as_str()), first, "{}", self.path);
+        let again = rig.ask("POST", &self.path, &headers, &self.body).await;
+        assert_eq!((again.status, again.text.as_str()), first, "{}", self.path);
+        assert_eq!(again.header("idempotency-replayed"), "true", "{}", self.path);
+    }
+}
+
+fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
 /// Room, deposit, spray, two claims; paid, wound up.
-async fn play(rig: &Rig) {
-    let members = json!({ "name": "r", "members": ["a", "b"] }).to_string();
-    let headers = [("x-user-id", "s"), ("idempotency-key", "room")];
-    let room = insist(rig, "POST", "/api/v2/rooms", &headers, &members).await;
+async fn play(rig: &Rig, journal: &Journal) {
+    let post = async |path: &str, headers: &[(&'static str, &str)], key: &str, body: Value| {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let posted = Posted::insist(rig, path.to_owned(), headers, key, body).await;
+        let answer = posted.heard.body.clone();
+        journal.borrow_mut().push(posted);
+        answer
+    };
+    let sender = ("x-user-id", "s");
+    let members = json!({ "name": "r", "members": ["a", "b"] });
+    let room = post("/api/v2/rooms", &[sender], "room", members).await;
     let room = room["room_id"].as_str().unwrap().to_owned();
-    let headers = [("x-user-id", "s"), ("idempotency-key", "money")];
-    let path = "/api/v2/wallets/s/deposits";
-    insist(rig, "POST", path, &headers, &json!({ "amount": 1_000 }).to_string()).await;
-    let spray = json!({ "amount": 300, "recipients": 3, "split": "equal", "expires_in_s": 600 });
-    let headers = [("x-user-id", "s"), ("x-room-id", &room), ("idempotency-key", "spray")];
-    let made = insist(rig, "POST", "/api/v2/sprays", &headers, &spray.to_string()).await;
+    // Enough for two sprays.
+    let money = json!({ "amount": 2_000_000 });
+    post("/api/v2/wallets/s/deposits", &[sender], "money", money).await;
+    // Shares by chance: whoever were given another one would hear another amount.
+    let wish =
+        json!({ "amount": 900_000, "recipients": 3, "split": "random", "expires_in_s": 600 });
+    let in_room = ("x-room-id", room.as_str());
+    let made = post("/api/v2/sprays", &[sender, in_room], "spray", wish).await;
     let path = format!("/api/v2/sprays/{}/claims", made["token"].as_str().unwrap());
     for member in ["a", "b"] {
-        let headers = [("x-user-id", member), ("x-room-id", &room), ("idempotency-key", "claim")];
-        let claimed = insist(rig, "POST", &path, &headers, "").await;
-        assert_eq!(claimed["amount"], 100);
+        post(&path, &[("x-user-id", member), in_room], "claim", Value::Null).await;
     }
     rig.pay().await;
     rig.wind_up().await;
 }
 
-async fn check(rig: &Rig) {
-    assert_eq!((rig.balance("a").await, rig.balance("b").await), (100, 100));
-    assert_eq!(rig.balance("s").await, 800);
-    let totals = largesse_tests::money::assert_conserved(&rig.sandbox.world);
-    assert_eq!(totals.issued, 1_000, "the deposit was made once");
+async fn check(rig: &Rig, journal: Journal) {
+    let journal = journal.into_inner();
+    for posted in &journal {
+        posted.assert_repeats(rig).await;
+    }
+    let [.., of_a, of_b] = &journal[..] else { panic!("a room, money, a spray, two claims") };
+    let (a, b) = (of_a.heard.number("amount"), of_b.heard.number("amount"));
+    assert_ne!(a, b, "shares by chance");
+    assert_eq!((rig.balance("a").await, rig.balance("b").await), (a, b), "as they were told");
+    assert_eq!(rig.balance("s").await, 2_000_000 - a - b);
+    assert_made_once(rig);
+}
+
+/// One of everything. A spray that was made twice goes back when it is over, so that only the ledger
+/// and the tables still tell of it.
+fn assert_made_once(rig: &Rig) {
+    money::assert_conserved(&rig.sandbox.world);
+    let moved = TransferKind::ALL.map(|kind| (kind, rig.transfers(kind)));
+    let [deposits, sprays, refunds] =
+        [TransferKind::Deposit, TransferKind::Spray, TransferKind::Refund].map(|kind| (kind, 1));
+    assert_eq!(moved, [deposits, sprays, (TransferKind::Claim, 2), refunds]);
+    let books = money::books(&rig.sandbox.world);
+    assert_eq!((books.pools.len(), books.grants.len()), (1, 2));
+    let tokens = rig.sandbox.world.database().scan("largesse-tokens").unwrap();
+    let tokens = tokens.iter().filter(|item| item.contains_key("spray"));
+    assert_eq!(tokens.count(), 1, "one spray took one token");
+    let rooms = rig.sandbox.world.database().scan("largesse-rooms").unwrap();
+    let rooms = rooms.iter().filter(|item| item.contains_key("name"));
+    assert_eq!(rooms.count(), 1, "one room");
 }
 
 /// A plan that strikes the `n`-th call.
@@ -108,11 +187,9 @@ async fn for_every_call_of_a_small_spray(plan: impl Fn(u64) -> Faults) {
     for_every_call(
         plan,
         20,
-        async |_| (),
-        async |rig, ()| play(rig).await,
-        async |rig, ()| {
-            check(rig).await;
-        },
+        async |_| Journal::default(),
+        async |rig, journal| play(rig, journal).await,
+        async |rig, journal| check(rig, journal).await,
     )
     .await;
 }

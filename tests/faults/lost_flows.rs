@@ -17,6 +17,7 @@ use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_domain::pool::PENDING_MAX;
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
+use largesse_tests::http::Reply;
 use largesse_tests::user;
 
 use crate::lost::{LOSING, for_every_call, insist};
@@ -50,6 +51,13 @@ async fn crowded(rig: &Rig) -> (RoomId, Spray, u64) {
     (room, spray, first.amount.get())
 }
 
+/// A claim of `member`, under the same key each time.
+async fn insist_on_a_share(rig: &Rig, room: RoomId, spray: &Spray, member: &str) -> Reply {
+    let (path, room) = (format!("/api/v2/sprays/{}/claims", spray.token), room.to_string());
+    let headers = [("x-user-id", member), ("x-room-id", &room), ("idempotency-key", "claim")];
+    insist(rig, "POST", &path, &headers, "").await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reply_lost_while_a_crowded_pool_is_helped_trimmed_and_released_doubles_nothing() {
     for plan in LOSING {
@@ -58,16 +66,20 @@ async fn a_reply_lost_while_a_crowded_pool_is_helped_trimmed_and_released_double
             12,
             crowded,
             async |rig, (room, spray, _)| {
-                let path = format!("/api/v2/sprays/{}/claims", spray.token);
-                let room = room.to_string();
                 for member in ["a", "b"] {
-                    let headers = [("x-user-id", member), ("x-room-id", room.as_str())];
-                    let headers = [&headers[..], &[("idempotency-key", "claim")]].concat();
-                    insist(rig, "POST", &path, &headers, "").await;
+                    insist_on_a_share(rig, *room, spray, member).await;
                 }
             },
-            async |rig, (_, spray, of_c)| {
+            async |rig, (room, spray, of_c)| {
                 rig.wind_up().await;
+                for member in ["a", "b"] {
+                    // The first repeat keeps the answer, where the note of it was lost.
+                    let noted = insist_on_a_share(rig, room, &spray, member).await;
+                    let again = insist_on_a_share(rig, room, &spray, member).await;
+                    assert_eq!((again.status, &again.text), (noted.status, &noted.text));
+                    assert_eq!(again.header("idempotency-replayed"), "true");
+                    assert_eq!(again.number("amount"), rig.balance(member).await);
+                }
                 assert_eq!(rig.balance("c").await, of_c, "the second draw was given back");
                 // Those who drew, "c" once among them, and the two who claimed.
                 assert_eq!(rig.transfers(TransferKind::Claim), PENDING_MAX + 2);

@@ -23,6 +23,7 @@ use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
 use largesse_domain::spray::Spray;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
+use largesse_tests::http::Reply;
 use largesse_tests::kill::kill_at;
 use largesse_tests::{Sandbox, money, user};
 use serde_json::Value;
@@ -183,6 +184,18 @@ impl Rig {
         headers: &[(&str, &str)],
         body: &str,
     ) -> (u16, Value) {
+        let reply = self.ask(method, path, headers, body).await;
+        (reply.status, reply.body)
+    }
+
+    /// A request; all of its answer.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -192,9 +205,11 @@ impl Rig {
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, text, body }
     }
 }
 

@@ -23,13 +23,19 @@ pub(crate) const TEMPLATE: &str = include_str!("../../template.yaml");
 /// When the tests' worlds begin: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINS_MS: i64 = 1_767_225_600_000;
 
-/// A world in memory with a store over it. When it is dropped, money must be conserved.
+/// A world in memory with a store over it. When it is dropped, money must be conserved; when a test
+/// fails, it names its seed.
 pub struct Sandbox {
     /// The embedded AWS.
     pub world: World,
     /// All ports.
     pub store: Arc<Store>,
+    _seed: Seed,
 }
+
+/// Dropped last, so that it also tells when the money is not conserved. Many tests go through many
+/// seeds: it names the one under which they failed.
+struct Seed(u64);
 
 struct WorldTime {
     clock: WorldClock,
@@ -43,14 +49,16 @@ impl Clock for WorldTime {
 }
 
 impl Sandbox {
-    /// A new world; the seed decides all its randomness.
+    /// A new world; the seed decides all its randomness, and that of the SDK: how long it pauses
+    /// before it tries again comes from a generator that belongs to the thread.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        fastrand::seed(seed);
         let stack = Stack::parse(TEMPLATE).expect("the template parses");
         let clock = WorldClock::at(BEGINS_MS);
         let world = World::memory_at(&stack, clock).expect("a world in memory");
         let store = Arc::new(store(&world, seed));
-        Self { world, store }
+        Self { world, store, _seed: Seed(seed) }
     }
 
     /// Another process over the same world: its own caches, its own randomness.
@@ -82,12 +90,11 @@ impl Sandbox {
         let name = largesse_domain::room::RoomName::new("room").expect("a name");
         let room = largesse_app::ports::Room { id, name };
         let members: Vec<UserId> = members.iter().map(|name| user(name)).collect();
-        for some in members.chunks(90) {
-            // The first chunk makes the room; each further one adds members.
-            self.store.create_room(&room, some, self.store.now()).await.expect("a room");
-            for member in some {
-                self.store.add_member(id, member, self.store.now()).await.expect("a member");
-            }
+        // As many as one transaction makes; the others are added one by one.
+        let (first, later) = members.split_at(members.len().min(90));
+        self.store.create_room(&room, first, self.store.now()).await.expect("a room");
+        for member in later {
+            self.store.add_member(id, member, self.store.now()).await.expect("a member");
         }
         id
     }
@@ -130,6 +137,15 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             money::assert_conserved(&self.world);
+        }
+    }
+}
+
+impl Drop for Seed {
+    #[expect(clippy::print_stderr, reason = "it is shown with the failed test")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the world of seed {} ended here", self.0);
         }
     }
 }

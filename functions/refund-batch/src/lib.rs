@@ -2,6 +2,23 @@
 //!
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
+//!
+//! # How many runs a backlog takes
+//!
+//! At most ⌈D / (100 × (T/P − 7))⌉ + 1 runs refund D due sprays, if none fails and T > 7 P:
+//! * T is the time from a run's start to its `stop_at`.
+//! * P is the longest that a page of 100 sprays takes. Sixteen at a time, so seven rounds, each of
+//!   four calls one after the other: the spray, its records, the wallet, the transaction. Before
+//!   them the index is read, and after them up to sixteen hints are written. A draw that is still
+//!   to be recorded adds a call to its round, and sprays of one sender wait for each other.
+//! * A run stops before the first page that would begin at `stop_at` or later, so it begins T/P
+//!   pages or more, and ends less than P after `stop_at`. The index has eight parts: of a run that
+//!   stops short, at most seven pages hold fewer than 100.
+//! * The last run finds nothing, where the one before it had used up its time.
+//!
+//! With T = 294.8 s (`Timeout` in template.yaml, less what is kept back) and 10 ms a call, P is
+//! 0.45 s and one run refunds 64,800 sprays. Eight hours of one spray a second are 28,800: two runs.
+//! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
