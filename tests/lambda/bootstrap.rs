@@ -21,8 +21,8 @@ use crate::scene::Scene;
 /// Whoever says nothing for so long hangs. Far above every deadline given here.
 const HANGS_AFTER: Duration = Duration::from_secs(300);
 
-/// What a function is trusted with: nothing else is written like this. The secret of the cursors has
-/// as many characters as the template asks for.
+/// What a function is trusted with: nothing else is written like this. The secret of the cursors
+/// has as many characters as the template asks for.
 pub(crate) const CURSOR_SECRET: &str = "a secret of as many characters as the template a";
 pub(crate) const ACCESS_KEY_ID: &str = "ACCESSKEYOFTHESETESTS";
 pub(crate) const SECRET_ACCESS_KEY: &str = "a-secret-access-key-of-these-tests";

@@ -3,7 +3,7 @@
 //! `PENDING → PROCESSING → SUCCESS | FAILED`, and after the last retry `PERMANENTLY_FAILED`.
 //!
 //! # Guarantees
-//! * What is paid or given up is not to be paid: `what_is_paid_or_given_up_is_not_payable`; and what
+//! * What is paid or given up is not payable: `what_is_paid_or_given_up_is_not_payable`; and what
 //!   is paid stays paid: `what_is_paid_stays_paid_and_a_failure_counts_once`.
 //! * A grant is tried once and retried as often as the policy says, no more:
 //!   `a_grant_is_given_up_after_its_last_retry`.
