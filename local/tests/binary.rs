@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use largesse::client::{Client, Reply};
 use largesse::compose;
@@ -17,6 +19,9 @@ use largesse_domain::audit::audit;
 use largesse_world::{World, WorldClock};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+/// A payment takes some milliseconds, and on a busy machine a second.
+const PAID_WITHIN: Duration = Duration::from_secs(60);
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_largesse"));
@@ -77,15 +82,19 @@ impl Up {
         reply
     }
 
-    /// Asks until the wallet holds that much; the grace is far beyond what any payment takes.
+    /// Asks until the wallet holds that much.
     async fn until_paid(&self, user: &str, balance: u64) {
-        for _ in 0..10_000 {
-            let wallet = self.get(&format!("/api/v2/wallets/{user}"), user, None).await;
-            if wallet.number("balance") == balance {
-                return;
+        let held = Cell::new(0);
+        let paid = async {
+            while held.get() != balance {
+                let wallet = self.get(&format!("/api/v2/wallets/{user}"), user, None).await;
+                held.set(wallet.number("balance"));
             }
+        };
+        if tokio::time::timeout(PAID_WITHIN, paid).await.is_err() {
+            let held = held.get();
+            panic!("{user} holds {held} and not {balance} after {PAID_WITHIN:?}");
         }
-        panic!("{user} was not paid {balance}");
     }
 }
 

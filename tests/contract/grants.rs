@@ -1,6 +1,6 @@
 //! Grants: one record for a member, and what is paid stays paid.
 
-use largesse_app::ports::{GrantRef, Grants, PayOutcome, Pools, Recorded};
+use largesse_app::ports::{GrantRef, Grants, PayOutcome, Pools, Recorded, Wallets};
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
@@ -44,14 +44,26 @@ async fn what_is_paid_stays_paid_and_a_failure_counts_once() {
     assert_eq!(note(failed(1)).await, GrantStatus::Failed);
     let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
     assert_eq!((read.attempts, read.failure.as_deref()), (1, Some("why")));
-    largesse_app::grant::pay::pay(
-        &*sandbox.store,
-        &GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id },
-        largesse_domain::grant::RetryPolicy::default(),
-    )
-    .await
-    .unwrap();
+    let wanted = GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id };
+    let policy = largesse_domain::grant::RetryPolicy::default();
+    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
+    let read = async || sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
+    let paid = read().await;
+    assert_eq!(paid.status, GrantStatus::Success);
+    // Whatever comes late changes nothing: a failure, the last one, an operator, a second payment.
     assert_eq!(note(failed(2)).await, GrantStatus::Success);
+    let given_up = PayOutcome::NotPaid {
+        attempts: 4,
+        status: GrantStatus::PermanentlyFailed,
+        failure: "why".to_owned(),
+    };
+    assert_eq!(note(given_up).await, GrantStatus::Success);
+    let revived = sandbox.store.revive_grant(&wanted).await.unwrap();
+    assert_eq!(revived, Some(GrantStatus::Success));
+    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
+    assert_eq!(read().await, paid);
+    let wallet = Wallets::wallet(&*sandbox.store, &grant.member).await.unwrap();
+    assert_eq!(wallet.balance.get(), grant.amount.get(), "once");
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use crate::rig::{Distance, Kill, Rig, claim_by};
 
 /// Sprays made and left alone for eight hours: some two pages in each part of the index.
 const SPRAYS: u64 = 1_400;
-/// Of so many of them one is claimed by "a", who is paid; from each "b" draws in a process that ends
-/// before the record.
+/// Of so many of them one is claimed by "a", who is paid; from each "b" draws in a process that
+/// ends before the record.
 const CLAIMED_EVERY: u64 = 4;
 
 /// What every call takes.

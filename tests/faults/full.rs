@@ -121,7 +121,8 @@ async fn when_all_tokens_are_taken_retry_after_is_when_the_first_of_them_is_over
         r#"{"total_amount":10,"recipient_count":1}"#,
         r#"{"amount":10,"recipients":1,"split":"equal","expires_in_s":600}"#,
     );
-    // By whoever surveys, and by whoever is told what a survey found; a second that has begun is waited for.
+    // By whoever surveys, and by whoever is told what a survey found. A second that has begun is
+    // waited for.
     for (later_ms, path, wish, retry_after) in [
         (0, "/api/v1/spray", v1, "3600"),
         (1, "/api/v2/sprays", v2, "3600"),

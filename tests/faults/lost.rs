@@ -64,8 +64,8 @@ impl Posted {
         Self { path, headers, body, heard }
     }
 
-    /// Asked once more, long after: the first answer again, which says that it is one. A note of the
-    /// answer that was not kept is kept by the first of the repeats.
+    /// Asked once more, long after: the first answer again, which says that it is one. A note of
+    /// the answer that was not kept is kept by the first of the repeats.
     async fn assert_repeats(&self, rig: &Rig) {
         let headers = borrowed(&self.headers);
         let first = (self.heard.status, self.heard.text.as_str());
@@ -123,8 +123,8 @@ async fn check(rig: &Rig, journal: Journal) {
     assert_made_once(rig);
 }
 
-/// One of everything. A spray that was made twice goes back when it is over, so that only the ledger
-/// and the tables still tell of it.
+/// One of everything. A spray that was made twice goes back when it is over, so that only the
+/// ledger and the tables still tell of it.
 fn assert_made_once(rig: &Rig) {
     money::assert_conserved(&rig.sandbox.world);
     let moved = TransferKind::ALL.map(|kind| (kind, rig.transfers(kind)));

@@ -21,6 +21,13 @@ use crate::scene::Scene;
 /// Whoever says nothing for so long hangs. Far above every deadline given here.
 const HANGS_AFTER: Duration = Duration::from_secs(300);
 
+/// What a function is trusted with: nothing else is written like this. The secret of the cursors
+/// has as many characters as the template asks for.
+pub(crate) const CURSOR_SECRET: &str = "a secret of as many characters as the template a";
+pub(crate) const ACCESS_KEY_ID: &str = "ACCESSKEYOFTHESETESTS";
+pub(crate) const SECRET_ACCESS_KEY: &str = "a-secret-access-key-of-these-tests";
+pub(crate) const SESSION_TOKEN: &str = "a-session-token-of-these-tests";
+
 /// A running function. Dropping it kills it.
 pub(crate) struct Bootstrap {
     child: Child,
@@ -134,7 +141,7 @@ fn environment(spec: &FunctionSpec, api: &RuntimeApi, scene: &Scene) -> BTreeMap
     let mut environment = spec.environment.clone();
     // CloudFormation puts the secret in place of its reference.
     for value in environment.values_mut().filter(|value| value.starts_with("{{resolve:")) {
-        "a secret of as many characters as the template asks for"[..48].clone_into(value);
+        CURSOR_SECRET.clone_into(value);
     }
     let lambda = [
         ("_HANDLER", "bootstrap".to_owned()),
@@ -145,9 +152,9 @@ fn environment(spec: &FunctionSpec, api: &RuntimeApi, scene: &Scene) -> BTreeMap
         ("AWS_LAMBDA_LOG_GROUP_NAME", "/largesse/functions".to_owned()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "stream".to_owned()),
         ("AWS_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "id".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "key".to_owned()),
-        ("AWS_SESSION_TOKEN", "token".to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+        ("AWS_SESSION_TOKEN", SESSION_TOKEN.to_owned()),
         ("AWS_ENDPOINT_URL", format!("http://{}", scene.aws.address)),
     ];
     environment.extend(lambda.map(|(name, value)| (name.to_owned(), value)));

@@ -10,13 +10,15 @@ use largesse_world::{Fault, Faults, Matching, Service};
 use serde_json::json;
 
 use crate::binaries::stack;
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{ACCESS_KEY_ID, Bootstrap, CURSOR_SECRET, SECRET_ACCESS_KEY, SESSION_TOKEN};
 use crate::events::event;
 use crate::http::Reply;
 use crate::scene::Scene;
 
 /// Longer than any deadline.
 const NEVER: Duration = Duration::from_secs(3_600);
+/// A short life, of which far more is left when a function gives up than a busy machine takes away.
+const SHORT: Duration = Duration::from_secs(4);
 /// The number of SIGTERM, on every system that Lambda runs on.
 const SIGTERM: i32 = 15;
 
@@ -55,7 +57,7 @@ async fn a_function_says_so_before_its_deadline_when_aws_does_not_answer() {
     // It is warm: only the waiting is measured.
     assert_eq!(Reply::of(&query.invoke(&read).await).status, 200);
     strike(&scene, Faults::seeded(1).always(Matching::any(), Fault::DelayReply(NEVER)));
-    let answered = query.invoke_within(&read, Duration::from_millis(300)).await;
+    let answered = query.invoke_within(&read, SHORT).await;
     assert!(answered.at <= answered.invocation.deadline, "{answered:?}");
     let reply = Reply::of(&answered);
     reply.assert_problem(503, "ERR008");
@@ -73,7 +75,7 @@ async fn a_batch_returns_to_its_queue_before_the_deadline_when_aws_does_not_answ
     assert_eq!(pay.invoke(&none).await.body, json!({ "batchItemFailures": [] }));
     strike(&scene, Faults::seeded(1).always(Matching::any(), Fault::DelayReply(NEVER)));
     let batch = event("grant-pay", "happy");
-    let answered = pay.invoke_within(&batch, Duration::from_millis(300)).await;
+    let answered = pay.invoke_within(&batch, SHORT).await;
     assert!(answered.at <= answered.invocation.deadline, "{answered:?}");
     assert_eq!(answered.body["batchItemFailures"].as_array().unwrap().len(), 2);
     scene.world.interpose(None);
@@ -143,16 +145,49 @@ async fn an_idle_function_ends_at_once_when_it_is_told_to() {
     }
 }
 
+/// What no log may hold: who asked for what, and what the functions were trusted with.
+const SECRETS: [&str; 12] = [
+    "alice",
+    "bob",
+    crate::scene::TOKEN,
+    "5f0d3c1e-deposit",
+    "c41d9e02-spray",
+    "October top-up",
+    "\"amount\"",
+    "recipients",
+    CURSOR_SECRET,
+    ACCESS_KEY_ID,
+    SECRET_ACCESS_KEY,
+    SESSION_TOKEN,
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_log_names_a_member_a_token_or_a_secret() {
     let scene = Scene::with_room().await;
     scene.spray(SystemClock.now()).await;
-    let mut claim = Bootstrap::start(&scene, "spray-claim").await;
-    claim.invoke(&event("spray-claim", "happy")).await;
-    claim.terminate();
-    let (_, log) = claim.ended().await;
-    assert!(log.contains("/api/v2/sprays/{token}/claims"), "{log}");
-    for secret in ["K7Q", "bob", "alice"] {
-        assert!(!log.contains(secret), "{log}");
+    for (function, route) in [
+        ("wallet", "/api/v2/wallets/{user}/deposits"),
+        ("spray-create", "/api/v2/sprays"),
+        ("spray-claim", "/api/v2/sprays/{token}/claims"),
+        ("query", "/api/v2/wallets/{user}"),
+    ] {
+        let mut process = Bootstrap::start(&scene, function).await;
+        let happy = event(function, "happy");
+        let reply = Reply::of(&process.invoke(&happy).await);
+        assert!(reply.status < 300, "{function}: {}", reply.body);
+        // A refusal, and a failure, whose causes are told in full.
+        process.invoke(&event(function, "hostile")).await;
+        let fault = Fault::InternalError;
+        strike(&scene, Faults::seeded(1).always(Matching::any(), fault));
+        let failed = process.invoke_within(&happy, SHORT).await;
+        Reply::of(&failed).assert_problem(503, "ERR008");
+        scene.world.interpose(None);
+        process.terminate();
+        let (_, log) = process.ended().await;
+        assert!(log.contains(route), "{function}: {log}");
+        let token = reply.body["token"].as_str().map(|token| format!("\"{token}\""));
+        for secret in SECRETS.into_iter().chain(token.as_deref()) {
+            assert!(!log.contains(secret), "{function} names {secret}: {log}");
+        }
     }
 }

@@ -17,7 +17,7 @@
 //! * The last run finds nothing, where the one before it had used up its time.
 //!
 //! With T = 294.8 s (`Timeout` in template.yaml, less what is kept back) and 10 ms a call, P is
-//! 0.45 s and one run refunds 64,800 sprays. Eight hours of one spray a second are 28,800: two runs.
+//! 0.45 s and one run refunds 64,800 sprays. Eight hours of one spray a second are 28,800: two.
 //! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
 use largesse_app::spray::refund;

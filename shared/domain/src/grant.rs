@@ -3,7 +3,8 @@
 //! `PENDING → PROCESSING → SUCCESS | FAILED`, and after the last retry `PERMANENTLY_FAILED`.
 //!
 //! # Guarantees
-//! * What is paid stays paid: `a_paid_grant_never_changes`.
+//! * What is paid or given up is not payable: `what_is_paid_or_given_up_is_not_payable`; and what
+//!   is paid stays paid: `what_is_paid_stays_paid_and_a_failure_counts_once`.
 //! * A grant is tried once and retried as often as the policy says, no more:
 //!   `a_grant_is_given_up_after_its_last_retry`.
 
@@ -157,10 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn a_paid_grant_never_changes() {
-        assert!(!GrantStatus::Success.is_payable());
-        assert!(!GrantStatus::PermanentlyFailed.is_payable());
-        assert!(GrantStatus::Failed.is_payable() && GrantStatus::Processing.is_payable());
+    fn what_is_paid_or_given_up_is_not_payable() {
+        for status in [GrantStatus::Success, GrantStatus::PermanentlyFailed] {
+            assert!(!status.is_payable(), "{status:?}");
+        }
+        for status in [GrantStatus::Pending, GrantStatus::Processing, GrantStatus::Failed] {
+            assert!(status.is_payable(), "{status:?}");
+        }
     }
 
     #[test]

@@ -67,7 +67,6 @@ async fn what_may_be_left_out_has_its_default() {
     assert_eq!(api.get("ann", path).await.expect(200).string("split"), "random");
 }
 
-/// A token that is free again may be another spray's; its history never is.
 #[tokio::test(start_paused = true)]
 async fn everybody_can_claim_until_the_last_millisecond() {
     let api = Api::new(2);
