@@ -35,6 +35,10 @@ impl WorldClock {
 
     /// Starts at `epoch_ms`, so that a test reads the same times in every run.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this clock runs on the runtime's, which may stand"
+    )]
     pub fn at(epoch_ms: i64) -> Self {
         let start = Instant::now();
         let shared = Shared { base_ms: epoch_ms, start, skew_ms: AtomicI64::new(0) };
