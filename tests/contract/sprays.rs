@@ -171,10 +171,10 @@ async fn a_list_that_is_throttled_in_part_is_asked_for_again_after_a_while() {
     let batch = || Matching::operation("BatchGetItem");
     let thrice = (1..4).fold(Faults::seeded(1), |f, n| f.nth(n, batch(), Fault::Unprocessed));
     sandbox.world.interpose(Some(Arc::new(thrice)));
-    let began = tokio::time::Instant::now();
+    let began = sandbox.store.now();
     let page = sandbox.store.sprays_by(&user("s"), None, 10).await.unwrap();
     assert_eq!(page.rows, [spray]);
-    assert!(began.elapsed() > Duration::from_millis(3), "it waited");
+    assert!(sandbox.store.now().ms_since(began) > 3, "it waited");
     let always = Faults::seeded(1).always(batch(), Fault::Unprocessed);
     sandbox.world.interpose(Some(Arc::new(always)));
     let error = sandbox.store.sprays_by(&user("s"), None, 10).await.unwrap_err();
