@@ -83,8 +83,9 @@ codes! {
         then "Act as a member who may.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
-        when "There is no such thing for this caller: route, token, spray, transaction. A name \
-              that is malformed and one that is unknown look the same.",
+        when "There is no such thing for this caller: route, token, spray, transaction. A token, \
+              spray or transaction that is malformed looks like one that is unknown. A wallet or \
+              room that is another's, known or not, is ERR004; a name that none can have is this.",
         then "Check the name.",
         v1 "404; 400 for a token at `POST /receive`";
     IdempotencyConflict = "ERR006", StatusCode::CONFLICT, "Idempotency conflict",
