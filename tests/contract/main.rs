@@ -5,6 +5,7 @@
 mod draws;
 mod dropped;
 mod grants;
+mod guarantees;
 mod idempotency;
 mod meanwhile;
 mod policies;
