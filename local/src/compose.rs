@@ -7,7 +7,6 @@ use axum::Router;
 use largesse_app::ports::Clock;
 use largesse_aws::production::SecureRng;
 use largesse_aws::{Names, Outside, Store, deadline};
-use largesse_domain::grant::RetryPolicy;
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::lambda::STOP_MARGIN_MS;
@@ -130,7 +129,7 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             }
         }
         "grant-pay" => {
-            let policy = retry_policy(function);
+            let policy = grant_pay::policy_from(|name| function.environment.get(name).cloned());
             for queue in &function.queues {
                 let store = store.clone();
                 world.on_queue(queue.clone(), move |event| {
@@ -175,14 +174,4 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
 /// A schedule's name: unique in the template.
 fn schedule(function: &FunctionSpec, event: &str) -> String {
     format!("{}/{event}", function.binary)
-}
-
-/// The retries that the template gives grant-pay.
-fn retry_policy(function: &FunctionSpec) -> RetryPolicy {
-    let number = |name: &str| function.environment.get(name).and_then(|text| text.parse().ok());
-    let default = RetryPolicy::default();
-    RetryPolicy {
-        retries_max: number("GRANT_RETRIES_MAX").unwrap_or(default.retries_max),
-        delay_s: number("GRANT_RETRY_DELAY_S").unwrap_or(default.delay_s),
-    }
 }

@@ -1,13 +1,12 @@
 //! Idempotency keys: table `edge`.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use largesse_app::ports::{Begun, Idempotency, PortResult, StoredAnswer};
 use largesse_domain::id::Ulid;
 use largesse_domain::time::Timestamp;
 
-use crate::errors::{corrupt, port_error};
+use crate::errors::{corrupt, is_refused, port_error, unless_refused};
 use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
@@ -80,14 +79,10 @@ impl Store {
             .await;
         match taken {
             Ok(_) => Ok(Begun::Resumed(op)),
-            Err(error) if is_refused(error.as_service_error()) => Ok(Begun::InFlight),
+            Err(error) if is_refused(&error) => Ok(Begun::InFlight),
             Err(error) => Err(port_error("take over request", error)),
         }
     }
-}
-
-fn is_refused(error: Option<&UpdateItemError>) -> bool {
-    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 impl Idempotency for Store {
@@ -151,11 +146,7 @@ impl Idempotency for Store {
             .expression_attribute_values(":op", s(op))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if is_refused(error.as_service_error()) => Ok(()),
-            Err(error) => Err(port_error("keep answer", error)),
-        }
+        unless_refused("keep answer", sent)
     }
 
     async fn let_go(&self, key: &str, op: Ulid) -> PortResult<()> {
@@ -173,10 +164,6 @@ impl Idempotency for Store {
             .expression_attribute_values(":running", s(RUNNING))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if is_refused(error.as_service_error()) => Ok(()),
-            Err(error) => Err(port_error("let go of request", error)),
-        }
+        unless_refused("let go of request", sent)
     }
 }

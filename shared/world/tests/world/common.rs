@@ -119,3 +119,9 @@ pub(crate) async fn receive(
 pub(crate) fn bodies(messages: &[aws_sdk_sqs::types::Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_deref().unwrap()).collect()
 }
+
+/// Lets virtual time pass. Where the clock is not paused this panics: no test waits for real.
+pub(crate) async fn pass(seconds: u64) {
+    tokio::time::advance(Duration::ZERO).await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}

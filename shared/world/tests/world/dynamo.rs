@@ -1,7 +1,5 @@
 //! `DynamoDB` through the SDK: typed errors, tokens, and what the engine was probed for.
 
-use std::time::Duration;
-
 use crate::common::*;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
@@ -70,7 +68,7 @@ async fn a_token_protects_for_ten_minutes_of_the_worlds_time() {
     };
     run("token", 1).await.unwrap();
     put(&client, "pools", "p", vec![("left", n(5))]).await;
-    tokio::time::sleep(Duration::from_secs(599)).await;
+    pass(599).await;
     run("token", 1).await.unwrap();
     let left = |world: &largesse_world::World| {
         format!("{:?}", world.database().scan("pools").unwrap()[0]["left"])
@@ -78,7 +76,7 @@ async fn a_token_protects_for_ten_minutes_of_the_worlds_time() {
     assert_eq!(left(&world), "N(\"5\")", "at 9:59 the repeat did nothing");
     let error = run("token", 2).await.unwrap_err().into_service_error();
     assert!(error.is_idempotent_parameter_mismatch_exception());
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    pass(2).await;
     run("token", 1).await.unwrap();
     assert_eq!(left(&world), "N(\"1\")", "at 10:01 it ran again");
 }
@@ -125,7 +123,7 @@ async fn a_sweep_deletes_what_has_expired_by_the_worlds_clock() {
     let client = dynamo(&world);
     put(&client, "pools", "p", vec![("ttl", n(START_MS / 1_000 + 60))]).await;
     assert_eq!(world.sweep_ttl().unwrap(), 0);
-    tokio::time::sleep(Duration::from_secs(61)).await;
+    pass(61).await;
     assert_eq!(world.database().scan("pools").unwrap().len(), 1, "nothing expires by itself");
     assert_eq!(world.sweep_ttl().unwrap(), 1);
 }

@@ -106,7 +106,7 @@ fn attach_slow(world: &largesse_world::World, log: &Log) {
         async move {
             let bodies: Vec<String> = event.records.into_iter().filter_map(|r| r.body).collect();
             log.lock().unwrap().push(format!("begins {}", bodies.join(", ")));
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            pass(1).await;
             log.lock().unwrap().push(format!("ends {}", bodies.join(", ")));
             Ok(SqsBatchResponse::default())
         }
@@ -162,7 +162,7 @@ async fn a_panic_or_a_timeout_fails_the_batch_and_nothing_else() {
         async move {
             match call {
                 1 => panic!("planted"),
-                2 => tokio::time::sleep(Duration::from_secs(60)).await,
+                2 => pass(60).await,
                 _ => {}
             }
             Ok(SqsBatchResponse::default())
@@ -187,7 +187,7 @@ async fn groups_run_side_by_side_and_a_slow_one_holds_up_nobody() {
         async move {
             let body = event.records[0].body.clone().unwrap();
             if body.ends_with("slow") {
-                tokio::time::sleep(Duration::from_secs(10)).await;
+                pass(10).await;
             }
             log.lock().unwrap().push(body);
             Ok(SqsBatchResponse::default())
@@ -199,7 +199,7 @@ async fn groups_run_side_by_side_and_a_slow_one_holds_up_nobody() {
     send(&client, "a", "slow").await;
     send(&client, "b", "b1").await;
     send(&client, "b", "b2").await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(1).await;
     assert_eq!(lines(&log), ["body of b1", "body of b2"]);
     running.shutdown().await;
     assert_eq!(lines(&log).len(), 3, "shutting down waits for the slow one");
@@ -310,7 +310,7 @@ async fn a_record_that_is_too_old_is_given_up_and_told_however_often_it_may_be_t
         put(&client, "grants", key, vec![]).await;
     }
     world.settle().await;
-    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    pass(1_800).await;
     put(&client, "grants", "g3", vec![]).await;
     world.settle_with_time().await.unwrap();
     // What waited behind it for as long is as old; what is younger is handled.
@@ -342,7 +342,7 @@ async fn an_expired_item_reaches_the_stream_with_the_services_identity() {
     };
     world.on_stream(stream_trigger(), handler).unwrap();
     put(&client, "grants", "g", vec![("ttl", n(START_MS / 1_000 + 1))]).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    pass(2).await;
     assert_eq!(world.sweep_ttl().unwrap(), 1);
     world.settle().await;
     assert_eq!(lines(&log), ["INSERT by someone", "REMOVE by dynamodb.amazonaws.com"]);
@@ -389,7 +389,7 @@ async fn a_schedule_runs_by_the_worlds_time() {
         async { Ok(()) }
     });
     let running = world.start();
-    tokio::time::sleep(Duration::from_secs(121)).await;
+    pass(121).await;
     running.shutdown().await;
     assert_eq!(lines(&log), ["2026-01-02T03:05:05+00:00", "2026-01-02T03:06:05+00:00"]);
     world.run_schedule("sweep").await.unwrap();

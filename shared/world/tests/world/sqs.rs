@@ -1,17 +1,11 @@
 //! SQS FIFO through the SDK.
 
-use std::time::Duration;
-
 use crate::common::*;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use largesse_world::{queue_arn, queue_url};
-
-async fn pass(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_group_gives_no_more_messages_while_one_of_it_is_in_flight() {
