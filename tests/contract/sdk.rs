@@ -1,5 +1,5 @@
-//! What the adapters add to the SDK: deadlines, conflicts tried again by reason, request tokens made
-//! from the operation.
+//! What the adapters add to the SDK: deadlines, conflicts tried again by reason, request tokens
+//! made from the operation.
 
 use std::sync::Arc;
 use std::time::Duration;

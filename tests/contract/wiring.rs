@@ -1,8 +1,8 @@
-//! One wiring: template.yaml, the crates under functions/, their events and what the local stack runs
-//! are the same. Routes, queues, streams, schedules and tables of the local stack are read from the
-//! template itself; the rest is compared here. (The routes of each router with the template's:
-//! functions/query/tests/openapi.rs. What each function may do, and the names that it is given:
-//! policies.rs.)
+//! One wiring: template.yaml, the crates under functions/, their events and what the local stack
+//! runs are the same. Routes, queues, streams, schedules and tables of the local stack are read
+//! from the template itself; the rest is compared here. (The routes of each router with the
+//! template's: functions/query/tests/openapi.rs. What each function may do, and the names that it
+//! is given: policies.rs.)
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! Many Lambda environments draw from one pool that is trimmed, a claim or a few each: a note is
-//! mostly left by an environment that never draws again. What counts is the writes on the one hot item.
+//! mostly left by an environment that never draws again. What counts is the writes on the one hot
+//! item.
 
 #![expect(
     clippy::disallowed_methods,

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Runs `work` until it waits for the `k`-th time (from 1), then drops it there, as a killed process
-/// would. `None`: it was killed; `Some`: it ended before.
+/// Runs `work` until it waits for the `k`-th time (from 1), then drops it there, as a killed
+/// process would. `None`: it was killed; `Some`: it ended before.
 pub async fn kill_at<F: Future>(k: usize, work: F) -> Option<F::Output> {
     let mut work = Box::pin(work);
     let mut waits = 0_usize;

@@ -38,7 +38,8 @@ pub enum Action {
         /// This letter only.
         #[arg(long, value_name = "ID")]
         id: Option<String>,
-        /// All letters; of the outbox also whatever nobody has tried to pay, with a letter or without.
+        /// All letters; of the outbox also whatever nobody has tried to pay, with a letter or
+        /// without.
         #[arg(long)]
         all: bool,
         /// From which dead letters.

@@ -25,9 +25,9 @@ impl Dlq {
     /// Sends what the outbox did not, then deletes its dead letters. A record that it could not
     /// read is sent once somebody has mended the grant in the table; until then its letter stays.
     /// For positions in a stream that forgets after a day, every grant that nobody has tried to pay
-    /// is sent: the table knows what is unpaid. So it is when all letters are meant, though there be
-    /// none: a letter is kept for 14 days, and an outbox that is switched off writes none. What was on
-    /// its way anyhow is sent twice and paid once.
+    /// is sent: the table knows what is unpaid. So it is when all letters are meant, though there
+    /// be none: a letter is kept for 14 days, and an outbox that is switched off writes none. What
+    /// was on its way anyhow is sent twice and paid once.
     ///
     /// # Errors
     /// [`DlqError`]; what was not sent stays a dead letter.

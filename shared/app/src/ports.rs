@@ -1,7 +1,8 @@
 //! All contracts with the outside, in one place.
 //!
-//! One file although it is long, and mostly documentation: whoever writes an adapter, a stub or a use
-//! case sees at once all that the outside is asked for, and splitting it would hide half of that.
+//! One file although it is long, and mostly documentation: whoever writes an adapter, a stub or a
+//! use case sees at once all that the outside is asked for, and splitting it would hide half of
+//! that.
 //!
 //! # Errors
 //! Every port method fails with [`PortError`] and nothing else. A [`PortErrorKind::Unknown`]

@@ -90,8 +90,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// The adapters over one SDK configuration: credentials, region and HTTP client of AWS, or of the
-    /// embedded world.
+    /// The adapters over one SDK configuration: credentials, region and HTTP client of AWS, or of
+    /// the embedded world.
     #[must_use]
     pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
         let timeouts = deadline::Timeouts::new(outside.clock.clone());
@@ -131,9 +131,9 @@ impl Store {
         self.members.put((room, user.clone()), (), until);
     }
 
-    /// Runs a transaction under a request token made from the operation's id: the SDK makes a random
-    /// one, which a retry by a later invocation could not repeat. AWS remembers it for ten minutes
-    /// only, so every transaction also carries a permanent not-exists condition.
+    /// Runs a transaction under a request token made from the operation's id: the SDK makes a
+    /// random one, which a retry by a later invocation could not repeat. AWS remembers it for ten
+    /// minutes only, so every transaction also carries a permanent not-exists condition.
     pub(crate) async fn transact(
         &self,
         operation: &'static str,

@@ -101,8 +101,8 @@ pub enum DrawRefused {
     /// Too many draws await their record: settle some, then try again.
     #[error("too many draws await their record")]
     Crowded,
-    /// Nothing is left now, but draws await their record, and one that must not count is given back:
-    /// settle them, then try again.
+    /// Nothing is left now, but draws await their record, and one that must not count is given
+    /// back: settle them, then try again.
     #[error("nothing is left unless a draw is given back")]
     Unsettled,
     /// Nothing is left, and nothing comes back.
@@ -161,8 +161,8 @@ impl Pool {
         }
     }
 
-    /// Whether a pending draw may be given back. Only a pool that is trimmed lets a member draw twice;
-    /// which of its notes is such a draw, the records tell.
+    /// Whether a pending draw may be given back. Only a pool that is trimmed lets a member draw
+    /// twice; which of its notes is such a draw, the records tell.
     fn may_give_back(&self) -> bool {
         !self.keeps_notes() && !self.pending.is_empty()
     }

@@ -72,7 +72,8 @@ fn key_error(code: &'static str, detail: &'static str) -> ApiError {
 /// whenever the same request runs again: what it makes under that id, it makes once.
 ///
 /// # Errors
-/// ERR001 for a query string, of which no write takes any (v2); ERR006; ERR008; and whatever `run` fails with.
+/// ERR001 for a query string, of which no write takes any (v2); ERR006; ERR008; and whatever `run`
+/// fails with.
 pub async fn once<D, F, Fut>(
     deps: &D,
     call: &Call,
@@ -179,8 +180,8 @@ fn payload_of(call: &Call) -> String {
     hex::encode(hash.finalize())
 }
 
-/// The number of the attempt that an operation makes: the same whenever it runs again, and of no other
-/// operation.
+/// The number of the attempt that an operation makes: the same whenever it runs again, and of no
+/// other operation.
 #[must_use]
 pub fn attempt_of(op: Ulid) -> Attempt {
     let [_, _, _, _, _, _, _, _, random @ ..] = op.to_bytes();

@@ -98,8 +98,8 @@ async fn records_of<D: Grants>(deps: &D, pool: PoolId) -> PortResult<BTreeMap<Us
     }
 }
 
-/// Helps a pool, if it still has `from` notes or more, or nothing else left: settles what is pending
-/// and trims it.
+/// Helps a pool, if it still has `from` notes or more, or nothing else left: settles what is
+/// pending and trims it.
 ///
 /// # Errors
 /// [`PortError`].

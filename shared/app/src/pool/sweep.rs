@@ -30,8 +30,9 @@ pub struct SweepReport {
     pub has_more: bool,
 }
 
-/// Sweeps what is to be swept until `stop_at`, longest waiting first in each part of the index. Each run
-/// begins with another part, and a pool that fails is passed by, so that none holds up the rest.
+/// Sweeps what is to be swept until `stop_at`, longest waiting first in each part of the index.
+/// Each run begins with another part, and a pool that fails is passed by, so that none holds up
+/// the rest.
 ///
 /// # Errors
 /// [`crate::ports::PortError`] when the index cannot be read; a pool that fails is counted.

@@ -115,7 +115,8 @@ where
     if !keeps_notes && let Some(record) = deps.grant(pool_id, &wish.member).await? {
         return answer_repeat(record.amount, record.drawn, attempt);
     }
-    // A spray is open from when it was made: before that only a clock is that is behind its maker's.
+    // A spray is open from when it was made: before that only a clock is that is behind its
+    // maker's.
     let at = now.max(entry.window.opens);
     let draw = Draw { member: wish.member.clone(), at, attempt, ask: Ask::Next };
     let sender = entry.sender.clone();
@@ -194,7 +195,8 @@ where
             // in a pool that is trimmed: it may have raced a trim and be given back, so that only
             // the record says what the member has. Either way, settle it again.
             Err(NotWon::Already(won)) => (won, true),
-            // Whoever finds nothing left is not refused while a draw that must not count may come back.
+            // Whoever finds nothing left is not refused while a draw that must not count may come
+            // back.
             Err(NotWon::Crowded | NotWon::Unsettled) => {
                 // Those who are refused at the same moment do not all help: the first to wake
                 // does.

@@ -15,16 +15,17 @@
 //!
 //! # How time, death and delay are modelled
 //! * A process that never takes its next step was killed. One that is killed and whose caller asks
-//!   again goes back to the start and keeps only its attempt's number ([`protocol::Action::Crash`]).
+//!   again goes back to the start and keeps only its attempt's number
+//!   ([`protocol::Action::Crash`]).
 //! * A lost reply leaves the store changed and the process where it was.
-//! * Draws carry a time inside the window even when it is over, until the pool is closed: clocks are
-//!   slow, and a write may arrive long after its time was taken.
+//! * Draws carry a time inside the window even when it is over, until the pool is closed: clocks
+//!   are slow, and a write may arrive long after its time was taken.
 //! * Notes are stale at any time. Whoever settles or trims a note (sweep, helper of a crowded pool,
 //!   refund, a trim that waited in some process) may have read it at any time before: what may be
 //!   done about a note depends on the member's record alone, which never changes, so one action,
 //!   possible at every moment, stands for any number of them, however late.
-//! * A trim that rides on a draw is a trim and a draw with nothing between them, and draws that share
-//!   a write are draws with nothing between them: both are among the orders that are visited.
+//! * A trim that rides on a draw is a trim and a draw with nothing between them, and draws that
+//!   share a write are draws with nothing between them: both are among the orders that are visited.
 //! * Payments are delivered at any time and as often as they like.
 //!
 //! # What is not
@@ -32,8 +33,8 @@
 //!   trimming, which happens at any time anyway.
 //! * What a process remembers of a drained pool for a second, and the token entry that it caches.
 //! * Amounts (products): the same engine with another supply.
-//! * grant-pay's own steps, its retries and its giving up: a delivery pays at once, or finds that it
-//!   was paid. Where the sender's wallet is full, and where the sweep's index leads it.
+//! * grant-pay's own steps, its retries and its giving up: a delivery pays at once, or finds that
+//!   it was paid. Where the sender's wallet is full, and where the sweep's index leads it.
 //!
 //! # Why it ends soon
 //! Members, a member's two requests, and refunds differ in name only, so one state of those that

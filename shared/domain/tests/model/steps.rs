@@ -1,5 +1,6 @@
 //! What each step does: one operation on the store, atomic as DynamoDB makes it, and what the
-//! process makes of the reply. The domain decides; a planted bug replaces the one thing it is about.
+//! process makes of the reply. The domain decides; a planted bug replaces the one thing it is
+//! about.
 
 use largesse_domain::pool::{Ask, Draw, DrawRefused, Drawn, Pool, PoolStatus, Settlement};
 

@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Put, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -47,8 +48,7 @@ async fn a_cancelled_transaction_gives_a_reason_for_each_action() {
     let check = TransactWriteItem::builder().condition_check(check.build().unwrap()).build();
     let transaction = client.transact_write_items().transact_items(put_action("q", 1));
     let error = transaction.transact_items(check).send().await.unwrap_err().into_service_error();
-    let aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(cancelled) = error
-    else {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         panic!("another error: {error:?}");
     };
     let reasons = cancelled.cancellation_reasons();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::common::*;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, TransactWriteItem};
 use aws_smithy_types::retry::RetryConfig;
 use largesse_world::{Fault, Faults, Matching, Service, World};
@@ -70,8 +71,7 @@ async fn a_conflict_cancels_a_transaction_with_its_reason() {
     let action = TransactWriteItem::builder().put(put).build();
     let transaction = client.transact_write_items().transact_items(action);
     let error = transaction.send().await.unwrap_err().into_service_error();
-    let aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(cancelled) = error
-    else {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         panic!("another error: {error:?}");
     };
     assert_eq!(cancelled.cancellation_reasons()[0].code(), Some("TransactionConflict"));
