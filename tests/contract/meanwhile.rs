@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use largesse_emulator::{Call, Fault, Interpose};
 use largesse_tests::Sandbox;
-use largesse_world::{Call, Fault, Interpose};
 
 /// Which call something gets ahead of: the n-th (from 1) of this operation on this table.
 pub(crate) struct Before(pub(crate) usize, pub(crate) &'static str, pub(crate) &'static str);

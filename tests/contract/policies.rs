@@ -19,12 +19,12 @@ use largesse_domain::id::{RoomId, SprayId};
 use largesse_domain::pool::{Ask, Attempt, Draw, PENDING_MAX};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
-use largesse_tests::http::Api;
-use largesse_tests::{Sandbox, user};
-use largesse_world::{
+use largesse_emulator::{
     Fault, Faults, FunctionSpec, Matching, Permission, Recorded, Service, Stack, World, bus_arn,
     queue_arn, stream_arn, table_arn,
 };
+use largesse_tests::http::Api;
+use largesse_tests::{Sandbox, user};
 
 /// What no code of ours calls: Lambda itself, with the function's role. It reads the stream and the
 /// queue that trigger a function, and writes its log.

@@ -256,7 +256,7 @@ async fn a_trim_is_one_write_whatever_is_gone_and_leaves_a_later_draw_alone() {
     }
     let writes = || {
         let recorder = sandbox.world.recorder();
-        recorder.operation(largesse_world::Service::DynamoDb, "UpdateItem").calls
+        recorder.operation(largesse_emulator::Service::DynamoDb, "UpdateItem").calls
     };
     // One is gone.
     sandbox.store.trim(pool, &BTreeMap::from([(user("a"), notes[&user("a")])])).await.unwrap();

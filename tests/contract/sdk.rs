@@ -8,8 +8,8 @@ use largesse_app::ports::{Clock, Once, PortErrorKind, Wallets};
 use largesse_aws::deadline;
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{TransferKind, TransferOrder};
+use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::{Sandbox, amount, user};
-use largesse_world::{Fault, Faults, Matching, Service};
 
 fn deposit(sandbox: &Sandbox) -> TransferOrder {
     TransferOrder {

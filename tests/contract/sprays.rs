@@ -11,8 +11,8 @@ use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
+use largesse_emulator::{Fault, Faults, Matching};
 use largesse_tests::{Sandbox, amount, user};
-use largesse_world::{Fault, Faults, Matching};
 
 /// A spray that is open for 10 s, and the order that pays for it.
 pub(crate) fn wish(sandbox: &Sandbox, token: &str, minor: u64) -> (Spray, TransferOrder) {

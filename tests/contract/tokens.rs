@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
 use largesse_app::ports::{Clock, HINT_LEN_MAX, PortErrorKind, Survey, TokenSpace};
 use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
+use largesse_emulator::{Fault, Faults, Matching};
 use largesse_tests::Sandbox;
-use largesse_world::{Fault, Faults, Matching};
 
 use crate::meanwhile::{Before, meanwhile};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use largesse_aws::keys;
-use largesse_world::{FunctionSpec, Stack, World, WorldClock};
+use largesse_emulator::{FunctionSpec, Stack, World, WorldClock};
 
 fn stack() -> Stack {
     largesse::compose::stack().unwrap()
@@ -124,7 +124,7 @@ fn the_outbox_and_its_mapping_have_the_same_dead_letters() {
     let stack = stack();
     let outbox = stack.function("outbox").unwrap();
     let told = outbox.streams[0].on_failure.as_deref().unwrap();
-    assert_eq!(outbox.environment["QUEUE_OUTBOX_DLQ_URL"], largesse_world::queue_url(told));
+    assert_eq!(outbox.environment["QUEUE_OUTBOX_DLQ_URL"], largesse_emulator::queue_url(told));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use largesse_domain::ledger::TransferKind;
-use largesse_world::{Fault, Faults, Matching, Service};
+use largesse_emulator::{Fault, Faults, Matching, Service};
 
 use crate::rig::{Kill, Rig, claim_by};
 

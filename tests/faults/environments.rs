@@ -14,8 +14,8 @@ use futures::future::{BoxFuture, join_all};
 use largesse_app::ports::{Clock, Pools, Rooms};
 use largesse_app::spray::claim::ClaimError;
 use largesse_domain::pool::{Ask, Attempt, Draw};
+use largesse_emulator::{Call, Fault, Interpose, Service};
 use largesse_tests::user;
-use largesse_world::{Call, Fault, Interpose, Service};
 use tokio::time::Instant;
 
 use crate::rig::{Kill, Rig, claim_by};

@@ -67,7 +67,7 @@ async fn with_one_token_in_a_thousand_free_every_spray_finds_one_and_then_the_an
         .sandbox
         .world
         .recorder()
-        .operation(largesse_world::Service::DynamoDb, "TransactWriteItems");
+        .operation(largesse_emulator::Service::DynamoDb, "TransactWriteItems");
     assert!(attempts.calls < 2 * 46, "{} transactions for 46 sprays", attempts.calls);
     // Whoever is refused uses up no hint, and a repeat of what was made is answered all the same.
     let hints = rig.sandbox.world.database().scan("largesse-tokens").unwrap().len();
@@ -189,9 +189,9 @@ async fn whoever_waits_in_vain_for_a_survey_is_told_to_try_again() {
     occupy(&rig, 0).await;
     // Whoever surveys is killed in the middle of it.
     let now = rig.sandbox.store.now();
-    let broken = largesse_world::Faults::seeded(0);
-    let fault = largesse_world::Fault::InternalError;
-    let broken = broken.always(largesse_world::Matching::operation("Scan"), fault);
+    let broken = largesse_emulator::Faults::seeded(0);
+    let fault = largesse_emulator::Fault::InternalError;
+    let broken = broken.always(largesse_emulator::Matching::operation("Scan"), fault);
     rig.sandbox.world.interpose(Some(std::sync::Arc::new(broken)));
     let killed = rig.sandbox.another_process(8);
     assert!(killed.survey(now).await.is_err());
@@ -214,11 +214,11 @@ async fn whoever_waits_in_vain_for_a_survey_is_told_to_try_again() {
 /// Lets a later survey begin while an earlier one reads.
 struct Overtaken(aws_sdk_dynamodb::Client, i64);
 
-impl largesse_world::Interpose for Overtaken {
+impl largesse_emulator::Interpose for Overtaken {
     fn before<'a>(
         &'a self,
-        call: &'a largesse_world::Call,
-    ) -> futures::future::BoxFuture<'a, Option<largesse_world::Fault>> {
+        call: &'a largesse_emulator::Call,
+    ) -> futures::future::BoxFuture<'a, Option<largesse_emulator::Fault>> {
         use aws_sdk_dynamodb::types::AttributeValue as Av;
         Box::pin(async move {
             if call.operation == "Scan" {

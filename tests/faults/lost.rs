@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use largesse_domain::ledger::TransferKind;
+use largesse_emulator::{Fault, Faults, Matching};
 use largesse_tests::http::Reply;
 use largesse_tests::money;
-use largesse_world::{Fault, Faults, Matching};
 use serde_json::{Value, json};
 
 use crate::rig::{Kill, Rig};

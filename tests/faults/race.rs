@@ -9,9 +9,9 @@ use largesse_app::spray::claim::{Claim, ClaimError, claim};
 use largesse_app::spray::refund;
 use largesse_domain::ledger::TransferKind;
 use largesse_domain::pool::Attempt;
+use largesse_emulator::{Call, Fault, Interpose};
 use largesse_tests::kill::interleave;
 use largesse_tests::user;
-use largesse_world::{Call, Fault, Interpose};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

@@ -56,7 +56,7 @@ async fn first_killed<F: Future>(
     ran: Arc<AtomicBool>,
     struck: Arc<AtomicBool>,
     work: F,
-) -> Result<F::Output, largesse_world::BoxError> {
+) -> Result<F::Output, largesse_emulator::BoxError> {
     let Some(k) = k.filter(|_| !ran.swap(true, Ordering::SeqCst)) else { return Ok(work.await) };
     match kill_at(k, work).await {
         Some(output) => Ok(output),
@@ -248,12 +248,12 @@ impl Distance {
     }
 }
 
-impl largesse_world::Interpose for Distance {
+impl largesse_emulator::Interpose for Distance {
     fn before<'a>(
         &'a self,
-        _call: &'a largesse_world::Call,
-    ) -> futures::future::BoxFuture<'a, Option<largesse_world::Fault>> {
-        let fault = largesse_world::Fault::DelayRequest(self.0);
+        _call: &'a largesse_emulator::Call,
+    ) -> futures::future::BoxFuture<'a, Option<largesse_emulator::Fault>> {
+        let fault = largesse_emulator::Fault::DelayRequest(self.0);
         Box::pin(async move { Some(fault) })
     }
 }

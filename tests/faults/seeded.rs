@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use largesse_app::ports::Clock;
-use largesse_world::{Call, Fault, Faults, Interpose, Matching, Outcome, Recorded};
+use largesse_emulator::{Call, Fault, Faults, Interpose, Matching, Outcome, Recorded};
 
 use crate::rig::{Kill, Rig, claim_by};
 

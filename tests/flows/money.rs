@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use largesse_emulator::{Call, Fault, Interpose, Outcome, Service, World};
 use largesse_tests::http::Api;
 use largesse_tests::money;
-use largesse_world::{Call, Fault, Interpose, Outcome, Service, World};
 use rstest::rstest;
 
 /// Audits the books after every single write of whoever it is.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use largesse_app::ports::{GrantQueue, GrantRef};
+use largesse_emulator::{Call, Fault, Faults, Interpose, Matching, Service, World};
 use largesse_tests::http::Api;
 use largesse_tests::{money, user};
-use largesse_world::{Call, Fault, Faults, Interpose, Matching, Service, World};
 use rstest::rstest;
 use serde_json::json;
 

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use futures::stream;
-use largesse_world::World;
+use largesse_emulator::World;
 use tokio::net::TcpListener;
 
 /// The front's server. It ends with the runtime of its test.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use largesse_domain::money::BALANCE_MAX;
-use largesse_world::Service;
+use largesse_emulator::Service;
 use serde_json::{Value, json};
 
 use crate::bootstrap::Bootstrap;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use largesse_world::Stack;
+use largesse_emulator::Stack;
 use serde_json::Value;
 
 static STACK: OnceLock<Stack> = OnceLock::new();

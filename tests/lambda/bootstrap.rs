@@ -9,7 +9,7 @@ use std::time::Duration;
 use largesse_app::ports::Clock;
 use largesse_aws::production::SystemClock;
 use largesse_domain::time::Timestamp;
-use largesse_world::{ACCOUNT, FunctionSpec, REGION};
+use largesse_emulator::{ACCOUNT, FunctionSpec, REGION};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;

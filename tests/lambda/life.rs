@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use largesse_app::ports::Clock;
 use largesse_aws::production::SystemClock;
-use largesse_world::{Fault, Faults, Matching, Service};
+use largesse_emulator::{Fault, Faults, Matching, Service};
 use serde_json::json;
 
 use crate::binaries::stack;

@@ -14,8 +14,8 @@ use largesse_domain::room::RoomName;
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
+use largesse_emulator::World;
 use largesse_tests::{amount, money, user};
-use largesse_world::World;
 
 use crate::aws::Aws;
 use crate::binaries::stack;

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue as Av;
 use dynoxide::AttributeValue;
 use largesse_aws::books;
 use largesse_domain::audit::{Books, Totals, audit};
-use largesse_world::World;
+use largesse_emulator::World;
 
 type Read = fn(&HashMap<String, Av>, &mut Books) -> largesse_app::ports::PortResult<()>;
 

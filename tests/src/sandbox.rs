@@ -13,7 +13,7 @@ use largesse_domain::money::Amount;
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
-use largesse_world::{Stack, World, WorldClock};
+use largesse_emulator::{Stack, World, WorldClock};
 
 use crate::money;
 

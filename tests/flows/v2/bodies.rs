@@ -133,7 +133,7 @@ async fn a_callers_request_id_is_taken_over_where_it_is_well_formed() {
 /// A fault of the store: nobody learns what it was, and nothing is half done.
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_503_with_a_time_to_come_back() {
-    use largesse_world::{Fault, Faults, Matching};
+    use largesse_emulator::{Fault, Faults, Matching};
     let api = Api::new(5);
     api.deposit("ann", 5).await;
     let before = api.dump_business();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use largesse_emulator::{Call, Fault, Faults, Interpose, Matching};
 use largesse_tests::http::{Api, Ask, Reply};
-use largesse_world::{Call, Fault, Faults, Interpose, Matching};
 use rstest::rstest;
 use serde_json::json;
 use tokio::sync::Notify;

@@ -131,7 +131,7 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         Some(Command::Openapi) => {
-            say(include_str!("../../docs/openapi.json").trim_end());
+            say(include_str!("../../../docs/openapi.json").trim_end());
             Ok(())
         }
     }

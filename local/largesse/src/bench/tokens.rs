@@ -10,7 +10,7 @@ use largesse_aws::keys;
 use largesse_domain::id::{RoomId, SprayId, TOKEN_COUNT, Token};
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
-use largesse_world::{Recorded, Recorder, Service};
+use largesse_emulator::{Recorded, Recorder, Service};
 
 use super::BenchError;
 use super::lab::{GIVER, Lab, user_id};

@@ -8,7 +8,7 @@ use largesse_app::ports::{Clock, Pools, Rng};
 use largesse_domain::grant::Grant;
 use largesse_domain::pool::{Ask, Attempt, Draw};
 use largesse_domain::spray::Spray;
-use largesse_world::Service;
+use largesse_emulator::Service;
 
 use super::lab::{GIVER, Lab, member, user_id};
 use super::report::{Cell, Table, figure};

@@ -14,7 +14,7 @@ use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use largesse_world::World;
+use largesse_emulator::World;
 
 /// Where it is served.
 pub const PATH: &str = "/_aws";

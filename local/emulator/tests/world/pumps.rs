@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::*;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use largesse_world::{Fault, Faults, Matching, Pattern, RuleTrigger, Service, StreamTrigger};
+use largesse_emulator::{Fault, Faults, Matching, Pattern, RuleTrigger, Service, StreamTrigger};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -19,7 +19,7 @@ fn lines(log: &Log) -> Vec<String> {
 }
 
 /// A handler of a queue that logs bodies and fails those that `fails` names, as often as it says.
-fn attach_queue(world: &largesse_world::World, log: &Log, fails: &'static str, times: u32) {
+fn attach_queue(world: &largesse_emulator::World, log: &Log, fails: &'static str, times: u32) {
     let log = Arc::clone(log);
     let left = Arc::new(Mutex::new(times));
     let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
@@ -99,7 +99,7 @@ async fn a_lost_answer_of_a_handler_makes_its_batch_come_again() {
 }
 
 /// A handler that logs when a batch begins and, a second later, when it ends.
-fn attach_slow(world: &largesse_world::World, log: &Log) {
+fn attach_slow(world: &largesse_emulator::World, log: &Log) {
     let log = Arc::clone(log);
     let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
         let log = Arc::clone(&log);
@@ -193,7 +193,7 @@ async fn groups_run_side_by_side_and_a_slow_one_holds_up_nobody() {
             Ok(SqsBatchResponse::default())
         }
     };
-    let one_each = largesse_world::QueueTrigger { batch_size: 1, ..queue_trigger() };
+    let one_each = largesse_emulator::QueueTrigger { batch_size: 1, ..queue_trigger() };
     world.on_queue(one_each, handler).unwrap();
     let running = world.start();
     send(&client, "a", "slow").await;
@@ -207,7 +207,7 @@ async fn groups_run_side_by_side_and_a_slow_one_holds_up_nobody() {
 
 /// A handler of the stream that logs keys and fails the record `fails`, `times` times.
 fn attach_stream(
-    world: &largesse_world::World,
+    world: &largesse_emulator::World,
     trigger: StreamTrigger,
     log: &Log,
     fails: &'static str,

@@ -16,7 +16,7 @@ use largesse::client::{Client, Reply};
 use largesse::compose;
 use largesse_aws::production::SecureRng;
 use largesse_domain::audit::audit;
-use largesse_world::{World, WorldClock};
+use largesse_emulator::{World, WorldClock};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use largesse_world::{
+use largesse_emulator::{
     Permission, Redrive, Stack, StackError, World, queue_arn, queue_url, table_arn,
 };
 

@@ -12,7 +12,7 @@ use axum::Router;
 use largesse_app::ports::Rng;
 use largesse_aws::production::{SecureRng, SetupError};
 use largesse_edge::cursor::CursorKey;
-use largesse_world::World;
+use largesse_emulator::World;
 use tokio::net::TcpListener;
 
 use crate::compose::{self, ComposeError, Local};

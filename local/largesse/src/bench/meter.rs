@@ -1,6 +1,6 @@
 //! Counting one operation.
 
-use largesse_world::{Recorded, Service, World};
+use largesse_emulator::{Recorded, Service, World};
 
 use super::prices::Used;
 use super::report::figure;

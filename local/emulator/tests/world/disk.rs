@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::common::*;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
-use largesse_world::{World, WorldClock, WorldError};
+use largesse_emulator::{World, WorldClock, WorldError};
 
 /// A folder of this test's own, gone when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let name = format!("largesse-world-{name}-{}", std::process::id());
+        let name = format!("largesse-emulator-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&path);
         Self(path)
@@ -44,7 +44,7 @@ async fn tables_and_queues_outlive_the_process() {
         assert_eq!(bodies(&given), ["body of a1"]);
         let gone = receive(&client, 10).await;
         let receipt = gone[0].receipt_handle().unwrap();
-        let url = largesse_world::queue_url(QUEUE);
+        let url = largesse_emulator::queue_url(QUEUE);
         client.delete_message().queue_url(url).receipt_handle(receipt).send().await.unwrap();
     }
     let world = open(&folder, START_MS + 10_000);
@@ -96,7 +96,7 @@ async fn what_waited_while_the_world_was_switched_off_is_not_too_old() {
         async { Ok(DynamoDbEventResponse::default()) }
     };
     let record_age_max = Some(Duration::from_secs(3_600));
-    let trigger = largesse_world::StreamTrigger { record_age_max, ..stream_trigger() };
+    let trigger = largesse_emulator::StreamTrigger { record_age_max, ..stream_trigger() };
     world.on_stream(trigger, handler).unwrap();
     world.settle().await;
     assert_eq!(*seen.lock().unwrap(), 1);

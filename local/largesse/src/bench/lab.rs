@@ -17,7 +17,7 @@ use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
-use largesse_world::World;
+use largesse_emulator::World;
 use serde_json::Value;
 use tower::ServiceExt;
 

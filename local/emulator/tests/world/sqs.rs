@@ -5,7 +5,7 @@ use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
-use largesse_world::{queue_arn, queue_url};
+use largesse_emulator::{queue_arn, queue_url};
 
 #[tokio::test(start_paused = true)]
 async fn a_group_gives_no_more_messages_while_one_of_it_is_in_flight() {

@@ -25,7 +25,7 @@ use largesse_domain::pool::Attempt;
 use largesse_domain::room::RoomName;
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
-use largesse_world::{Fault, Faults, Matching, REGION, World, WorldClock};
+use largesse_emulator::{Fault, Faults, Matching, REGION, World, WorldClock};
 use serde_json::json;
 
 const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_types::retry::RetryConfig;
-use largesse_world::{
+use largesse_emulator::{
     QueueSpec, QueueTrigger, Redrive, Stack, StreamTrigger, TableSpec, World, WorldClock,
 };
 
@@ -99,7 +99,7 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn send(client: &aws_sdk_sqs::Client, group: &str, id: &str) -> String {
-    let url = largesse_world::queue_url(QUEUE);
+    let url = largesse_emulator::queue_url(QUEUE);
     let sending = client.send_message().queue_url(url).message_body(format!("body of {id}"));
     let sent = sending.message_group_id(group).message_deduplication_id(id).send().await.unwrap();
     sent.message_id.unwrap()
@@ -109,7 +109,7 @@ pub(crate) async fn receive(
     client: &aws_sdk_sqs::Client,
     max: i32,
 ) -> Vec<aws_sdk_sqs::types::Message> {
-    let url = largesse_world::queue_url(QUEUE);
+    let url = largesse_emulator::queue_url(QUEUE);
     let receiving = client.receive_message().queue_url(url).max_number_of_messages(max);
     let all = aws_sdk_sqs::types::MessageSystemAttributeName::All;
     let received = receiving.message_system_attribute_names(all).send().await.unwrap();

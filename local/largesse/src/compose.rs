@@ -11,10 +11,10 @@ use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::lambda::STOP_MARGIN_MS;
 use largesse_edge::{EdgeConfig, kernel};
-use largesse_world::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
 
 /// The template that is deployed, as it is.
-pub const TEMPLATE: &str = include_str!("../../template.yaml");
+pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Why the stack could not be put together.
 #[derive(Debug, thiserror::Error)]

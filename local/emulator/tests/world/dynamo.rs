@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Put, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use largesse_world::Service;
+use largesse_emulator::Service;
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_condition_gives_back_the_item() {
@@ -70,7 +70,7 @@ async fn a_token_protects_for_ten_minutes_of_the_worlds_time() {
     put(&client, "pools", "p", vec![("left", n(5))]).await;
     pass(599).await;
     run("token", 1).await.unwrap();
-    let left = |world: &largesse_world::World| {
+    let left = |world: &largesse_emulator::World| {
         format!("{:?}", world.database().scan("pools").unwrap()[0]["left"])
     };
     assert_eq!(left(&world), "N(\"5\")", "at 9:59 the repeat did nothing");

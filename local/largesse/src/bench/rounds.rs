@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use largesse_world::{Call, Fault, Interpose, Service, World};
+use largesse_emulator::{Call, Fault, Interpose, Service, World};
 use tokio::sync::watch;
 
 /// How often everything may run before what has not reached the gate counts as waiting for the

@@ -26,7 +26,7 @@ use largesse_aws::queue::read_body;
 use largesse_aws::{Names, Outside, Store};
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::{PoolId, UserId};
-use largesse_world::REGION;
+use largesse_emulator::REGION;
 
 pub use letters::Letter;
 use letters::Letters;

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, TransactWriteItem};
 use aws_smithy_types::retry::RetryConfig;
-use largesse_world::{Fault, Faults, Matching, Service, World};
+use largesse_emulator::{Fault, Faults, Matching, Service, World};
 
 fn install(world: &World, faults: Faults) -> Arc<Faults> {
     let faults = Arc::new(faults);

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_banner_and_the_readme_give_the_same_commands() {
         let banner = banner(SocketAddr::from(([127, 0, 0, 1], 3000)), None);
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         assert_eq!(commands(&banner), commands(readme));
         assert!(commands(readme).last().unwrap().starts_with("curl -s $API/wallets/bob"));
     }

@@ -4,7 +4,7 @@ pub mod spray;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use largesse_world::{Running, World};
+use largesse_emulator::{Running, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
