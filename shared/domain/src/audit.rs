@@ -1,29 +1,50 @@
 //! The books, checked: whether every won is where it should be.
 //!
-//! Pure, so that the test world and the demonstration ask the same code.
+//! Pure, so that the test environment and the demonstration call the same code.
 //!
 //! # Guarantees
-//! * issued = wallets + held + escrows, and per pool: put in = drawn + returned + remaining. Each
-//!   planted error is found: `a_planted_error_is_found`.
+//! * issued = wallets + held + escrows, and per pool: put in = drawn + remaining. Each planted
+//!   error is found: `a_planted_error_is_found`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::grant::{Grant, GrantStatus};
+use crate::grant::{FailedGrant, Grant, GrantStatus};
 use crate::id::{PoolId, TransferId, UserId};
 use crate::ledger::{Direction, Transfer, TransferKind, Wallet};
-use crate::pool::{Pool, PoolStatus};
+use crate::pool::{Bucket, BucketStatus};
 
-/// Everything that is about money, read at one moment at which nobody writes.
+/// Everything that is about money, read while nothing writes.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
     /// All wallets.
     pub wallets: Vec<Wallet>,
     /// All transfers.
     pub transfers: Vec<Transfer>,
-    /// All pools.
-    pub pools: Vec<Pool>,
-    /// All grants.
-    pub grants: Vec<Grant>,
+    /// The payments that an operator has voided.
+    pub voided: BTreeSet<TransferId>,
+    /// All buckets of all pools.
+    pub buckets: Vec<Bucket>,
+    /// All grants that were refused.
+    pub failed: Vec<FailedGrant>,
+}
+
+impl Books {
+    /// The duty to pay of every entry.
+    pub fn grants(&self) -> impl Iterator<Item = Grant> {
+        let draws = self.buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
+        draws.filter_map(|(bucket, (member, entry))| bucket.grant(member, *entry))
+    }
+
+    /// The grants that are neither paid nor voided.
+    #[must_use]
+    pub fn unpaid(&self) -> Vec<Grant> {
+        let paid: BTreeSet<TransferId> = self.transfers.iter().map(|t| t.order.id).collect();
+        let is_unpaid = |grant: &Grant| {
+            let id = grant.id.transfer();
+            !paid.contains(&id) && !self.voided.contains(&id)
+        };
+        self.grants().filter(is_unpaid).collect()
+    }
 }
 
 /// Where the money is.
@@ -47,16 +68,20 @@ pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
     let mut found = Vec::new();
     let mut totals = Totals::default();
     audit_wallets(books, &mut totals, &mut found);
-    let by_pool = Flows::of(books, &mut found);
-    for pool in &books.pools {
-        let flows = by_pool.get(&pool.id).cloned().unwrap_or_default();
-        let escrow = audit_pool(pool, &flows, &mut found);
+    let mut by_pool = Flows::of(books, &mut found);
+    let mut pools: BTreeMap<PoolId, Vec<&Bucket>> = BTreeMap::new();
+    for bucket in &books.buckets {
+        pools.entry(bucket.id.pool).or_default().push(bucket);
+    }
+    for (pool, buckets) in pools {
+        let flows = by_pool.remove(&pool).unwrap_or_default();
+        let escrow = audit_pool(pool, &buckets, &flows, &books.voided, &mut found);
         totals.escrows = totals.escrows.saturating_add(escrow);
     }
-    let known: BTreeSet<PoolId> = books.pools.iter().map(|pool| pool.id).collect();
-    for unknown in by_pool.keys().filter(|id| !known.contains(id)) {
+    for unknown in by_pool.keys() {
         found.push(format!("{unknown}: money moved, but there is no such pool"));
     }
+    audit_failed(books, &mut found);
     let located = totals.wallets.saturating_add(totals.held).saturating_add(totals.escrows);
     if totals.issued != located {
         found.push(format!("issued {} but located {located}: {totals:?}", totals.issued));
@@ -100,99 +125,119 @@ fn audit_wallets(books: &Books, totals: &mut Totals, found: &mut Vec<String>) {
 
 /// What went in and out of one pool.
 #[derive(Clone, Debug, Default)]
-struct Flows<'a> {
+struct Flows {
     put_in: u64,
-    returned: u64,
+    taken_back: u64,
+    returned: BTreeMap<TransferId, u64>,
     paid: BTreeMap<TransferId, u64>,
-    grants: Vec<&'a Grant>,
 }
 
-impl<'a> Flows<'a> {
-    fn of(books: &'a Books, found: &mut Vec<String>) -> BTreeMap<PoolId, Self> {
+impl Flows {
+    fn of(books: &Books, found: &mut Vec<String>) -> BTreeMap<PoolId, Self> {
         let mut by_pool: BTreeMap<PoolId, Self> = BTreeMap::new();
         for transfer in &books.transfers {
             let Some(pool) = transfer.order.pool else { continue };
             let flows = by_pool.entry(pool).or_default();
-            let amount = transfer.order.amount.get();
-            match (transfer.order.kind, transfer.order.kind.direction()) {
-                (TransferKind::Refund, _) => flows.returned = flows.returned.saturating_add(amount),
-                (_, Direction::Debit) => flows.put_in = flows.put_in.saturating_add(amount),
-                (_, Direction::Credit) => {
-                    if flows.paid.insert(transfer.order.id, amount).is_some() {
-                        found.push(format!("{pool}: paid twice under {}", transfer.order.id));
-                    }
+            let (id, amount) = (transfer.order.id, transfer.order.amount.get());
+            let before = match transfer.order.kind {
+                TransferKind::Refund => flows.returned.insert(id, amount),
+                TransferKind::Claim => flows.paid.insert(id, amount),
+                TransferKind::Reversal => {
+                    flows.taken_back = flows.taken_back.saturating_add(amount);
+                    None
                 }
+                TransferKind::Spray | TransferKind::Deposit => {
+                    flows.put_in = flows.put_in.saturating_add(amount);
+                    None
+                }
+            };
+            if before.is_some() {
+                found.push(format!("{pool}: money moved twice under {id}"));
             }
-        }
-        for grant in &books.grants {
-            by_pool.entry(grant.pool).or_default().grants.push(grant);
         }
         by_pool
     }
 }
 
-/// Put in = drawn + returned + remaining; each draw is recorded once and paid once, as recorded.
-/// Returns what still lies in the pool.
-fn audit_pool(pool: &Pool, flows: &Flows<'_>, found: &mut Vec<String>) -> u64 {
-    let id = pool.id;
-    if flows.put_in != pool.supply.put_in() {
-        found.push(format!("{id}: holds {}, but {} went in", pool.supply.put_in(), flows.put_in));
+/// Put in = drawn + remaining; each entry is paid once, as drawn, or voided. Returns what still
+/// lies in the pool.
+fn audit_pool(
+    pool: PoolId,
+    buckets: &[&Bucket],
+    flows: &Flows,
+    voided: &BTreeSet<TransferId>,
+    found: &mut Vec<String>,
+) -> u64 {
+    let put_in = buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.put_in()));
+    if flows.put_in != put_in {
+        found.push(format!("{pool}: holds {put_in}, but {} went in", flows.put_in));
     }
-    let cut = pool.supply.cut();
-    let worth = |part| match &cut {
-        Some(cut) => cut.share(part),
-        None => pool.supply.worth(part),
-    };
-    let mut parts = BTreeSet::new();
+    let mut paid = flows.paid.clone();
     let mut drawn = 0_u64;
-    let mut unpaid = flows.paid.clone();
-    for grant in &flows.grants {
-        drawn = drawn.saturating_add(grant.amount.get());
-        if worth(grant.drawn.part) != Some(grant.amount) {
-            found.push(format!("{id}: the share of {} is not {}", grant.member, grant.amount));
+    let mut due = 0_u64;
+    let mut members = BTreeSet::new();
+    for bucket in buckets {
+        if let Err(error) = bucket.check() {
+            found.push(format!("{pool}, bucket {}: {error}", bucket.id.number));
         }
-        if cut.is_some() && !parts.insert(grant.drawn.part) {
-            found.push(format!("{id}: share {} is out twice", grant.drawn.part));
+        if bucket.status == BucketStatus::Closed {
+            due = due.saturating_add(bucket.remainder());
         }
-        match unpaid.remove(&grant.id.transfer()) {
-            Some(_) if grant.status == GrantStatus::PermanentlyFailed => {
-                found.push(format!("{id}: {} counts as given up, but is paid", grant.member));
+        for (member, entry) in &bucket.draws {
+            if !members.insert(member) {
+                found.push(format!("{pool}: {member} has two entries"));
             }
-            Some(paid) if paid == grant.amount.get() => {}
-            Some(paid) => found.push(format!("{id}: {} was paid {paid}", grant.member)),
-            None if grant.status == GrantStatus::Success => {
-                found.push(format!("{id}: {} counts as paid, but is not", grant.member));
+            let Some(grant) = bucket.grant(member, *entry) else { continue };
+            let (id, amount) = (grant.id.transfer(), grant.amount.get());
+            drawn = drawn.saturating_add(amount);
+            match (paid.remove(&id), voided.contains(&id)) {
+                (Some(paid), false) if paid == amount => {}
+                (Some(paid), false) => found.push(format!("{pool}: {member} was paid {paid}")),
+                (Some(_), true) => found.push(format!("{pool}: {member} is paid and voided")),
+                (None, true) => due = due.saturating_add(amount),
+                (None, false) => {}
             }
-            None => {}
         }
     }
-    for (transfer, amount) in unpaid {
-        found.push(format!("{id}: {amount} was paid under {transfer} without a grant"));
+    for (transfer, amount) in paid {
+        found.push(format!("{pool}: {amount} was paid under {transfer} without an entry"));
     }
-    let recorded = |member: &UserId| flows.grants.iter().any(|grant| grant.member == *member);
-    for (member, note) in pool.pending.iter().filter(|(member, _)| !recorded(member)) {
-        drawn = drawn.saturating_add(worth(note.part).map_or(0, |amount| amount.get()));
-        if cut.is_some() && !parts.insert(note.part) {
-            found.push(format!("{id}: share {} of {member} is out twice", note.part));
+    let remainder = buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.remainder()));
+    if drawn.saturating_add(remainder) != put_in {
+        found.push(format!("{pool}: {drawn} drawn and {remainder} left of {put_in}"));
+    }
+    let sum = |flow: &BTreeMap<TransferId, u64>| {
+        flow.values().fold(0_u64, |sum, amount| sum.saturating_add(*amount))
+    };
+    let returned = sum(&flows.returned);
+    if returned != due {
+        found.push(format!("{pool}: {returned} was returned instead of {due}"));
+    }
+    let paid = sum(&flows.paid);
+    let went_in = flows.put_in.saturating_add(flows.taken_back);
+    went_in.saturating_sub(paid).saturating_sub(returned)
+}
+
+/// What was refused is an entry's, and not paid; what is voided is never paid.
+fn audit_failed(books: &Books, found: &mut Vec<String>) {
+    let entries: BTreeMap<_, Grant> = books.grants().map(|grant| (grant.id, grant)).collect();
+    let paid: BTreeSet<TransferId> = books.transfers.iter().map(|t| t.order.id).collect();
+    for FailedGrant { grant, status, .. } in &books.failed {
+        if entries.get(&grant.id) != Some(grant) {
+            found.push(format!("{}: a refused grant of {} has no entry", grant.source, grant.member));
+        }
+        let id = grant.id.transfer();
+        if (*status == GrantStatus::Voided) != books.voided.contains(&id) || paid.contains(&id) {
+            found.push(format!("{}: {} is {}", grant.source, grant.member, status.as_str()));
         }
     }
-    let remainder = pool.supply.remainder();
-    if drawn.saturating_add(remainder) != pool.supply.put_in() {
-        found.push(format!("{id}: {drawn} drawn and {remainder} left of {}", pool.supply.put_in()));
-    }
-    let due = if pool.status == PoolStatus::Closed { remainder } else { 0 };
-    if flows.returned != due {
-        found.push(format!("{id}: {} went back instead of {due}", flows.returned));
-    }
-    let paid: u64 = flows.paid.values().fold(0, |sum, amount| sum.saturating_add(*amount));
-    flows.put_in.saturating_sub(paid).saturating_sub(flows.returned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::money::{Amount, Balance};
-    use crate::pool::{Ask, Attempt, Draw};
+    use crate::pool::{Draw, Nonce};
     use crate::spray::{Spray, Terms};
     use crate::time::Timestamp;
     use crate::{ledger::TransferOrder, split::Seed, split::Split};
@@ -214,60 +259,69 @@ mod tests {
         }
     }
 
-    /// 100 deposited, 90 sprayed to three in equal shares, one claimed and paid.
+    /// 100 deposited, 90 sprayed to three in equal shares; one is paid, one is voided.
     fn sound() -> Books {
         let terms = Terms::new(90, 3, Split::Equal, 60).unwrap();
         let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         let (token, room) = ("ABC".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap());
         let now = Timestamp::from_ms(0);
         let spray = Spray::new(id, token, room, user("s"), &terms, Seed([0; 32]), now);
-        let mut pool = spray.pool;
-        let attempt = Attempt::from_bits(1);
-        let draw = Draw { member: user("m"), at: now, attempt, ask: Ask::Next };
-        let drawn = pool.draw(&draw).unwrap();
-        let share = Amount::new(30).unwrap();
-        let mut grant = Grant::of_draw(pool.id, user("m"), drawn, share, user("s"));
-        grant.status = GrantStatus::Success;
+        let mut bucket = spray.buckets().remove(0);
+        let [paid, voided] = ["m", "n"].map(|member| {
+            let draw = Draw { member: user(member), at: now, nonce: Nonce::from_bits(1) };
+            let entry = bucket.draw(&draw).unwrap();
+            bucket.grant(&user(member), entry).unwrap()
+        });
         let mut books = Books::default();
         let mut sender = Wallet::empty(user("s"));
-        let pool_id = Some(pool.id);
         for order in [
             order(1, "s", TransferKind::Deposit, 100),
-            TransferOrder { pool: pool_id, ..order(2, "s", TransferKind::Spray, 90) },
+            TransferOrder { pool: Some(spray.pool()), ..order(2, "s", TransferKind::Spray, 90) },
+            voided.void_return(),
         ] {
             let transfer = sender.post(order).unwrap();
             sender = sender.after(&transfer);
             books.transfers.push(transfer);
         }
         let member = Wallet::empty(user("m"));
-        let paid = order(3, "m", TransferKind::Claim, 30);
-        let paid = TransferOrder { id: grant.id.transfer(), pool: pool_id, ..paid };
-        let paid = member.post(paid).unwrap();
-        books.wallets = vec![sender, member.after(&paid)];
-        books.transfers.push(paid);
-        books.pools = vec![pool];
-        books.grants = vec![grant];
+        let payment = member.post(paid.payment()).unwrap();
+        books.wallets = vec![sender, member.after(&payment)];
+        books.transfers.push(payment);
+        books.buckets = vec![bucket];
+        books.voided = [voided.id.transfer()].into();
+        books.failed = vec![FailedGrant {
+            grant: voided,
+            status: GrantStatus::Voided,
+            attempts: 4,
+            failure: "the wallet is full".to_owned(),
+            failed_at: now,
+        }];
         books
     }
 
     #[test]
     fn sound_books_say_where_the_money_is() {
-        let totals = Totals { issued: 100, wallets: 40, held: 0, escrows: 60 };
+        let totals = Totals { issued: 100, wallets: 70, held: 0, escrows: 30 };
         assert_eq!(audit(&sound()), Ok(totals));
+        assert_eq!(sound().unpaid(), []);
     }
 
     #[test]
     fn a_planted_error_is_found() {
-        let plant: [fn(&mut Books); 10] = [
+        let plant: [fn(&mut Books); 14] = [
             |b| b.wallets[0].balance = Balance::new(11).unwrap(),
             |b| b.wallets[1].seq = 2,
             |b| drop(b.transfers.pop()),
             |b| b.transfers[1].seq = 3,
-            |b| drop(b.grants.pop()),
-            |b| b.grants[0].amount = Amount::new(31).unwrap(),
-            |b| b.grants[0].status = GrantStatus::PermanentlyFailed,
-            |b| b.pools[0].status = PoolStatus::Closed,
-            |b| drop(b.pools.pop()),
+            |b| drop(b.transfers.remove(2)),
+            |b| b.voided.clear(),
+            |b| b.voided = [b.transfers[3].order.id].into(),
+            |b| b.failed[0].status = GrantStatus::PermanentlyFailed,
+            |b| b.failed[0].grant.member = user("x"),
+            |b| b.buckets[0].status = BucketStatus::Closed,
+            |b| b.buckets[0].taken = 1,
+            |b| drop(b.buckets[0].draws.remove(&user("m"))),
+            |b| drop(b.buckets.pop()),
             |b| drop(b.wallets.pop()),
         ];
         for (n, plant) in plant.into_iter().enumerate() {
@@ -275,5 +329,10 @@ mod tests {
             plant(&mut books);
             assert!(audit(&books).is_err(), "planted error {n} was not found");
         }
+        let mut books = sound();
+        let twice = books.buckets[0].clone();
+        books.buckets.push(twice);
+        let found = audit(&books).unwrap_err();
+        assert!(found.iter().any(|text| text.contains("two entries")), "{found:?}");
     }
 }

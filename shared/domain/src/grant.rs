@@ -1,128 +1,168 @@
-//! A grant: a recorded duty to pay one member, once.
+//! A grant: a duty to pay one member, once.
 //!
-//! `PENDING → PROCESSING → SUCCESS | FAILED`, and after the last retry `PERMANENTLY_FAILED`.
+//! `PENDING → SUCCESS | FAILED → PERMANENTLY_FAILED → VOIDED`. A transfer in the ledger under the
+//! grant's id is the proof of SUCCESS; a failed grant has an item of its own; a grant with neither
+//! is pending.
 //!
 //! # Guarantees
-//! * What is paid or given up is not payable: `what_is_paid_or_given_up_is_not_payable`; and what
-//!   is paid stays paid: `what_is_paid_stays_paid_and_a_failure_counts_once`.
 //! * A grant is tried once and retried as often as the policy says, no more:
 //!   `a_grant_is_given_up_after_its_last_retry`.
 
 use crate::id::{GrantId, PoolId, UserId};
+use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::Amount;
-use crate::pool::Drawn;
 use crate::time::Timestamp;
 
 /// Where a grant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantStatus {
-    /// Recorded, not yet tried.
+    /// Not paid yet.
     Pending,
-    /// Sent to a money service whose answer is not known yet.
-    Processing,
     /// Paid.
     Success,
-    /// Tried and refused; it will be tried again.
+    /// The money service refused it; it is retried.
     Failed,
-    /// Tried for the last time; an operator decides.
+    /// Refused for the last time; an operator decides.
     PermanentlyFailed,
+    /// Returned to its funder by an operator; it is never paid.
+    Voided,
 }
 
 impl GrantStatus {
+    const ALL: [Self; 5] =
+        [Self::Pending, Self::Success, Self::Failed, Self::PermanentlyFailed, Self::Voided];
+
     /// The name on the wire and in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
-            Self::Processing => "PROCESSING",
             Self::Success => "SUCCESS",
             Self::Failed => "FAILED",
             Self::PermanentlyFailed => "PERMANENTLY_FAILED",
+            Self::Voided => "VOIDED",
         }
     }
 
     /// The status of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        const ALL: [GrantStatus; 5] = [
-            GrantStatus::Pending,
-            GrantStatus::Processing,
-            GrantStatus::Success,
-            GrantStatus::Failed,
-            GrantStatus::PermanentlyFailed,
-        ];
-        ALL.into_iter().find(|status| status.as_str() == name)
-    }
-
-    /// Whether a payment may still be tried.
-    #[must_use]
-    pub const fn is_payable(self) -> bool {
-        match self {
-            Self::Pending | Self::Processing | Self::Failed => true,
-            Self::Success | Self::PermanentlyFailed => false,
-        }
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 }
 
-/// A duty to pay one member. A draw makes it, so it keeps what was drawn.
+/// What a grant pays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A share of a spray.
+    Share,
+    /// A slot of a drop.
+    Slot,
+}
+
+impl Reason {
+    const ALL: [Self; 2] = [Self::Share, Self::Slot];
+
+    /// The name in messages, events and the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Slot => "slot",
+        }
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+/// A duty to pay one member: all that a payment needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Its permanent id; the payment carries it too.
     pub id: GrantId,
-    /// The pool it was drawn from.
-    pub pool: PoolId,
+    /// The account that pays.
+    pub source: PoolId,
     /// Who is paid.
     pub member: UserId,
     /// How much.
     pub amount: Amount,
-    /// What was drawn, when, by which attempt.
-    pub drawn: Drawn,
-    /// Who put the money in: the sender of the spray.
-    pub counterpart: UserId,
-    /// Where it stands.
-    pub status: GrantStatus,
-    /// How many payments have failed.
-    pub attempts: u32,
-    /// Why the last one failed.
-    pub failure: Option<String>,
+    /// What for.
+    pub reason: Reason,
+    /// Who put the money into the source.
+    pub funder: UserId,
 }
 
 impl Grant {
-    /// The grant that a settled draw makes.
+    /// When it was decided: the time in its id.
     #[must_use]
-    pub fn of_draw(
-        pool: PoolId,
-        member: UserId,
-        drawn: Drawn,
-        amount: Amount,
-        sender: UserId,
-    ) -> Self {
-        Self {
-            id: GrantId::of_draw(&pool, &member, drawn.at),
-            pool,
-            member,
-            amount,
-            drawn,
-            counterpart: sender,
-            status: GrantStatus::Pending,
-            attempts: 0,
-            failure: None,
+    pub fn decided_at(&self) -> Timestamp {
+        Timestamp::from_ms(i64::try_from(self.id.0.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+
+    /// The order that pays it. The same order at every attempt, since the grant alone decides it.
+    #[must_use]
+    pub fn payment(&self) -> TransferOrder {
+        TransferOrder {
+            id: self.id.transfer(),
+            wallet: self.member.clone(),
+            kind: TransferKind::Claim,
+            amount: self.amount,
+            at: self.decided_at(),
+            pool: Some(self.source),
+            counterpart: Some(self.funder.clone()),
+            memo: None,
         }
     }
 
-    /// When it was decided.
+    /// The order that takes a payment back from the member.
     #[must_use]
-    pub const fn decided_at(&self) -> Timestamp {
-        self.drawn.at
+    pub fn reversal(&self) -> TransferOrder {
+        TransferOrder {
+            id: self.id.derived("reversal"),
+            wallet: self.member.clone(),
+            kind: TransferKind::Reversal,
+            ..self.payment()
+        }
+    }
+
+    /// The order that returns the amount of a voided grant to its funder.
+    #[must_use]
+    pub fn void_return(&self) -> TransferOrder {
+        TransferOrder {
+            id: self.id.derived("void"),
+            wallet: self.funder.clone(),
+            kind: TransferKind::Refund,
+            counterpart: Some(self.member.clone()),
+            ..self.payment()
+        }
     }
 }
 
-/// How often and how fast a failed payment is retried.
+/// A grant that the money service refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// [`GrantStatus::Failed`], `PermanentlyFailed` or `Voided`.
+    pub status: GrantStatus,
+    /// How many payments were refused.
+    pub attempts: u32,
+    /// Why the last one was.
+    pub failure: String,
+    /// When it was.
+    pub failed_at: Timestamp,
+}
+
+/// How often and how fast a refused payment is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Retries after the first try.
+    /// Retries after the first attempt.
     pub retries_max: u32,
-    /// Seconds between tries.
+    /// Seconds between attempts.
     pub delay_s: u32,
 }
 
@@ -134,9 +174,9 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Where a grant stands after its `attempts`-th failure (the first is 1).
+    /// Where a grant stands after its `attempts`-th refusal (the first is 1).
     #[must_use]
-    pub const fn after_failure(self, attempts: u32) -> GrantStatus {
+    pub const fn after_refusal(self, attempts: u32) -> GrantStatus {
         if attempts > self.retries_max {
             GrantStatus::PermanentlyFailed
         } else {
@@ -152,26 +192,38 @@ mod tests {
     #[test]
     fn a_grant_is_given_up_after_its_last_retry() {
         let policy = RetryPolicy::default();
-        let after: Vec<_> = (1..=5).map(|n| policy.after_failure(n)).collect();
+        let after: Vec<_> = (1..=5).map(|n| policy.after_refusal(n)).collect();
         assert_eq!(after[..3], [GrantStatus::Failed; 3]);
         assert_eq!(after[3..], [GrantStatus::PermanentlyFailed; 2]);
     }
 
     #[test]
-    fn what_is_paid_or_given_up_is_not_payable() {
-        for status in [GrantStatus::Success, GrantStatus::PermanentlyFailed] {
-            assert!(!status.is_payable(), "{status:?}");
+    fn a_status_and_a_reason_are_read_back_by_their_names() {
+        for status in GrantStatus::ALL {
+            assert_eq!(GrantStatus::from_name(status.as_str()), Some(status));
         }
-        for status in [GrantStatus::Pending, GrantStatus::Processing, GrantStatus::Failed] {
-            assert!(status.is_payable(), "{status:?}");
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_name(reason.as_str()), Some(reason));
         }
+        assert_eq!((GrantStatus::from_name("pending"), Reason::from_name("")), (None, None));
     }
 
     #[test]
-    fn a_status_is_read_back_by_its_name() {
-        for name in ["PENDING", "PROCESSING", "SUCCESS", "FAILED", "PERMANENTLY_FAILED"] {
-            assert_eq!(GrantStatus::from_name(name).map(GrantStatus::as_str), Some(name));
-        }
-        assert_eq!(GrantStatus::from_name("pending"), None);
+    fn payment_reversal_and_return_are_three_transfers_of_one_amount() {
+        let grant = Grant {
+            id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+            source: "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap(),
+            member: "m".parse().unwrap(),
+            amount: Amount::new(5).unwrap(),
+            reason: Reason::Share,
+            funder: "f".parse().unwrap(),
+        };
+        let orders = [grant.payment(), grant.reversal(), grant.void_return()];
+        let wallets: Vec<&str> = orders.iter().map(|order| order.wallet.as_str()).collect();
+        assert_eq!(wallets, ["m", "m", "f"]);
+        let ids: std::collections::BTreeSet<_> = orders.iter().map(|order| order.id).collect();
+        assert_eq!(ids.len(), 3);
+        assert!(orders.iter().all(|order| order.amount == grant.amount));
+        assert!(orders.iter().all(|order| order.pool == Some(grant.source)));
     }
 }

@@ -105,29 +105,34 @@ ulid_id!(
     TransferId
 );
 
+/// 80 bits of SHA-256 over texts that hold no line feed, for the random part of a ULID.
+fn random_part(texts: &[&str]) -> u128 {
+    let digest = Sha256::digest(texts.join("\n").as_bytes());
+    digest.iter().take(10).fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
+}
+
 impl GrantId {
     /// The id of the grant that a draw makes: the draw's time, then 80 bits of
-    /// SHA-256(pool, member). A pure function, so whoever settles the draw names it alike. The
-    /// sender, who never draws, names the refund in the same way.
+    /// SHA-256(pool, member). A pure function, so every reader of the entry computes the same id.
+    /// The sender never draws, so the refund takes the sender's id in the same way.
     #[must_use]
     pub fn of_draw(pool: &PoolId, member: &UserId, at: Timestamp) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(pool.to_string().as_bytes());
-        // A pool's name never holds a line feed, so no two pairs hash the same text.
-        hash.update(b"\n");
-        hash.update(member.as_str().as_bytes());
-        let digest = hash.finalize();
-        let mut random = [0_u8; 16];
-        for (to, from) in random.iter_mut().skip(6).zip(digest.iter()) {
-            *to = *from;
-        }
-        Self(Ulid::from_parts(at.ms_unsigned(), u128::from_be_bytes(random)))
+        let random = random_part(&[&pool.to_string(), member.as_str()]);
+        Self(Ulid::from_parts(at.ms_unsigned(), random))
     }
 
     /// The transfer that pays this grant.
     #[must_use]
     pub const fn transfer(self) -> TransferId {
         TransferId(self.0)
+    }
+
+    /// The id of another transfer that this grant leads to, at most one for each purpose: the same
+    /// time, then 80 bits of SHA-256(id, purpose).
+    #[must_use]
+    pub fn derived(self, purpose: &str) -> TransferId {
+        let name = self.0.to_string();
+        TransferId(Ulid::from_parts(self.0.timestamp_ms(), random_part(&[&name, purpose])))
     }
 }
 

@@ -49,10 +49,12 @@ pub enum TransferKind {
     Deposit,
     /// Wallet → escrow of the spray.
     Spray,
-    /// Escrow of the spray → wallet of the one who claimed.
+    /// Escrow of a pool → wallet of a member who drew.
     Claim,
-    /// Escrow of the spray → wallet of the sender: what nobody claimed.
+    /// Escrow of a pool → wallet of its funder: what is not drawn, or a grant that was voided.
     Refund,
+    /// Wallet → escrow of the pool: a payment that was taken back.
+    Reversal,
 }
 
 /// Which side of a transfer the wallet is on.
@@ -66,7 +68,8 @@ pub enum Direction {
 
 impl TransferKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Deposit, Self::Spray, Self::Claim, Self::Refund];
+    pub const ALL: [Self; 5] =
+        [Self::Deposit, Self::Spray, Self::Claim, Self::Refund, Self::Reversal];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -76,6 +79,7 @@ impl TransferKind {
             Self::Spray => "spray",
             Self::Claim => "claim",
             Self::Refund => "refund",
+            Self::Reversal => "reversal",
         }
     }
 
@@ -90,7 +94,7 @@ impl TransferKind {
     pub const fn direction(self) -> Direction {
         match self {
             Self::Deposit | Self::Claim | Self::Refund => Direction::Credit,
-            Self::Spray => Direction::Debit,
+            Self::Spray | Self::Reversal => Direction::Debit,
         }
     }
 }
@@ -125,6 +129,15 @@ pub struct Transfer {
     pub balance_after: Balance,
     /// Its place in the wallet's own sequence: 1, 2, 3 … without gaps.
     pub seq: u64,
+}
+
+/// What the ledger holds under a grant's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// The transfer that paid it.
+    Transfer(Transfer),
+    /// An operator voided the grant before it was paid: no transfer ever takes its place.
+    Voided,
 }
 
 /// A wallet.
@@ -235,7 +248,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_balance_is_the_sum_of_its_transfers(
-            moves in proptest::collection::vec((0..4_usize, 1..1_000_u64), 0..50),
+            moves in proptest::collection::vec((0..5_usize, 1..1_000_u64), 0..50),
         ) {
             let mut wallet = wallet(0);
             let mut sum = 0_i128;

@@ -4,7 +4,7 @@
 //! of `(state, command, now)`, so that the store and the model checker ask the same code what
 //! should happen.
 //!
-//! Three nouns carry everything: a [`pool`] is drawn from, a draw makes a [`grant`], a grant is
+//! A [`pool`] is drawn from, a draw is a [`grant`], a grant is
 //! paid by one transfer of the [`ledger`].
 
 #![deny(clippy::float_arithmetic)]

@@ -1,263 +1,339 @@
-//! A pool: a bounded supply that many people draw from at the same moment.
+//! A pool: a bounded supply of numbered parts that many members draw from at the same moment.
 //!
-//! One engine, three supplies: pre-cut shares (spray), numbered slots (drop), an amount (product).
-//! A draw is decided by one conditional write on the pool's head, which takes from the supply and
-//! notes the draw in `pending`. It is then settled: its record is put, and the note trimmed. This
-//! module says what each step does; the store adapter carries it out, and the model checker and the
-//! property tests walk through all orders of it.
+//! A pool of N parts has ⌈N / 16⌉ **buckets**; bucket k holds the parts 16k … 16k + 15. A draw is
+//! one conditional write on one bucket: it adds an entry for the member with the next index. The
+//! entry is the record of the draw and the duty to pay it. It never changes and is never removed,
+//! and a full bucket admits no member. So *full* is permanent, and a member who tries the buckets
+//! in a fixed order ([`Walk`]) and leaves a bucket only when it is full without an entry of theirs
+//! has at most one entry in the whole pool.
+//!
+//! This module says what a write does. The store adapter turns it into a condition and an
+//! expression, and the model checker visits all orders of it.
 //!
 //! # Guarantees
-//! * A pool is never over-drawn and no number is out twice: `numbers_are_out_once_each`.
-//! * Nobody draws while a draw of theirs is pending: `a_pending_member_draws_no_more`.
-//! * A released number is drawn before a new one: `a_released_number_is_drawn_first`.
-//! * Put in = drawn + remainder, after every step: `what_was_put_in_is_drawn_or_left`.
-//! * A closed pool gives nothing: `a_closed_pool_gives_nothing`.
+//! * A bucket is never over-drawn and no index is given twice: `indexes_are_given_once_each`.
+//! * A member has at most one entry, whatever is repeated: `a_member_has_one_entry`.
+//! * Put in = drawn + remainder, after every draw: `what_was_put_in_is_drawn_or_left`.
+//! * A closed bucket gives nothing: `a_closed_bucket_gives_nothing`.
+//! * What a store cannot have written is found: `an_entry_that_cannot_be_is_found`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{PoolId, UserId};
+use crate::grant::{Grant, Reason};
+use crate::id::{GrantId, PoolId, UserId};
 use crate::money::Amount;
 use crate::time::{Timestamp, Window};
 
-mod stamp;
-mod supply;
+mod entry;
+mod walk;
 
-pub use stamp::{ATTEMPT_COUNT, Attempt, Drawn, StampError};
-pub use supply::{Numbers, Supply};
+pub use entry::{Entry, EntryError, Nonce};
+pub use walk::Walk;
 
-/// How many draws may be decided but not yet recorded. A note takes about 30 bytes, so that the
-/// head stays below 2 KB, and within two write units. (A write whose trims are gone already leaves
-/// up to 40 more; the next one finds the head full until they are settled.)
-pub const PENDING_MAX: usize = 48;
+/// Parts of a bucket. Sixteen entries keep the item near 1 KB, so a draw costs about one write
+/// unit (architecture.md 5.1).
+pub const BUCKET_PARTS: u32 = 16;
 
-/// From how many notes on somebody settles and trims them before the head is full: half of
-/// [`PENDING_MAX`], so that there is room for those who draw meanwhile.
-pub const PENDING_HELP: usize = PENDING_MAX / 2;
+/// How many buckets hold `parts` parts.
+#[must_use]
+pub const fn bucket_count(parts: u32) -> u32 {
+    parts.div_ceil(BUCKET_PARTS)
+}
 
-/// A pending draw this old is settled by the sweep. Whoever drew settles it in the same run, and
-/// only spray-claim draws, which may run for 10 s (template.yaml); the rest is for clocks that
-/// differ. It spares work and nothing hangs on it: who settles a draw that its maker is settling
-/// too finds, or makes, the same record.
-pub const PENDING_STALE_MS: u64 = 60_000;
-
-/// Whether a pool still gives.
+/// What the parts of a pool are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolStatus {
+pub enum PoolKind {
+    /// Shares of a spray.
+    Share,
+    /// Slots of a drop.
+    Slot,
+    /// Places on a waiting list: worth nothing by themselves.
+    Place,
+}
+
+impl PoolKind {
+    const ALL: [Self; 3] = [Self::Share, Self::Slot, Self::Place];
+
+    /// The name in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Slot => "slot",
+            Self::Place => "place",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// What a drawn part is paid for; `None` when nothing is paid.
+    #[must_use]
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Share => Some(Reason::Share),
+            Self::Slot => Some(Reason::Slot),
+            Self::Place => None,
+        }
+    }
+}
+
+/// Which bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BucketId {
+    /// The pool.
+    pub pool: PoolId,
+    /// The bucket's number, from 0.
+    pub number: u32,
+}
+
+/// Whether a bucket still gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BucketStatus {
     /// Draws are taken while the window is open.
     Open,
-    /// The remainder went back; nothing is drawn any more.
+    /// The remainder was returned; nothing is drawn any more.
     Closed,
 }
 
-/// The head of a pool.
+/// What each part is worth, in minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// Its name.
-    pub id: PoolId,
+pub enum Worth {
+    /// Every part the same; 0 for places.
+    Each(u64),
+    /// Part by part, in the order of the indexes.
+    Listed(Vec<u64>),
+}
+
+/// One bucket. It carries all that a payment needs, so nothing else is read to pay an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Which. Its pool is also the account that pays.
+    pub id: BucketId,
+    /// What its parts are.
+    pub kind: PoolKind,
+    /// Who put the money in.
+    pub funder: UserId,
     /// Whether it still gives.
-    pub status: PoolStatus,
+    pub status: BucketStatus,
     /// When it gives.
     pub window: Window,
-    /// What it gives.
-    pub supply: Supply,
-    /// Draws decided, not yet known to be recorded.
-    pub pending: BTreeMap<UserId, Drawn>,
+    /// How many parts it holds, at most [`BUCKET_PARTS`].
+    pub size: u32,
+    /// What they are worth.
+    pub worth: Worth,
+    /// How many are drawn.
+    pub taken: u32,
+    /// Who drew which.
+    pub draws: BTreeMap<UserId, Entry>,
 }
 
-/// What a member asks of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// The next share or slot.
-    Next,
-    /// This much of an amount.
-    Amount(Amount),
-}
-
-/// One member's wish to draw.
+/// One member's request to draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// Who draws.
     pub member: UserId,
     /// When.
     pub at: Timestamp,
-    /// Which attempt of theirs this is: it tells a repeat of the same call from another call.
-    pub attempt: Attempt,
-    /// What they ask for.
-    pub ask: Ask,
+    /// Which request it is.
+    pub nonce: Nonce,
 }
 
-/// Why a pool gives nothing, in order of precedence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a bucket gives nothing, in order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DrawRefused {
+    /// This very request drew before: its write was repeated after a lost reply.
+    #[error("this request has drawn")]
+    Repeated(Entry),
     /// The window has not opened.
     #[error("the pool is not open yet")]
     Ahead,
-    /// The window is over, or the remainder went back.
+    /// The window is over, or the remainder was returned.
     #[error("the pool's window is over")]
     Over,
-    /// This member's earlier draw is pending.
+    /// Another request of the member drew before.
     #[error("the member has drawn")]
-    Already(Drawn),
-    /// Too many draws await their record: settle some, then try again.
-    #[error("too many draws await their record")]
-    Crowded,
-    /// Nothing is left now, but draws await their record, and one that must not count is given
-    /// back: settle them, then try again.
-    #[error("nothing is left unless a draw is given back")]
-    Unsettled,
-    /// Nothing is left, and nothing comes back.
-    #[error("the pool is drawn empty")]
-    Exhausted,
-    /// Something is left, but less than was asked.
-    #[error("only {remaining} remain")]
-    AboveRemaining {
-        /// What could still be drawn.
-        remaining: u64,
-    },
+    Already(Entry),
+    /// All parts of this bucket are drawn, none by this member.
+    #[error("the bucket is full")]
+    Full,
 }
 
-/// Why a pool cannot be closed, in order of precedence.
+/// Why a bucket cannot be closed, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloseRefused {
     /// It is closed already.
-    #[error("the pool is closed")]
+    #[error("the bucket is closed")]
     Closed,
     /// Its window is not over.
-    #[error("the pool's window is not over")]
+    #[error("the bucket's window is not over")]
     StillOpen,
-    /// Draws await their record: settle them first.
-    #[error("draws await their record")]
-    Pending,
 }
 
-/// What to do about a pending draw, given the record found under the member's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// There is no record: put it.
-    Record,
-    /// The record is this draw's own: trim the note.
-    Trim,
-    /// The record is another draw's (this draw raced a trim): give back what it drew.
-    Release,
+/// A bucket that holds what no draw can have written: the store does not behave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BucketError {
+    /// More parts are taken than there are, or not as many as there are entries.
+    #[error("{taken} of {size} parts are taken by {entries} entries")]
+    Taken {
+        /// Counted by the store.
+        taken: u32,
+        /// How many parts there are.
+        size: u32,
+        /// How many entries there are.
+        entries: usize,
+    },
+    /// Entries with an index outside the bucket, an index of another entry, or a time outside the
+    /// window.
+    #[error("the entries of {} cannot be", members.iter().map(UserId::as_str).collect::<Vec<_>>().join(", "))]
+    Entries {
+        /// Whose entries.
+        members: BTreeSet<UserId>,
+    },
 }
 
-/// Whether the head of a pool of `parts` numbers has room for a note of every draw. Such a pool is
-/// not trimmed while it is open, so that it knows by itself who drew, and no record need be read
-/// before a draw (ADR 0001).
-#[must_use]
-pub fn keeps_notes(parts: u32) -> bool {
-    usize::try_from(parts).is_ok_and(|parts| parts <= PENDING_MAX)
-}
-
-impl Pool {
-    /// Whether this head keeps the notes of all its draws: see [`keeps_notes`].
+impl Bucket {
+    /// Whether every part is drawn.
     #[must_use]
-    pub fn keeps_notes(&self) -> bool {
-        match &self.supply {
-            Supply::Shares { numbers, .. } | Supply::Slots { numbers, .. } => {
-                keeps_notes(numbers.total)
-            }
-            Supply::Amount { .. } => false,
-        }
+    pub const fn is_full(&self) -> bool {
+        self.taken >= self.size
     }
 
-    /// Whether a pending draw may be given back. Only a pool that is trimmed lets a member draw
-    /// twice; which of its notes is such a draw, the records tell.
-    fn may_give_back(&self) -> bool {
-        !self.keeps_notes() && !self.pending.is_empty()
-    }
-
-    /// What `draw` would take now, without taking it.
+    /// What `draw` would get now.
     ///
     /// # Errors
     /// [`DrawRefused`], the first reason in its order.
-    pub fn decide(&self, draw: &Draw) -> Result<Drawn, DrawRefused> {
+    pub fn decide(&self, draw: &Draw) -> Result<Entry, DrawRefused> {
+        let earlier = self.draws.get(&draw.member).copied();
+        if let Some(entry) = earlier.filter(|e| (e.at, e.nonce) == (draw.at, draw.nonce)) {
+            return Err(DrawRefused::Repeated(entry));
+        }
         if self.window.is_ahead(draw.at) {
             return Err(DrawRefused::Ahead);
         }
-        if self.status == PoolStatus::Closed || self.window.is_over(draw.at) {
+        if self.status == BucketStatus::Closed || self.window.is_over(draw.at) {
             return Err(DrawRefused::Over);
         }
-        if let Some(earlier) = self.pending.get(&draw.member) {
-            return Err(DrawRefused::Already(*earlier));
+        if let Some(entry) = earlier {
+            return Err(DrawRefused::Already(entry));
         }
-        let part = match self.supply.next_part(draw.ask) {
-            Err(_) if self.may_give_back() => return Err(DrawRefused::Unsettled),
-            decided => decided?,
-        };
-        if self.pending.len() >= PENDING_MAX {
-            return Err(DrawRefused::Crowded);
+        if self.is_full() {
+            return Err(DrawRefused::Full);
         }
-        Ok(Drawn { part, at: draw.at, attempt: draw.attempt })
+        Ok(Entry { index: self.taken, at: draw.at, nonce: draw.nonce })
     }
 
-    /// Draws: takes from the supply and notes the draw.
+    /// Draws: adds the member's entry.
     ///
     /// # Errors
-    /// As [`Pool::decide`]; then nothing has changed.
-    pub fn draw(&mut self, draw: &Draw) -> Result<Drawn, DrawRefused> {
-        let drawn = self.decide(draw)?;
-        self.supply.take(draw.ask);
-        self.pending.insert(draw.member.clone(), drawn);
-        Ok(drawn)
+    /// As [`Bucket::decide`]; then nothing has changed.
+    pub fn draw(&mut self, draw: &Draw) -> Result<Entry, DrawRefused> {
+        let entry = self.decide(draw)?;
+        self.draws.insert(draw.member.clone(), entry);
+        self.taken = self.taken.saturating_add(1);
+        Ok(entry)
     }
 
-    /// What is to be done about a pending draw.
-    #[must_use]
-    pub fn settlement(pending: Drawn, record: Option<Drawn>) -> Settlement {
-        match record {
-            None => Settlement::Record,
-            Some(recorded) if recorded == pending => Settlement::Trim,
-            Some(_) => Settlement::Release,
-        }
-    }
-
-    /// Forgets the note of a recorded draw. Only that very note: a later draw's stays.
-    pub fn trim(&mut self, member: &UserId, recorded: Drawn) -> bool {
-        let is_that_note = self.pending.get(member) == Some(&recorded);
-        if is_that_note {
-            self.pending.remove(member);
-        }
-        is_that_note
-    }
-
-    /// Takes back what a draw drew that must not have happened. Only while its note stands.
-    pub fn release(&mut self, member: &UserId, pending: Drawn) -> bool {
-        let stands = self.trim(member, pending);
-        if stands {
-            self.supply.give_back(pending.part);
-        }
-        stands
-    }
-
-    /// Closes the pool and says what goes back.
+    /// Closes the bucket and says what is returned.
     ///
     /// # Errors
     /// [`CloseRefused`]; then nothing has changed.
     pub fn close(&mut self, now: Timestamp) -> Result<u64, CloseRefused> {
-        if self.status == PoolStatus::Closed {
+        if self.status == BucketStatus::Closed {
             return Err(CloseRefused::Closed);
         }
         if !self.window.is_over(now) {
             return Err(CloseRefused::StillOpen);
         }
-        if !self.pending.is_empty() {
-            return Err(CloseRefused::Pending);
+        self.status = BucketStatus::Closed;
+        Ok(self.remainder())
+    }
+
+    /// What the part at `index` is worth; `None` for a part that this bucket does not have, or that
+    /// is worth nothing.
+    #[must_use]
+    pub fn amount(&self, index: u32) -> Option<Amount> {
+        if index >= self.size {
+            return None;
         }
-        self.status = PoolStatus::Closed;
-        Ok(self.supply.remainder())
+        let worth = match &self.worth {
+            Worth::Each(worth) => Some(*worth),
+            Worth::Listed(list) => usize::try_from(index).ok().and_then(|i| list.get(i)).copied(),
+        };
+        worth.and_then(|worth| Amount::new(worth).ok())
     }
 
-    /// When the sweep should look at a pool that was drawn from at `at`.
-    #[must_use]
-    pub fn sweep_at(at: Timestamp) -> Timestamp {
-        at.plus_ms(PENDING_STALE_MS)
+    fn sum(&self, parts: std::ops::Range<u32>) -> u64 {
+        let worth = parts.filter_map(|index| self.amount(index)).map(Amount::get);
+        worth.fold(0, u64::saturating_add)
     }
 
-    /// Whether whoever made a pending draw should have settled it by now.
+    /// What was put in, in minor units.
     #[must_use]
-    pub fn is_stale(pending: Drawn, now: Timestamp) -> bool {
-        now >= Self::sweep_at(pending.at)
+    pub fn put_in(&self) -> u64 {
+        self.sum(0..self.size)
+    }
+
+    /// What is not drawn, in minor units: the indexes are drawn in order.
+    #[must_use]
+    pub fn remainder(&self) -> u64 {
+        self.sum(self.taken..self.size)
+    }
+
+    /// The number of a part in its pool, from 0.
+    #[must_use]
+    pub fn part(&self, index: u32) -> u64 {
+        let first = u64::from(self.id.number).saturating_mul(u64::from(BUCKET_PARTS));
+        first.saturating_add(u64::from(index))
+    }
+
+    /// The duty to pay that an entry is; `None` when its part is worth nothing.
+    #[must_use]
+    pub fn grant(&self, member: &UserId, entry: Entry) -> Option<Grant> {
+        Some(Grant {
+            id: GrantId::of_draw(&self.id.pool, member, entry.at),
+            source: self.id.pool,
+            member: member.clone(),
+            amount: self.amount(entry.index)?,
+            reason: self.kind.reason()?,
+            funder: self.funder.clone(),
+        })
+    }
+
+    /// Checks that draws alone can have led to what the bucket holds. A store that adds with too
+    /// few digits, or that was edited by hand, is found here before money moves.
+    ///
+    /// # Errors
+    /// [`BucketError`], the first in its order.
+    pub fn check(&self) -> Result<(), BucketError> {
+        let (taken, size, entries) = (self.taken, self.size, self.draws.len());
+        if taken > size || size > BUCKET_PARTS || usize::try_from(taken) != Ok(entries) {
+            return Err(BucketError::Taken { taken, size, entries });
+        }
+        let members = self.impossible_entries();
+        if members.is_empty() { Ok(()) } else { Err(BucketError::Entries { members }) }
+    }
+
+    /// The members whose entries cannot be: an index that is not taken or that another entry has
+    /// too, or a time outside the window.
+    #[must_use]
+    pub fn impossible_entries(&self) -> BTreeSet<UserId> {
+        let mut by_index: BTreeMap<u32, u32> = BTreeMap::new();
+        for entry in self.draws.values() {
+            let count = by_index.entry(entry.index).or_default();
+            *count = count.saturating_add(1);
+        }
+        let is_possible = |entry: &Entry| {
+            entry.index < self.taken.min(self.size)
+                && by_index.get(&entry.index) == Some(&1)
+                && !self.window.is_ahead(entry.at)
+                && !self.window.is_over(entry.at)
+        };
+        let impossible = self.draws.iter().filter(|(_, entry)| !is_possible(entry));
+        impossible.map(|(member, _)| member.clone()).collect()
     }
 }
 

@@ -1,5 +1,5 @@
 //! A spray (뿌리기): a member gives an amount to N members of a chat room under a 3-character token;
-//! each claims one share, once; what nobody claimed goes back.
+//! each claims one share, once; the unclaimed rest is returned.
 //!
 //! # Guarantees
 //! * A request outside the limits makes no spray: `a_spray_keeps_its_limits`.
@@ -11,8 +11,10 @@
 use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
 use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::{Amount, MoneyError};
-use crate::pool::{Numbers, Pool, PoolStatus, Supply};
-use crate::split::{RECIPIENTS_MAX, Seed, Split};
+use crate::pool::{
+    BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count,
+};
+use crate::split::{Cut, RECIPIENTS_MAX, Seed, Split};
 use crate::time::{Timestamp, Window};
 
 /// The shortest time a spray may be open, in seconds (docs/limits.md: 10 s to 7 days).
@@ -93,7 +95,7 @@ impl Terms {
     }
 }
 
-/// A spray, as its head tells it.
+/// A spray.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spray {
     /// Its permanent id.
@@ -104,18 +106,24 @@ pub struct Spray {
     pub room: RoomId,
     /// Who gave.
     pub sender: UserId,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// What is drawn from.
-    pub pool: Pool,
-    /// What went back, once it did.
+    /// When shares are drawn: from its creation.
+    pub window: Window,
+    /// What was given, in all.
+    pub amount: Amount,
+    /// Into how many shares it is cut.
+    pub recipients: u32,
+    /// How it is cut.
+    pub split: Split,
+    /// What the cut is computed from.
+    pub seed: Seed,
+    /// What was returned, once it was.
     pub refund: Option<Refund>,
 }
 
-/// What went back to the sender of a spray.
+/// What was returned to the sender of a spray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refund {
-    /// How much; 0 when everything was claimed.
+    /// How much; 0 when every share was drawn.
     pub amount: u64,
     /// When.
     pub at: Timestamp,
@@ -133,42 +141,77 @@ impl Spray {
         seed: Seed,
         now: Timestamp,
     ) -> Self {
-        let supply = Supply::Shares {
+        Self {
+            id,
+            token,
+            room,
+            sender,
+            window: terms.window(now),
+            amount: terms.amount,
+            recipients: terms.recipients,
             split: terms.split,
             seed,
-            amount: terms.amount,
-            numbers: Numbers::new(terms.recipients),
+            refund: None,
+        }
+    }
+
+    /// The pool that its shares are drawn from.
+    #[must_use]
+    pub const fn pool(&self) -> PoolId {
+        PoolId::Spray(self.id)
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.window.opens
+    }
+
+    /// Its shares, in the order of their numbers.
+    #[must_use]
+    pub fn cut(&self) -> Cut {
+        Cut::new(self.split, &self.seed, self.amount, self.recipients)
+    }
+
+    /// The buckets of the pool, before the first draw.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<Bucket> {
+        let cut = self.cut();
+        let step = usize::try_from(BUCKET_PARTS).unwrap_or(usize::MAX);
+        let shares = cut.shares().chunks(step);
+        let bucket = |(number, shares): (u32, &[u64])| Bucket {
+            id: BucketId { pool: self.pool(), number },
+            kind: PoolKind::Share,
+            funder: self.sender.clone(),
+            status: BucketStatus::Open,
+            window: self.window,
+            size: u32::try_from(shares.len()).unwrap_or(BUCKET_PARTS),
+            worth: worth_of(shares),
+            taken: 0,
+            draws: std::collections::BTreeMap::new(),
         };
-        let pool = Pool {
-            id: PoolId::Spray(id),
-            status: PoolStatus::Open,
-            window: terms.window(now),
-            supply,
-            pending: std::collections::BTreeMap::new(),
-        };
-        Self { id, token, room, sender, created_at: now, pool, refund: None }
+        (0..bucket_count(self.recipients)).zip(shares).map(bucket).collect()
     }
 
     /// Whether the sender may still read it by its token.
     #[must_use]
     pub fn is_readable(&self, now: Timestamp) -> bool {
-        now.ms_since(self.created_at) < READABLE_MS
+        now.ms_since(self.created_at()) < READABLE_MS
     }
 
-    /// The order that returns `remainder` to the sender; `None` when nothing is left. Its id and
-    /// time are functions of the spray alone, so it is the same order whoever makes it, however
-    /// often.
+    /// The order that returns `remainder` to the sender; `None` when nothing is left. The spray
+    /// alone decides its id and time, so every attempt orders the same transfer.
     #[must_use]
     pub fn refund_order(&self, remainder: u64) -> Option<TransferOrder> {
         let amount = Amount::new(remainder).ok()?;
-        let at = self.pool.window.closes;
+        let at = self.window.closes;
         Some(TransferOrder {
-            id: GrantId::of_draw(&self.pool.id, &self.sender, at).transfer(),
+            id: GrantId::of_draw(&self.pool(), &self.sender, at).transfer(),
             wallet: self.sender.clone(),
             kind: TransferKind::Refund,
             amount,
             at,
-            pool: Some(self.pool.id),
+            pool: Some(self.pool()),
             counterpart: None,
             memo: None,
         })
@@ -177,10 +220,15 @@ impl Spray {
     /// The seed, once no claim can win any more.
     #[must_use]
     pub fn revealed_seed(&self, now: Timestamp) -> Option<&Seed> {
-        match &self.pool.supply {
-            Supply::Shares { seed, .. } if self.pool.window.is_over(now) => Some(seed),
-            Supply::Shares { .. } | Supply::Slots { .. } | Supply::Amount { .. } => None,
-        }
+        self.window.is_over(now).then_some(&self.seed)
+    }
+}
+
+/// Shares that are all the same are written as one number.
+fn worth_of(shares: &[u64]) -> Worth {
+    match shares {
+        [first, rest @ ..] if rest.iter().all(|share| share == first) => Worth::Each(*first),
+        _ => Worth::Listed(shares.to_vec()),
     }
 }
 
@@ -199,7 +247,7 @@ pub struct TokenEntry {
     pub window: Window,
     /// Into how many shares it is cut.
     pub recipients: u32,
-    /// Whether what nobody claimed went back: only then may the token be given away again.
+    /// Whether the unclaimed rest was returned: only then may another spray take the token.
     pub refunded: bool,
 }
 
@@ -326,6 +374,23 @@ mod tests {
     ) {
         let entry = TokenEntry { refunded, ..entry() };
         assert_eq!(entry.is_reusable(Timestamp::from_ms(now)), reusable);
+    }
+
+    #[test]
+    fn the_buckets_of_a_spray_hold_its_shares() {
+        for (split, recipients) in [(Split::Random, 40), (Split::Equal, 40), (Split::Equal, 16)] {
+            let terms = Terms::new(1_003, recipients, split, 10).unwrap();
+            let (e, now) = (entry(), Timestamp::from_ms(5));
+            let spray = Spray::new(e.spray, e.token, e.room, e.sender, &terms, Seed([7; 32]), now);
+            let buckets = spray.buckets();
+            let sizes: Vec<u32> = buckets.iter().map(|bucket| bucket.size).collect();
+            assert_eq!(sizes.iter().sum::<u32>(), u32::try_from(recipients).unwrap());
+            assert!(sizes.iter().rev().skip(1).all(|size| *size == BUCKET_PARTS));
+            let amounts = buckets.iter().flat_map(|b| (0..b.size).map(|i| b.amount(i)));
+            let amounts: Vec<u64> = amounts.map(|amount| amount.unwrap().get()).collect();
+            assert_eq!(amounts, spray.cut().shares());
+            assert!(buckets.iter().all(|b| b.funder == spray.sender && b.check().is_ok()));
+        }
     }
 
     #[test]

@@ -1,242 +1,171 @@
-use proptest::prelude::*;
-
 use super::*;
-use crate::split::{Seed, Split};
-
-fn user(n: u8) -> UserId {
-    format!("u{n}").parse().unwrap()
-}
+use proptest::prelude::*;
+use rstest::rstest;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
 }
 
-fn pool(supply: Supply) -> Pool {
-    Pool {
-        id: "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
-        status: PoolStatus::Open,
-        window: Window { opens: at(100), closes: at(200) },
-        supply,
-        pending: BTreeMap::new(),
+fn user(name: impl std::fmt::Display) -> UserId {
+    name.to_string().parse().unwrap()
+}
+
+fn bucket(size: u32, worth: Worth) -> Bucket {
+    Bucket {
+        id: BucketId { pool: "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(), number: 3 },
+        kind: PoolKind::Share,
+        funder: user("funder"),
+        status: BucketStatus::Open,
+        window: Window { opens: at(10), closes: at(100) },
+        size,
+        worth,
+        taken: 0,
+        draws: BTreeMap::new(),
     }
 }
 
-fn shares(amount: u64, recipients: u32) -> Pool {
-    pool(Supply::Shares {
-        split: Split::Random,
-        seed: Seed([7; 32]),
-        amount: Amount::new(amount).unwrap(),
-        numbers: Numbers::new(recipients),
-    })
+fn draw(member: &str, ms: i64, nonce: u64) -> Draw {
+    Draw { member: user(member), at: at(ms), nonce: Nonce::from_bits(nonce) }
 }
 
-fn draw(member: u8, ms: i64) -> Draw {
-    let attempt = Attempt::from_bits(u64::from(member));
-    Draw { member: user(member), at: at(ms), attempt, ask: Ask::Next }
-}
-
-#[test]
-fn the_window_decides_before_anything_else() {
-    let mut p = shares(10, 1);
-    assert_eq!(p.draw(&draw(1, 99)), Err(DrawRefused::Ahead));
-    assert!(p.draw(&draw(1, 100)).is_ok());
-    assert_eq!(p.draw(&draw(1, 200)), Err(DrawRefused::Over));
-}
-
-#[test]
-fn a_pending_member_draws_no_more() {
-    let mut p = shares(10, 1);
-    let drawn = p.draw(&draw(1, 100)).unwrap();
-    // Twice comes before exhausted.
-    assert_eq!(p.draw(&draw(1, 150)), Err(DrawRefused::Already(drawn)));
-    assert_eq!(p.draw(&draw(2, 150)), Err(DrawRefused::Exhausted));
-}
-
-#[test]
-fn a_released_number_is_drawn_first() {
-    let mut p = shares(10, 3);
-    let first = p.draw(&draw(1, 100)).unwrap();
-    p.draw(&draw(2, 100)).unwrap();
-    assert!(p.release(&user(1), first));
-    assert!(!p.release(&user(1), first), "a note is released once");
-    assert_eq!(p.draw(&draw(3, 100)).unwrap().part, 0);
-    assert_eq!(p.draw(&draw(4, 100)).unwrap().part, 2);
-}
-
-#[test]
-fn a_late_trim_leaves_a_later_draw_alone() {
-    let mut p = shares(10, 3);
-    let first = p.draw(&draw(1, 100)).unwrap();
-    assert!(p.trim(&user(1), first));
-    let second = p.draw(&draw(1, 101)).unwrap();
-    assert!(!p.trim(&user(1), first));
-    assert_eq!(p.pending.get(&user(1)), Some(&second));
-    assert_eq!(Pool::settlement(second, Some(first)), Settlement::Release);
-    assert_eq!(Pool::settlement(second, Some(second)), Settlement::Trim);
-    assert_eq!(Pool::settlement(second, None), Settlement::Record);
-}
-
-#[test]
-fn a_crowded_pool_says_so_and_an_empty_one_says_exhausted() {
-    let mut p = shares(1_000, 49);
-    for member in 0..48 {
-        p.draw(&draw(member, 100)).unwrap();
-    }
-    assert_eq!(p.draw(&draw(100, 100)), Err(DrawRefused::Crowded));
-    let mut empty = shares(1_000, 48);
-    for member in 0..48 {
-        empty.draw(&draw(member, 100)).unwrap();
-    }
-    assert_eq!(empty.draw(&draw(100, 100)), Err(DrawRefused::Exhausted));
-}
-
-#[test]
-fn a_pool_that_is_trimmed_is_not_exhausted_while_a_draw_may_be_given_back() {
-    let mut p = shares(1_000, 49);
-    let mut last = None;
-    for member in 0..49 {
-        let drawn = p.draw(&draw(member, 100)).unwrap();
-        if let Some((member, drawn)) = last.replace((member, drawn)) {
-            p.trim(&user(member), drawn);
-        }
-    }
-    assert_eq!(p.draw(&draw(100, 100)), Err(DrawRefused::Unsettled));
-    let (member, drawn) = last.unwrap();
-    p.trim(&user(member), drawn);
-    assert_eq!(p.draw(&draw(100, 100)), Err(DrawRefused::Exhausted));
-}
-
-#[test]
-fn a_closed_pool_gives_nothing() {
-    let mut p = shares(10, 2);
-    let drawn = p.draw(&draw(1, 100)).unwrap();
-    assert_eq!(p.close(at(199)), Err(CloseRefused::StillOpen));
-    assert_eq!(p.close(at(200)), Err(CloseRefused::Pending));
-    p.trim(&user(1), drawn);
-    let worth = p.supply.worth(drawn.part).unwrap().get();
-    assert_eq!(p.close(at(200)), Ok(10 - worth));
-    assert_eq!(p.close(at(200)), Err(CloseRefused::Closed));
-    // Even a clock that runs behind draws nothing.
-    assert_eq!(p.draw(&draw(2, 150)), Err(DrawRefused::Over));
-}
-
-#[test]
-fn an_amount_above_what_remains_is_refused_whole() {
-    let mut p = pool(Supply::Amount { target: Amount::new(100).unwrap(), remaining: 100 });
-    let ask = |n| Draw { ask: Ask::Amount(Amount::new(n).unwrap()), ..draw(1, 100) };
-    let first = p.draw(&ask(60)).unwrap();
-    let other = Draw { member: user(2), ..ask(41) };
-    assert_eq!(p.draw(&other), Err(DrawRefused::Unsettled));
-    p.trim(&user(1), first);
-    assert_eq!(p.draw(&ask(41)), Err(DrawRefused::AboveRemaining { remaining: 40 }));
-    let second = p.draw(&ask(40)).unwrap();
-    p.trim(&user(1), second);
-    assert_eq!(p.draw(&ask(1)), Err(DrawRefused::Exhausted));
-}
-
-#[test]
-fn only_old_notes_are_stale() {
-    let mut p = shares(10, 3);
-    let drawn = p.draw(&draw(1, 100)).unwrap();
-    assert!(!Pool::is_stale(drawn, at(100 + 59_999)));
-    assert!(Pool::is_stale(drawn, at(100 + 60_000)));
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Draw(u8),
-    Settle(u8),
-    Release(u8),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        (0..12_u8).prop_map(Step::Draw),
-        (0..12_u8).prop_map(Step::Settle),
-        (0..12_u8).prop_map(Step::Release),
-    ];
-    proptest::collection::vec(step, 0..60)
-}
-
-fn supplies() -> impl Strategy<Value = Supply> {
-    let money = |n| Amount::new(n).unwrap();
-    prop_oneof![
-        (1..6_u32).prop_map(move |n| Supply::Shares {
-            split: Split::Random,
-            seed: Seed([3; 32]),
-            amount: money(100),
-            numbers: Numbers::new(n),
-        }),
-        (1..6_u32)
-            .prop_map(move |n| Supply::Slots { amount_each: money(7), numbers: Numbers::new(n) }),
-        Just(Supply::Amount { target: money(100), remaining: 100 }),
-    ]
+fn entry(index: u32, ms: i64, nonce: u64) -> Entry {
+    Entry { index, at: at(ms), nonce: Nonce::from_bits(nonce) }
 }
 
 proptest! {
     #[test]
-    fn what_was_put_in_is_drawn_or_left(supply in supplies(), steps in steps()) {
-        let mut p = pool(supply);
-        let mut out: BTreeMap<UserId, Drawn> = BTreeMap::new();
-        for step in steps {
-            match step {
-                Step::Draw(n) => {
-                    let ask = match p.supply {
-                        Supply::Amount { .. } => {
-                            Ask::Amount(Amount::new(u64::from(n) + 1).unwrap())
-                        }
-                        _ => Ask::Next,
-                    };
-                    // A member with a record draws no more: the record is read before.
-                    if out.contains_key(&user(n)) {
-                        continue;
-                    }
-                    if let Ok(drawn) = p.draw(&Draw { ask, ..draw(n, 150) }) {
-                        out.insert(user(n), drawn);
-                    }
-                }
-                Step::Settle(n) => {
-                    if let Some(drawn) = out.get(&user(n)) {
-                        p.trim(&user(n), *drawn);
-                    }
-                }
-                Step::Release(n) => {
-                    if let Some(drawn) = out.get(&user(n)).copied()
-                        && p.release(&user(n), drawn)
-                    {
-                        out.remove(&user(n));
-                    }
-                }
+    fn indexes_are_given_once_each(
+        size in 1..=BUCKET_PARTS,
+        draws in proptest::collection::vec((0..40_u32, 0..120_i64, 0..3_u64), 0..80),
+    ) {
+        let mut bucket = bucket(size, Worth::Each(7));
+        for (member, ms, nonce) in draws {
+            let before = bucket.clone();
+            let draw = draw(&format!("m{member}"), ms, nonce);
+            match bucket.draw(&draw) {
+                Ok(entry) => prop_assert_eq!(entry.index, before.taken),
+                Err(_) => prop_assert_eq!(&bucket, &before),
             }
-            let drawn: u64 =
-                out.values().map(|d| p.supply.worth(d.part).unwrap().get()).sum();
-            prop_assert_eq!(p.supply.put_in(), drawn + p.supply.remainder());
+            prop_assert_eq!(bucket.check(), Ok(()));
+            prop_assert!(bucket.taken <= size);
         }
+        let indexes: BTreeSet<u32> = bucket.draws.values().map(|entry| entry.index).collect();
+        prop_assert_eq!(indexes, (0..bucket.taken).collect::<BTreeSet<u32>>());
     }
 
     #[test]
-    fn numbers_are_out_once_each(total in 1..6_u32, steps in steps()) {
-        let mut p = pool(Supply::Slots {
-            amount_each: Amount::new(7).unwrap(),
-            numbers: Numbers::new(total),
-        });
-        let mut out: BTreeMap<UserId, Drawn> = BTreeMap::new();
-        for step in steps {
-            match step {
-                Step::Draw(n) | Step::Settle(n) => {
-                    if let Ok(drawn) = p.draw(&draw(n, 150)) {
-                        prop_assert!(out.values().all(|d| d.part != drawn.part));
-                        prop_assert!(drawn.part < u64::from(total));
-                        out.insert(user(n), drawn);
-                    }
-                }
-                Step::Release(n) => {
-                    if let Some(drawn) = out.remove(&user(n)) {
-                        prop_assert!(p.release(&user(n), drawn));
-                    }
-                }
-            }
-            prop_assert!(out.len() <= total as usize);
+    fn what_was_put_in_is_drawn_or_left(
+        shares in proptest::collection::vec(1..1_000_u64, 1..=16), members in 0..20_u32,
+    ) {
+        let total: u64 = shares.iter().sum();
+        let mut bucket = bucket(u32::try_from(shares.len()).unwrap(), Worth::Listed(shares));
+        for member in 0..members {
+            let _ = bucket.draw(&draw(&format!("m{member}"), 10, 0));
+            let grants = bucket.draws.iter().map(|(m, entry)| bucket.grant(m, *entry).unwrap());
+            let drawn: u64 = grants.map(|grant| grant.amount.get()).sum();
+            prop_assert_eq!(drawn + bucket.remainder(), total);
+            prop_assert_eq!(bucket.put_in(), total);
         }
     }
+}
+
+/// Each case breaks one rule less, from the first in order to the last.
+#[rstest]
+#[case("has", 50, 1, DrawRefused::Repeated(entry(0, 50, 1)))]
+#[case("has", 9, 2, DrawRefused::Ahead)]
+#[case("has", 100, 2, DrawRefused::Over)]
+#[case("has", 50, 2, DrawRefused::Already(entry(0, 50, 1)))]
+#[case("has", 51, 1, DrawRefused::Already(entry(0, 50, 1)))]
+#[case("new", 50, 1, DrawRefused::Full)]
+fn refusals_come_in_their_order(
+    #[case] member: &str,
+    #[case] ms: i64,
+    #[case] nonce: u64,
+    #[case] expected: DrawRefused,
+) {
+    let mut bucket = bucket(1, Worth::Each(5));
+    assert_eq!(bucket.draw(&draw("has", 50, 1)), Ok(entry(0, 50, 1)));
+    assert_eq!(bucket.decide(&draw(member, ms, nonce)), Err(expected));
+}
+
+#[test]
+fn a_member_has_one_entry() {
+    let mut bucket = bucket(16, Worth::Each(5));
+    let first = bucket.draw(&draw("m", 50, 1)).unwrap();
+    for nonce in 2..1_000 {
+        let again = bucket.draw(&draw("m", 60, nonce));
+        assert_eq!(again, Err(DrawRefused::Already(first)));
+    }
+    assert_eq!((bucket.taken, bucket.draws.len()), (1, 1));
+}
+
+#[test]
+fn a_closed_bucket_gives_nothing() {
+    let mut bucket = bucket(4, Worth::Listed(vec![1, 2, 3, 4]));
+    bucket.draw(&draw("m", 50, 1)).unwrap();
+    assert_eq!(bucket.close(at(99)), Err(CloseRefused::StillOpen));
+    assert_eq!(bucket.close(at(100)), Ok(9));
+    assert_eq!(bucket.close(at(100)), Err(CloseRefused::Closed));
+    // A clock that is behind changes nothing.
+    assert_eq!(bucket.draw(&draw("n", 50, 1)), Err(DrawRefused::Over));
+    assert_eq!(bucket.decide(&draw("m", 50, 1)), Err(DrawRefused::Repeated(entry(0, 50, 1))));
+}
+
+#[test]
+fn a_bucket_says_all_that_a_payment_needs() {
+    let bucket = bucket(3, Worth::Listed(vec![1, 2, 3]));
+    let grant = bucket.grant(&user("m"), entry(2, 50, 1)).unwrap();
+    assert_eq!(grant.id, GrantId::of_draw(&bucket.id.pool, &user("m"), at(50)));
+    assert_eq!((grant.amount.get(), grant.reason), (3, Reason::Share));
+    assert_eq!((grant.source, grant.funder), (bucket.id.pool, user("funder")));
+    assert_eq!(bucket.grant(&user("m"), entry(3, 50, 1)), None);
+    assert_eq!(bucket.part(2), 50);
+    let place = Bucket { kind: PoolKind::Place, worth: Worth::Each(0), ..bucket };
+    assert_eq!(place.grant(&user("m"), entry(0, 50, 1)), None);
+}
+
+#[test]
+fn an_entry_that_cannot_be_is_found() {
+    type Plant = fn(&mut Bucket);
+    let mut sound = bucket(3, Worth::Each(5));
+    sound.draw(&draw("a", 50, 1)).unwrap();
+    sound.draw(&draw("b", 51, 2)).unwrap();
+    assert_eq!(sound.check(), Ok(()));
+    let plants: [(Plant, &[&str]); 5] = [
+        (|b| drop(b.draws.insert(user("b"), entry(0, 51, 2))), &["a", "b"]),
+        (|b| drop(b.draws.insert(user("b"), entry(2, 51, 2))), &["b"]),
+        (|b| drop(b.draws.insert(user("b"), entry(15, 51, 2))), &["b"]),
+        (|b| drop(b.draws.insert(user("b"), entry(1, 9, 2))), &["b"]),
+        (|b| drop(b.draws.insert(user("b"), entry(1, 100, 2))), &["b"]),
+    ];
+    for (plant, members) in plants {
+        let mut bucket = sound.clone();
+        plant(&mut bucket);
+        let members: BTreeSet<UserId> = members.iter().map(user).collect();
+        assert_eq!(bucket.check(), Err(BucketError::Entries { members }));
+    }
+    let counts: [Plant; 4] =
+        [|b| b.taken = 1, |b| b.taken = 3, |b| b.size = 1, |b| drop(b.draws.remove(&user("a")))];
+    for plant in counts {
+        let mut bucket = sound.clone();
+        plant(&mut bucket);
+        assert!(matches!(bucket.check(), Err(BucketError::Taken { .. })));
+    }
+}
+
+#[test]
+fn a_kind_is_read_back_by_its_name() {
+    for kind in PoolKind::ALL {
+        assert_eq!(PoolKind::from_name(kind.as_str()), Some(kind));
+    }
+    assert_eq!(PoolKind::from_name("Share"), None);
+}
+
+#[rstest]
+#[case(1, 1)]
+#[case(16, 1)]
+#[case(17, 2)]
+#[case(1_000, 63)]
+fn parts_fill_buckets_of_sixteen(#[case] parts: u32, #[case] buckets: u32) {
+    assert_eq!(bucket_count(parts), buckets);
 }
