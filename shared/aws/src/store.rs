@@ -1,18 +1,17 @@
 //! The one value that implements all ports.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
-use largesse_domain::spray::TokenEntry;
+use largesse_domain::pool::{Bucket, BucketId};
+use largesse_domain::spray::{LIVE_SPRAYS_MAX, TokenEntry};
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, Turns};
-use crate::pools::Lanes;
 use crate::{deadline, retry};
 
 /// The names of what template.yaml deploys, as the functions' environment gives them.
@@ -24,18 +23,24 @@ pub struct Names {
     pub ledger: String,
     /// Table of tokens: `TABLE_TOKENS`.
     pub tokens: String,
-    /// Table of pool heads: `TABLE_POOLS`.
+    /// Table of sprays and of how many each sender has: `TABLE_SPRAYS`.
+    pub sprays: String,
+    /// Table of buckets: `TABLE_POOLS`.
     pub pools: String,
-    /// Table of grants: `TABLE_GRANTS`.
+    /// Table of grants that were refused: `TABLE_GRANTS`.
     pub grants: String,
     /// Table of idempotency keys: `TABLE_EDGE`.
     pub edge: String,
     /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
     pub queue_grants_url: String,
-    /// Queue of the outbox's dead letters, by URL: `QUEUE_OUTBOX_DLQ_URL`.
+    /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.
+    pub queue_grants_dlq_url: String,
+    /// Dead-letter queue of the outbox, by URL: `QUEUE_OUTBOX_DLQ_URL`.
     pub queue_outbox_dlq_url: String,
     /// Event bus: `BUS_EVENTS`.
     pub bus_events: String,
+    /// How many live sprays a member may have: `LIVE_SPRAYS_MAX`.
+    pub live_sprays_max: u32,
 }
 
 impl Names {
@@ -48,12 +53,15 @@ impl Names {
             rooms: name("TABLE_ROOMS"),
             ledger: name("TABLE_LEDGER"),
             tokens: name("TABLE_TOKENS"),
+            sprays: name("TABLE_SPRAYS"),
             pools: name("TABLE_POOLS"),
             grants: name("TABLE_GRANTS"),
             edge: name("TABLE_EDGE"),
             queue_grants_url: name("QUEUE_GRANTS_URL"),
+            queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
             queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
             bus_events: name("BUS_EVENTS"),
+            live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
         }
     }
 }
@@ -73,6 +81,8 @@ pub struct Outside {
 const MEMBER_CACHE_MS: u64 = 1_000;
 /// How many tokens and how many members one process remembers.
 const CACHE_LEN_MAX: usize = 10_000;
+/// How many full buckets one process remembers, of some 2 KB each.
+const FULL_BUCKETS_MAX: usize = 4_096;
 
 /// All ports, on AWS.
 pub struct Store {
@@ -81,12 +91,12 @@ pub struct Store {
     pub(crate) bus: aws_sdk_eventbridge::Client,
     pub(crate) names: Names,
     pub(crate) outside: Outside,
-    pub(crate) lanes: Lanes,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
     pub(crate) wallet_turns: Turns<UserId>,
-    /// Whether the last look at a token at random found it taken.
-    pub(crate) looked_in_vain: AtomicBool,
+    pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
+    /// Until when, and since when a token may be free again, if none was a moment ago.
+    pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 impl Store {
@@ -118,11 +128,11 @@ impl Store {
             bus: aws_sdk_eventbridge::Client::from_conf(bus),
             names,
             outside,
-            lanes: Lanes::default(),
             members: Cache::new(CACHE_LEN_MAX),
             tokens: Cache::new(CACHE_LEN_MAX),
             wallet_turns: Turns::default(),
-            looked_in_vain: AtomicBool::new(false),
+            full_buckets: Cache::new(FULL_BUCKETS_MAX),
+            tokens_full: Mutex::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::{FailedGrant, Grant, GrantStatus};
 use crate::id::{PoolId, TransferId, UserId};
-use crate::ledger::{Direction, Transfer, TransferKind, Wallet};
+use crate::ledger::{Transfer, TransferKind, Wallet};
 use crate::pool::{Bucket, BucketStatus};
 
 /// Everything that is about money, read while nothing writes.

@@ -149,7 +149,7 @@ impl Idempotency for Store {
         unless_refused("keep answer", sent)
     }
 
-    async fn let_go(&self, key: &str, op: Ulid) -> PortResult<()> {
+    async fn release(&self, key: &str, op: Ulid) -> PortResult<()> {
         let sent = self
             .dynamo
             .update_item()

@@ -13,7 +13,7 @@ use crate::errors::{TransactError, condition_failed, port_error};
 use crate::item::{Item, Reader, ms, s};
 use crate::keys::{self, MEMBER, PK, SK};
 use crate::store::Store;
-use crate::wallets::request_token;
+use crate::wallet::request_token;
 
 impl Store {
     fn put_in_rooms(&self, item: Item, condition: Option<&str>) -> PortResult<TransactWriteItem> {

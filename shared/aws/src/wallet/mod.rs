@@ -11,14 +11,21 @@ use aws_sdk_dynamodb::types::{
 use largesse_app::page::Page;
 use largesse_app::ports::{HistoryFilter, Once, PortResult, Wallets};
 use largesse_domain::id::{TransferId, UserId};
-use largesse_domain::ledger::{Memo, PostRefused, Transfer, TransferKind, TransferOrder, Wallet};
+use largesse_domain::ledger::{PostRefused, Posted, Transfer, TransferOrder, Wallet};
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
-use crate::item::{Item, Reader, ms, n, s};
-use crate::keys::{self, PK, SK, TX};
+use crate::item::{n, s};
+use crate::keys::{self, PK, SK};
 use crate::store::Store;
+
+pub(crate) mod codec;
+mod money;
+mod void;
+
+pub(crate) use codec::{read_posted, read_wallet};
+use codec::transfer_item;
 
 /// How often a transfer is posted anew after losing against another on the same wallet. Writers of
 /// one process take turns, so this counts concurrent processes.
@@ -33,56 +40,6 @@ pub(crate) fn request_token(parts: &[&str]) -> String {
         hash.update([0]);
     }
     hex::encode(hash.finalize().get(..16).unwrap_or_default())
-}
-
-pub(crate) fn read_wallet(user: &UserId, item: Option<&Item>) -> PortResult<Wallet> {
-    let Some(item) = item else { return Ok(Wallet::empty(user.clone())) };
-    let reader = Reader { item, what: "wallet item" };
-    Ok(Wallet {
-        user: user.clone(),
-        balance: reader.balance("balance")?,
-        held: reader.balance("held")?,
-        seq: reader.number("seq")?,
-    })
-}
-
-fn transfer_item(transfer: &Transfer) -> Item {
-    let order = &transfer.order;
-    let mut item = keys::transfer(&order.wallet, order.id);
-    let mut put = |name: &str, value| item.insert(name.to_owned(), value);
-    put("kind", s(order.kind.as_str()));
-    put("amount", n(order.amount));
-    put("at_ms", ms(order.at));
-    put("balance_after", n(transfer.balance_after));
-    put("seq", n(transfer.seq));
-    if let Some(pool) = &order.pool {
-        put("pool", s(pool));
-    }
-    if let Some(counterpart) = &order.counterpart {
-        put("counterpart", s(counterpart));
-    }
-    if let Some(memo) = &order.memo {
-        put("memo", s(memo.as_str()));
-    }
-    item
-}
-
-pub(crate) fn read_transfer(user: &UserId, item: &Item) -> PortResult<Transfer> {
-    let reader = Reader { item, what: "transfer item" };
-    let kind = TransferKind::from_name(reader.text("kind")?).ok_or_else(|| reader.corrupt())?;
-    let memo = reader.optional("memo", |r, name| Ok(r.text(name)?.to_owned()))?;
-    let order = TransferOrder {
-        id: reader.parse_after(SK, TX)?,
-        wallet: user.clone(),
-        kind,
-        amount: reader.amount("amount")?,
-        at: reader.ms("at_ms")?,
-        pool: reader.optional("pool", |r, name| r.parse(name))?,
-        counterpart: reader.optional("counterpart", |r, name| r.parse(name))?,
-        memo: memo.map(|m| Memo::new(&m).map_err(|_| reader.corrupt())).transpose()?,
-    };
-    let (balance_after, seq) = (reader.balance("balance_after")?, reader.number("seq")?);
-    Ok(Transfer { order, balance_after, seq })
 }
 
 impl Store {
@@ -150,43 +107,20 @@ impl Wallets for Store {
     }
 
     async fn post(&self, order: TransferOrder) -> PortResult<Result<Once<Transfer>, PostRefused>> {
-        let user = order.wallet.clone();
-        let _turn = self.wallet_turns.wait(&user).await;
-        let mut wallet = self.wallet(&user).await?;
-        for _ in 0..POST_TRIES_MAX {
-            let transfer = match wallet.post(order.clone()) {
-                Ok(transfer) => transfer,
-                Err(refused) => return self.refuse_unless_posted(&order, refused).await,
-            };
-            let token = request_token(&[&order.id.to_string(), &wallet.seq.to_string()]);
-            let items = self.posting(&wallet, &transfer)?.to_vec();
-            match self.transact("post transfer", token, items).await {
-                Ok(()) => return Ok(Ok(Once::Now(transfer))),
-                Err(TransactError::Port(error)) => return Err(error),
-                Err(TransactError::Refused(reasons)) => {
-                    if condition_failed(&reasons, 1) {
-                        let earlier = reasons.get(1).and_then(|r| r.item());
-                        let earlier = earlier.ok_or_else(|| corrupt("transfer item"))?;
-                        return Ok(Ok(Once::Before(read_transfer(&user, earlier)?)));
-                    }
-                    wallet = read_wallet(&user, reasons.first().and_then(|r| r.item()))?;
-                }
-            }
+        match self.post_order(order).await? {
+            Posting::Now(transfer) => Ok(Ok(Once::Now(transfer))),
+            Posting::Before(transfer) => Ok(Ok(Once::Before(transfer))),
+            Posting::Refused(refused) => Ok(Err(refused)),
+            // Only the payment of a grant is ever voided.
+            Posting::Voided => Err(corrupt("post transfer: its id is voided")),
         }
-        Err(contended("post transfer"))
     }
 
     async fn transfer(&self, user: &UserId, id: TransferId) -> PortResult<Option<Transfer>> {
-        let got = self
-            .dynamo
-            .get_item()
-            .table_name(&self.names.ledger)
-            .set_key(Some(keys::transfer(user, id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| port_error("read transfer", error))?;
-        got.item.map(|item| read_transfer(user, &item)).transpose()
+        Ok(match self.posted(user, id).await? {
+            Some(Posted::Transfer(transfer)) => Some(transfer),
+            Some(Posted::Voided) | None => None,
+        })
     }
 
     async fn history(
@@ -207,11 +141,13 @@ impl Wallets for Store {
                 .await
                 .map_err(|error| port_error("list transfers", error))?;
             for item in got.items.unwrap_or_default() {
-                rows.push(read_transfer(user, &item)?);
+                if let Posted::Transfer(transfer) = read_posted(user, &item)? {
+                    rows.push(transfer);
+                }
             }
             start = got.last_evaluated_key;
-            // A filter may leave rows of a query out, so more queries fill the page; one row beyond
-            // it says whether there is a next one.
+            // The filter and voided grants leave rows of a query out, so more queries fill the
+            // page; one row beyond it says whether there is a next one.
             if rows.len() > wanted || start.is_none() {
                 break;
             }
@@ -223,18 +159,73 @@ impl Wallets for Store {
     }
 }
 
-impl Store {
-    /// A wallet refuses a transfer that was posted before just as well; then the earlier one is the
-    /// answer.
-    async fn refuse_unless_posted(
-        &self,
-        order: &TransferOrder,
-        refused: PostRefused,
-    ) -> PortResult<Result<Once<Transfer>, PostRefused>> {
-        match self.transfer(&order.wallet, order.id).await? {
-            Some(earlier) => Ok(Ok(Once::Before(earlier))),
-            None => Ok(Err(refused)),
+/// What became of posting an order.
+pub(crate) enum Posting {
+    /// Posted by this call.
+    Now(Transfer),
+    /// Posted before.
+    Before(Transfer),
+    /// The grant of its id is voided.
+    Voided,
+    /// The wallet refuses it.
+    Refused(PostRefused),
+}
+
+impl From<Posted> for Posting {
+    fn from(posted: Posted) -> Self {
+        match posted {
+            Posted::Transfer(transfer) => Self::Before(transfer),
+            Posted::Voided => Self::Voided,
         }
+    }
+}
+
+impl Store {
+    /// Carries out an order, at most once for its id, for ever.
+    pub(crate) async fn post_order(&self, order: TransferOrder) -> PortResult<Posting> {
+        let user = order.wallet.clone();
+        let _turn = self.wallet_turns.wait(&user).await;
+        let mut wallet = self.wallet(&user).await?;
+        for _ in 0..POST_TRIES_MAX {
+            let transfer = match wallet.post(order.clone()) {
+                Ok(transfer) => transfer,
+                // A wallet refuses a transfer that was posted before just as well; then the earlier
+                // one is the answer.
+                Err(refused) => {
+                    let earlier = self.posted(&user, order.id).await?;
+                    return Ok(earlier.map_or(Posting::Refused(refused), Posting::from));
+                }
+            };
+            let token = request_token(&[&order.id.to_string(), &wallet.seq.to_string()]);
+            let items = self.posting(&wallet, &transfer)?.to_vec();
+            match self.transact("post transfer", token, items).await {
+                Ok(()) => return Ok(Posting::Now(transfer)),
+                Err(TransactError::Port(error)) => return Err(error),
+                Err(TransactError::Refused(reasons)) => {
+                    if condition_failed(&reasons, 1) {
+                        let earlier = reasons.get(1).and_then(|r| r.item());
+                        let earlier = earlier.ok_or_else(|| corrupt("transfer item"))?;
+                        return Ok(read_posted(&user, earlier)?.into());
+                    }
+                    wallet = read_wallet(&user, reasons.first().and_then(|r| r.item()))?;
+                }
+            }
+        }
+        Err(contended("post transfer"))
+    }
+
+    /// What lies under a transfer's id.
+    pub(crate) async fn posted(&self, user: &UserId, id: TransferId) -> PortResult<Option<Posted>> {
+        let got = self
+            .dynamo
+            .get_item()
+            .table_name(&self.names.ledger)
+            .set_key(Some(keys::transfer(user, id)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| port_error("read transfer", error))?;
+        got.item.map(|item| read_posted(user, &item)).transpose()
     }
 
     fn history_query(
