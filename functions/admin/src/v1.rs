@@ -8,9 +8,11 @@ use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::RoomName;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader};
 use largesse_edge::v1::{Issues, Limits};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// A room to be made.
 #[derive(Debug, ToSchema)]
@@ -64,7 +66,7 @@ fn room_name(issues: &mut Issues, call: &Call) -> Option<RoomName> {
     params(V1CallerHeader, OptionalKeyHeader), request_body = V1RoomWish,
     responses((status = 200, description = "It is made.", body = V1RoomMade))
 )]
-pub async fn create_room<D: Ports>(
+pub async fn create_room<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Response, ApiError> {
@@ -103,7 +105,7 @@ pub async fn create_room<D: Ports>(
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn invite<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn invite<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let caller = issues.caller(&call);
     let body = issues.body(&call);

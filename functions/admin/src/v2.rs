@@ -7,9 +7,11 @@ use largesse_app::room;
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::{ROOM_FIRST_MEMBERS_MAX, RoomName};
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// A room to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -65,7 +67,7 @@ pub struct RoomMade {
         (status = 422, description = "ERR006"),
     )
 )]
-pub async fn create_room<D: Ports>(
+pub async fn create_room<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Response, ApiError> {
@@ -98,7 +100,7 @@ pub async fn create_room<D: Ports>(
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn add_member<D: Ports>(
+pub async fn add_member<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Answer, ApiError> {
@@ -125,7 +127,7 @@ pub async fn add_member<D: Ports>(
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn remove_member<D: Ports>(
+pub async fn remove_member<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Answer, ApiError> {

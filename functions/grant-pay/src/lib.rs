@@ -15,6 +15,11 @@ use largesse_app::ports::{Events, GrantQueue, Grants, PortErrorKind, Wallets, ca
 use largesse_aws::queue::read_body;
 use largesse_domain::grant::RetryPolicy;
 
+/// The ports that the function uses.
+pub trait Deps: Grants + Wallets + Events + GrantQueue {}
+
+impl<T: Grants + Wallets + Events + GrantQueue> Deps for T {}
+
 /// The policy from `GRANT_RETRIES_MAX` and `GRANT_RETRY_DELAY_S`; what is missing or no number is
 /// the default.
 pub fn policy_from(lookup: impl Fn(&str) -> Option<String>) -> RetryPolicy {
@@ -42,7 +47,7 @@ enum Outcome {
 /// that is to be tried again, the rest of its group is reported untried.
 pub async fn handle<D>(deps: &D, event: SqsEvent, policy: RetryPolicy) -> SqsBatchResponse
 where
-    D: Grants + Wallets + Events + GrantQueue,
+    D: Deps,
 {
     let mut groups: BTreeMap<String, Vec<SqsMessage>> = BTreeMap::new();
     for message in event.records {
@@ -59,7 +64,7 @@ where
 /// Pays one member's messages and returns the ids of those that were not paid.
 async fn pay_group<D>(deps: &D, messages: &[SqsMessage], policy: RetryPolicy) -> Vec<String>
 where
-    D: Grants + Wallets + Events + GrantQueue,
+    D: Deps,
 {
     let mut failed = Vec::new();
     // How long the group waits, once it has to.

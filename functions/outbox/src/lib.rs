@@ -12,6 +12,11 @@ use largesse_app::grant::dispatch::dispatch;
 use largesse_app::ports::{DeadRecords, GrantQueue, GrantRef, UnreadableRecord};
 use serde_dynamo::AttributeValue;
 
+/// The ports that the function uses.
+pub trait Deps: GrantQueue + DeadRecords {}
+
+impl<T: GrantQueue + DeadRecords> Deps for T {}
+
 /// What a record means.
 #[derive(Debug, PartialEq, Eq)]
 enum Read {
@@ -25,7 +30,7 @@ enum Read {
 
 /// Sends the batch's grants in their order, then buries what cannot be read. Reports the first
 /// record that was neither sent nor buried: Lambda goes on from there.
-pub async fn handle<D: GrantQueue + DeadRecords>(deps: &D, event: Event) -> DynamoDbEventResponse {
+pub async fn handle<D: Deps>(deps: &D, event: Event) -> DynamoDbEventResponse {
     let mut grants = Vec::new();
     // Where each grant stands in the batch.
     let mut positions = Vec::new();

@@ -22,10 +22,15 @@
 //! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
 use largesse_app::pool::sweep;
+use largesse_app::ports::{Clock, Grants, Pools, Rng, Sprays};
 use largesse_domain::time::Timestamp;
-use largesse_edge::Ports;
-use largesse_edge::lambda::RunError;
+use largesse_runtime::RunError;
 use serde::Serialize;
+
+/// The ports that the function uses.
+pub trait Deps: Pools + Grants + Sprays + Rng + Clock {}
+
+impl<T: Pools + Grants + Sprays + Rng + Clock> Deps for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +47,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`RunError`]: the index cannot be read, or something failed and is left to the next run.
-pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
+pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
     let sweep::SweepReport { pools, settled, failed, has_more } = sweep::run(deps, stop_at).await?;
     tracing::info!(
         sweep.pools = pools,

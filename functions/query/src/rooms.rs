@@ -6,9 +6,11 @@ use largesse_app::room::{RoomError, read};
 use largesse_domain::id::UserId;
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use largesse_edge::{Answer, ApiError, App, Call};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// A room with a page of its members.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +45,7 @@ pub struct RoomView {
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn room<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn room<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
     let query = Query::of(&call, &["limit", "cursor"])?;
     let limit = query.limit()?;

@@ -9,11 +9,11 @@ use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use largesse_edge::{Answer, ApiError, App, Call, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{corrupt, refuse};
+use crate::{Deps, refuse};
 
 /// The length of a ULID's text: what tells a spray's id from its token.
 const ID_LEN: usize = 26;
@@ -173,7 +173,7 @@ pub struct SprayPage {
         (status = 410, description = "ERR104"),
     )
 )]
-pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
     Query::of(&call, &[])?;
     let detail = if call.param("token").len() == ID_LEN {
@@ -185,7 +185,7 @@ pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answ
         by_token(&*app.deps, room, token, &caller).await.map_err(refuse)?
     };
     let SprayDetail { spray, claims, now } = detail;
-    let view = SprayView::new(&spray, Some(&claims), now).ok_or_else(corrupt)?;
+    let view = SprayView::new(&spray, Some(&claims), now).ok_or_else(ApiError::internal)?;
     Answer::json(StatusCode::OK, &view)
 }
 
@@ -197,7 +197,7 @@ pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answ
     params(CallerHeader, PageQuery),
     responses((status = 200, description = "A page of them.", body = SprayPage))
 )]
-pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
     let query = Query::of(&call, &["limit", "cursor"])?;
     let limit = query.limit()?;
@@ -206,7 +206,10 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
     let page = mine(&*app.deps, &caller, after, limit).await?;
     let now = app.deps.now();
-    let sprays = page.rows.iter().map(|spray| SprayView::new(spray, None, now).ok_or_else(corrupt));
+    let sprays = page
+        .rows
+        .iter()
+        .map(|spray| SprayView::new(spray, None, now).ok_or_else(ApiError::internal));
     let page = SprayPage {
         sprays: sprays.collect::<Result<_, _>>()?,
         next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),

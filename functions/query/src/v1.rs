@@ -7,10 +7,12 @@ use largesse_app::wallet::read;
 use largesse_domain::id::Token;
 use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader, V1UserId};
 use largesse_edge::v1::{Issues, user_value};
-use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use largesse_edge::{Answer, ApiError, App, Call, time};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// One claim.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,7 +74,7 @@ impl From<SprayDetail> for V1Spray {
         (status = 404, description = "ERR005 ERR104"),
     )
 )]
-pub async fn spray<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn spray<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
     let (caller, room) = (issues.caller(&call), issues.room(&call));
     let (Some(caller), Some(room)) = (caller, room) else {
@@ -107,7 +109,7 @@ pub struct V1Balance {
     params(V1CallerHeader),
     responses((status = 200, description = "The balance.", body = V1Balance))
 )]
-pub async fn balance<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn balance<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
     let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
     let balance = read::read(&*app.deps, &caller).await?.balance.get();

@@ -15,10 +15,12 @@ use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{V1CallerHeader, V1UserId};
 use largesse_edge::time::{DAY_MS, format, parse_v1_end, parse_v1_start};
 use largesse_edge::v1::{Issues, Limits, user_value};
-use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use largesse_edge::{Answer, ApiError, App, Call};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// How far a history goes back when nobody says, in days.
 const DAYS_DEFAULT: u64 = 30;
@@ -220,7 +222,7 @@ impl Wanted {
         Ok(Self { user, filter: HistoryFilter { kind, from, to: end }, page, per_page })
     }
 
-    async fn page<D: Ports>(&self, deps: &D) -> Result<(NumberedPage, u64), ApiError> {
+    async fn page<D: Deps>(&self, deps: &D) -> Result<(NumberedPage, u64), ApiError> {
         let page = numbered(deps, &self.user, &self.filter, self.page, self.per_page).await?;
         let pages = page.total.div_ceil(u64::from(self.per_page));
         Ok((page, pages))
@@ -247,7 +249,7 @@ fn spray_id(transfer: &Transfer) -> Option<SprayId> {
     params(V1CallerHeader, V1HistoryQuery),
     responses((status = 200, description = "The wallet.", body = V1Wallet))
 )]
-pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(&call, app.deps.now())?;
     let balance = read::read(&*app.deps, &wanted.user).await?.balance.get();
     let (page, total_pages) = wanted.page(&*app.deps).await?;
@@ -267,7 +269,7 @@ pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<A
     params(V1CallerHeader, V1HistoryQuery),
     responses((status = 200, description = "A page of them.", body = V1TransactionPage))
 )]
-pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(&call, app.deps.now())?;
     let (page, total_pages) = wanted.page(&*app.deps).await?;
     let sprays = sprays_of(&*app.deps, &page.rows).await?;
@@ -297,7 +299,7 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
     let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
     let id: TransferId = call.path("id")?;

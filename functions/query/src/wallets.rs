@@ -8,10 +8,11 @@ use largesse_domain::id::{PoolId, TransferId};
 use largesse_domain::ledger::{Direction, Memo, Transfer, TransferKind};
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use largesse_edge::{Answer, ApiError, App, Call, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::Deps;
 use crate::sprays::ClaimView;
 
 /// A wallet.
@@ -121,7 +122,7 @@ pub struct TransactionPage {
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     Query::of(&call, &[])?;
     let wallet = read::read(&*app.deps, &user).await?;
@@ -154,7 +155,7 @@ pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<A
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
     let kinds = "deposit, spray, claim or refund";
@@ -197,7 +198,7 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     Query::of(&call, &[])?;
     let id: TransferId = call.path("id")?;

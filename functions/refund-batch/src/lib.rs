@@ -20,11 +20,16 @@
 //! 0.45 s and one run refunds 64,800 sprays. Eight hours of one spray a second are 28,800: two.
 //! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
+use largesse_app::ports::{Clock, Grants, Pools, Refunds, Rng, Sprays, TokenSpace};
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
-use largesse_edge::Ports;
-use largesse_edge::lambda::RunError;
+use largesse_runtime::RunError;
 use serde::Serialize;
+
+/// The ports that the function uses.
+pub trait Deps: Sprays + Pools + Grants + Refunds + TokenSpace + Rng + Clock {}
+
+impl<T: Sprays + Pools + Grants + Refunds + TokenSpace + Rng + Clock> Deps for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +46,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`RunError`]: the index cannot be read, or something failed and is left to the next run.
-pub async fn handle<D: Ports>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
+pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
     let done = refund::run(deps, stop_at).await?;
     let refund::BatchReport { refunded, returned, failed, has_more } = done;
     tracing::info!(

@@ -1,39 +1,32 @@
 //! `POST /api/v2/sprays/{token}/claims` and `POST /api/v1/receive`: a member claims one share.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::post;
+use largesse_app::ports::{Clock, Grants, Idempotency, Ids, Pause, Pools, Rng, Rooms, Sprays};
 use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
-use largesse_edge::idempotency::attempt_of;
-use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
-use utoipa::OpenApi;
+use largesse_domain::pool::Attempt;
+use largesse_edge::{ApiError, Code};
 
 pub mod v1;
 pub mod v2;
 
-/// The routes.
-pub fn router<D: Ports>(deps: Arc<D>, edge: Arc<EdgeConfig>) -> Router {
-    Router::new()
-        .route("/api/v1/receive", post(v1::claim::<D>))
-        .route("/api/v2/sprays/{token}/claims", post(v2::claim::<D>))
-        .with_state(App { deps, edge })
+/// The ports that the function uses.
+pub trait Deps:
+    Sprays + Rooms + Pools + Grants + Idempotency + Clock + Ids + Rng + Pause + 'static
+{
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(v1::claim, v2::claim))]
-struct Api;
+impl<T: Sprays + Rooms + Pools + Grants + Idempotency + Clock + Ids + Rng + Pause + 'static> Deps
+    for T
+{
+}
 
-/// The routes' description.
-#[must_use]
-pub fn api() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+largesse_edge::routes! { D: Deps =>
+    v1::claim<D>, v2::claim<D>,
 }
 
 /// The token as it was sent. Who is not in the room learns nothing about tokens, not even which are
 /// malformed.
-async fn token_of<D: Ports>(
+async fn token_of<D: Deps>(
     deps: &D,
     (member, room): (&UserId, RoomId),
     text: &str,
@@ -54,11 +47,17 @@ struct Wish {
 }
 
 impl Wish {
-    async fn draw<D: Ports>(&self, deps: &D, op: Ulid) -> Result<Claimed, ClaimError> {
+    async fn draw<D: Deps>(&self, deps: &D, op: Ulid) -> Result<Claimed, ClaimError> {
         let key = self.is_keyed.then(|| attempt_of(op));
         let Self { member, room, token, .. } = self;
         claim(deps, Claim { room: *room, token: *token, member: member.clone(), key }).await
     }
+}
+
+/// The number of the attempt that an operation makes: the same whenever it runs again.
+fn attempt_of(op: Ulid) -> Attempt {
+    let [_, _, _, _, _, _, _, _, random @ ..] = op.to_bytes();
+    Attempt::from_bits(u64::from_be_bytes(random))
 }
 
 fn refuse(error: ClaimError) -> ApiError {

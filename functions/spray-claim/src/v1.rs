@@ -6,11 +6,11 @@ use http::StatusCode;
 use largesse_app::spray::claim::{ClaimError, Claimed};
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::Issues;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Wish, token_of};
+use crate::{Deps, Wish, token_of};
 
 /// Which spray.
 #[derive(Debug, ToSchema)]
@@ -38,7 +38,7 @@ pub struct V1Received {
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn claim<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let (member, room) = (issues.caller(&call), issues.room(&call));
     let body = issues.body(&call);

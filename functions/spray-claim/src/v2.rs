@@ -5,11 +5,11 @@ use axum::response::Response;
 use http::StatusCode;
 use largesse_app::spray::claim::Claimed;
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader, RoomHeader};
-use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Wish, refuse, token_of};
+use crate::{Deps, Wish, refuse, token_of};
 
 /// A claim that won.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,7 +39,7 @@ pub struct ShareClaimed {
         (status = 422, description = "ERR006"),
     )
 )]
-pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn claim<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (member, room, key) = (call.caller()?, call.room()?, call.key()?);
     let token = token_of(&*app.deps, (&member, room), call.param("token")).await.map_err(refuse)?;
     let wish = Wish { member, room, token, is_keyed: key.is_some() };

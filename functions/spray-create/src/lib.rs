@@ -1,33 +1,28 @@
 //! `POST /api/v2/sprays` and `POST /api/v1/spray`: a member sprays an amount over a room.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::post;
+use largesse_app::ports::{
+    Clock, Idempotency, Ids, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
+};
 use largesse_app::spray::create::CreateError;
 use largesse_domain::time::Timestamp;
-use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
-use utoipa::OpenApi;
+use largesse_edge::{ApiError, Code};
 
 pub mod v1;
 pub mod v2;
 
-/// The routes.
-pub fn router<D: Ports>(deps: Arc<D>, edge: Arc<EdgeConfig>) -> Router {
-    Router::new()
-        .route("/api/v1/spray", post(v1::create::<D>))
-        .route("/api/v2/sprays", post(v2::create::<D>))
-        .with_state(App { deps, edge })
+/// The ports that the function uses.
+pub trait Deps:
+    Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static
+{
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(v1::create, v2::create))]
-struct Api;
+impl<T: Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static>
+    Deps for T
+{
+}
 
-/// The routes' description.
-#[must_use]
-pub fn api() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+largesse_edge::routes! { D: Deps =>
+    v1::create<D>, v2::create<D>,
 }
 
 /// `now` tells how long it is until a token may be free.

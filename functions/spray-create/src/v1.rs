@@ -10,9 +10,11 @@ use largesse_domain::spray::{EXPIRES_IN_S_MAX, Terms};
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::{Issues, Limits};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// The terms of a spray. Integers may be written as strings.
 #[derive(Debug, ToSchema)]
@@ -58,7 +60,7 @@ fn terms(issues: &mut Issues, call: &Call) -> Option<Terms> {
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn create<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let (sender, room) = (issues.caller(&call), issues.room(&call));
     let terms = terms(&mut issues, &call);

@@ -12,9 +12,11 @@ use largesse_domain::split::Split;
 use largesse_domain::spray::{EXPIRES_IN_S_MAX, Spray, Terms, TermsError};
 use largesse_edge::extract::{Whole, given, parsed};
 use largesse_edge::openapi::{CallerHeader, KeyHeader, RoomHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency, time};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// How an amount is cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
@@ -130,7 +132,7 @@ impl From<&Spray> for SprayMade {
         (status = 422, description = "ERR006"),
     )
 )]
-pub async fn create<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (sender, room, key) = (call.caller()?, call.room()?, call.required_key()?);
     let terms = Terms::try_from(call.json::<SprayWish>()?);
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;

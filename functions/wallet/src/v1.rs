@@ -8,9 +8,11 @@ use largesse_domain::id::TransferId;
 use largesse_domain::money::Amount;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader};
 use largesse_edge::v1::Issues;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// What is deposited. The integer may be written as a string.
 #[derive(Debug, ToSchema)]
@@ -39,7 +41,7 @@ pub struct V1Charged {
         (status = 400, description = "ERR502"),
     )
 )]
-pub async fn charge<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn charge<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let user = issues.caller(&call);
     let body = issues.body(&call);

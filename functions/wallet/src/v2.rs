@@ -9,9 +9,11 @@ use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
 use largesse_edge::extract::{Whole, given};
 use largesse_edge::openapi::{CallerHeader, KeyHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// What is deposited.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -66,10 +68,7 @@ pub struct Deposited {
         (status = 422, description = "ERR006"),
     )
 )]
-pub async fn deposit<D: Ports>(
-    State(app): State<App<D>>,
-    call: Call,
-) -> Result<Response, ApiError> {
+pub async fn deposit<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (user, key) = (call.owner()?, call.required_key()?);
     let wish: DepositWish = call.json()?;
     let (amount, memo) = wish.read().map_err(|error| ApiError::invalid(vec![error]))?;

@@ -7,7 +7,7 @@
 pub mod books;
 mod cache;
 pub mod dead;
-pub mod deadline;
+mod deadline;
 mod errors;
 mod events;
 mod grants;

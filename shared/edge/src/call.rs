@@ -39,8 +39,7 @@ impl<D> App<D> {
     /// # Errors
     /// ERR003 in a function that was set up without.
     pub fn cursors(&self) -> Result<&CursorKey, ApiError> {
-        let missing = || ApiError::new(Code::Internal, "Something went wrong on our side.");
-        self.edge.cursors.as_ref().ok_or_else(missing)
+        self.edge.cursors.as_ref().ok_or_else(ApiError::internal)
     }
 }
 

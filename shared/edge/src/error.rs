@@ -131,6 +131,12 @@ impl ApiError {
         Self::new(Code::NotFound, "Not Found")
     }
 
+    /// A defect of this service, whose cause only the log shows.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, "Something went wrong on our side.")
+    }
+
     /// A refusal for load; the caller tries again.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::new(Code::Unavailable, detail) }
@@ -269,7 +275,7 @@ impl From<PortError> for ApiError {
         let refusal = if error.is_retryable() {
             Self::unavailable("Try again in a moment.", 1)
         } else {
-            Self::new(Code::Internal, "Something went wrong on our side.")
+            Self::internal()
         };
         refusal.because(error)
     }
