@@ -1,5 +1,4 @@
-//! Rooms and their members: `POST /rooms`, `PUT` and `DELETE /rooms/{room}/members/{user}`; in v1
-//! `POST /rooms` and `POST /rooms/{room_id}/invite`.
+//! Creates rooms, adds and removes members.
 
 use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Rooms};
 use largesse_app::room::RoomError;

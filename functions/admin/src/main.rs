@@ -10,7 +10,7 @@ use largesse_runtime::{Ended, run_http, start_logging};
 async fn main() -> Result<(), Ended> {
     start_logging();
     let edge = EdgeConfig::from_lookup(|name| std::env::var(name).ok())?;
-    edge.announce();
+    edge.warn_if_open();
     let store = Arc::new(store_from_env()?);
     let router = admin::router(Arc::clone(&store), Arc::new(edge));
     Ok(run_http(kernel::wrap(router, store)).await?)

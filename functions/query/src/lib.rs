@@ -37,9 +37,9 @@ fn refuse(error: ReadError) -> ApiError {
     match error {
         ReadError::NotFound => ApiError::not_found(),
         ReadError::NotTheSender => {
-            ApiError::new(Code::Forbidden, "Only the sender looks at a spray.")
+            ApiError::new(Code::Forbidden, "Only the sender can read a spray.")
         }
-        ReadError::TooOld => ApiError::expired("By its token a spray is read for seven days."),
+        ReadError::TooOld => ApiError::expired("A spray can be read by its token for seven days."),
         ReadError::Port(error) => error.into(),
     }
 }

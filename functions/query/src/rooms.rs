@@ -15,23 +15,23 @@ use crate::Deps;
 /// A room with a page of its members.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoomView {
-    /// Its id.
+    /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     room_id: String,
-    /// Its name.
+    /// The name.
     #[schema(example = "Lunch")]
     name: String,
-    /// Members, in the order of their ids.
+    /// The members, in the order of their ids.
     #[schema(example = json!(["ann", "bob"]))]
     members: Vec<String>,
-    /// Where the next page starts; absent on the last one.
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Look at a room
+/// Read a room
 ///
-/// Only a member may.
+/// The caller must be a member.
 #[utoipa::path(
     get, path = "/api/v2/rooms/{room}", tag = "room", operation_id = "getRoom",
     params(

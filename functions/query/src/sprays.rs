@@ -1,4 +1,4 @@
-//! v2: sprays, as their sender sees them.
+//! v2: sprays, for their sender.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -15,22 +15,22 @@ use utoipa::ToSchema;
 
 use crate::{Deps, refuse};
 
-/// The length of a ULID's text: what tells a spray's id from its token.
+/// The length of a ULID as text, which distinguishes the id of a spray from its token.
 const ID_LEN: usize = 26;
 
 /// One claim.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClaimView {
-    /// Who claimed.
+    /// The member who claimed.
     #[schema(example = "bob")]
     user: String,
-    /// Their share.
+    /// The amount of the share.
     #[schema(example = 3_337)]
     amount: u64,
-    /// When.
+    /// When it was claimed.
     #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
     claimed_at: String,
-    /// Where its payment stands: PENDING, PROCESSING, SUCCESS, FAILED or PERMANENTLY_FAILED.
+    /// The state of the payment: PENDING, PROCESSING, SUCCESS, FAILED or PERMANENTLY_FAILED.
     #[schema(example = "SUCCESS")]
     status: &'static str,
 }
@@ -46,13 +46,13 @@ impl From<&Claim> for ClaimView {
     }
 }
 
-/// What went back to the sender.
+/// The refund to the sender.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefundView {
-    /// How much; 0 when everything was claimed.
+    /// The amount; 0 when everything was claimed.
     #[schema(example = 6_663)]
     amount: u64,
-    /// When.
+    /// When it was claimed.
     #[schema(example = "2026-01-31T09:11:00.000Z", format = DateTime)]
     refunded_at: String,
 }
@@ -60,45 +60,45 @@ pub struct RefundView {
 /// A spray.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SprayView {
-    /// Its permanent id.
+    /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     spray_id: String,
-    /// The token it was made under; another spray may carry it later.
+    /// The token at creation; a later spray can have the same token.
     #[schema(example = "A7Q")]
     token: String,
-    /// What was given in all.
+    /// The whole amount.
     #[schema(example = 10_000)]
     amount: u64,
-    /// To how many.
+    /// The number of shares.
     #[schema(example = 3)]
     recipients: u32,
-    /// How it is cut: `random` or `equal`.
+    /// How the amount is split: `random` or `equal`.
     #[schema(example = "random")]
     split: &'static str,
-    /// When it was made.
+    /// When it was created.
     #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
     created_at: String,
-    /// The first moment at which it cannot be claimed any more.
+    /// The moment from which it cannot be claimed.
     #[schema(example = "2026-01-31T09:10:00.000Z", format = DateTime)]
     expires_at: String,
-    /// `open`; `over`, once it cannot be claimed; `refunded`, once the rest went back.
+    /// `open`, `over` (it cannot be claimed any more) or `refunded`.
     #[schema(example = "open")]
     status: &'static str,
-    /// What was claimed.
+    /// The sum of the claimed shares.
     #[schema(example = 3_337)]
     claimed_amount: u64,
-    /// By how many.
+    /// The number of claimed shares.
     #[schema(example = 1)]
     claimed_count: u64,
-    /// Who claimed what, the earliest first; absent in lists.
+    /// The claims, the earliest first; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<Vec<ClaimView>>,
-    /// What went back, once it did.
+    /// The refund; absent before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund: Option<RefundView>,
-    /// SHA-256 of the seed that the shares are cut from.
+    /// SHA-256 of the seed from which the shares are computed.
     seed_hash: String,
-    /// The seed, once the spray is over: with it, anyone recomputes the shares.
+    /// The seed, after the spray is over: with it, anyone can recompute the shares.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
 }
@@ -110,7 +110,7 @@ impl SprayView {
         };
         let out = u64::from(numbers.total).saturating_sub(numbers.left());
         let (claimed_amount, claimed_count) = match claims {
-            // What is told in full adds up to what is told in sum.
+            // The sums agree with the claims that are listed in the same answer.
             Some(claims) => (
                 claims.iter().fold(0, |sum: u64, claim| sum.saturating_add(claim.amount.get())),
                 u64::try_from(claims.len()).unwrap_or(u64::MAX),
@@ -150,19 +150,20 @@ impl SprayView {
 pub struct SprayPage {
     /// The sprays, newest first.
     sprays: Vec<SprayView>,
-    /// Where the next page starts; absent on the last one.
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Look at a spray
+/// Read a spray
 ///
-/// Its sender only. By its token, in its room (`X-ROOM-ID`), for seven days; by its id, for ever.
+/// Only the sender can read it: by its token in its room (`X-ROOM-ID`) for seven days, by its id
+/// without a time limit.
 #[utoipa::path(
     get, path = "/api/v2/sprays/{token}", tag = "spray", operation_id = "getSpray",
     params(
         CallerHeader,
-        ("X-ROOM-ID" = Option<String>, Header, description = "The room; needed with a token.",
+        ("X-ROOM-ID" = Option<String>, Header, description = "The room; required with a token.",
             example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
         ("token" = String, Path, description = "The spray's token, or its id.", example = "A7Q"),
     ),
@@ -189,13 +190,13 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     Answer::json(StatusCode::OK, &view)
 }
 
-/// List one's own sprays
+/// List the caller's sprays
 ///
-/// Newest first, for ever; what was just made may be missing for a second.
+/// Newest first, without a time limit. A new spray can be missing for a second.
 #[utoipa::path(
     get, path = "/api/v2/sprays", tag = "spray", operation_id = "listSprays",
     params(CallerHeader, PageQuery),
-    responses((status = 200, description = "A page of them.", body = SprayPage))
+    responses((status = 200, description = "A page of sprays.", body = SprayPage))
 )]
 pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;

@@ -1,4 +1,4 @@
-//! v1: a spray by its token, and the caller's balance.
+//! v1: a spray by its token, and the balance of the caller.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -17,10 +17,10 @@ use crate::Deps;
 /// One claim.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Share {
-    /// The share.
+    /// The amount of the share.
     #[schema(example = 3_337)]
     amount: u64,
-    /// Who claimed.
+    /// The user who claimed.
     #[schema(value_type = V1UserId, example = 8)]
     user_id: Value,
 }
@@ -34,16 +34,16 @@ impl From<&Claim> for V1Share {
 /// A spray.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Spray {
-    /// When it was made.
+    /// When it was created.
     #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
     spray_time: String,
-    /// What was given in all.
+    /// The whole amount.
     #[schema(example = 10_000)]
     spray_amount: u64,
-    /// What was claimed.
+    /// The sum of the claimed shares.
     #[schema(example = 3_337)]
     received_amount: u64,
-    /// Who claimed what, the earliest first.
+    /// The claims, the earliest first.
     received_list: Vec<V1Share>,
 }
 
@@ -59,9 +59,9 @@ impl From<SprayDetail> for V1Spray {
     }
 }
 
-/// Look at a spray
+/// Read a spray
 ///
-/// Its sender only, for seven days.
+/// Only the sender can read it, for seven days.
 #[utoipa::path(
     get, path = "/api/v1/spray/{token}", tag = "v1", operation_id = "v1GetSpray",
     params(
@@ -95,15 +95,15 @@ fn refuse(error: ReadError) -> ApiError {
 /// A balance.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Balance {
-    /// Whose.
+    /// The user.
     #[schema(value_type = V1UserId, example = 7)]
     user_id: Value,
-    /// What can be spent.
+    /// The amount that can be spent.
     #[schema(example = 50_000)]
     balance: u64,
 }
 
-/// Look at the caller's balance
+/// Read the caller's balance
 #[utoipa::path(
     get, path = "/api/v1/wallet/balance", tag = "v1", operation_id = "v1Balance",
     params(V1CallerHeader),

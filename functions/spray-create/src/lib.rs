@@ -1,4 +1,4 @@
-//! `POST /api/v2/sprays` and `POST /api/v1/spray`: a member sprays an amount over a room.
+//! Creates sprays: a member splits an amount over the members of a room.
 
 use largesse_app::ports::{
     Clock, Idempotency, Ids, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
@@ -25,18 +25,18 @@ largesse_edge::routes! { D: Deps =>
     v1::create<D>, v2::create<D>,
 }
 
-/// `now` tells how long it is until a token may be free.
+/// The answer to a refusal. `now` gives the seconds until a token can become free.
 fn refuse(error: CreateError, now: Timestamp) -> ApiError {
     match error {
         CreateError::NotAMember => ApiError::not_a_member(),
         CreateError::Insufficient { balance } => {
-            ApiError::new(Code::InsufficientBalance, "The wallet holds less than that.")
+            ApiError::new(Code::InsufficientBalance, "The balance is below the amount.")
                 .with("balance", balance.get())
         }
         CreateError::NoFreeToken { earliest } => {
             let wait_s = earliest.ms_since(now).div_ceil(1_000).max(1);
             let wait_s = u32::try_from(wait_s).unwrap_or(u32::MAX);
-            ApiError::unavailable("Live sprays carry all tokens.", wait_s)
+            ApiError::unavailable("Live sprays use all tokens.", wait_s)
         }
         CreateError::Port(error) => error.into(),
     }
@@ -49,7 +49,7 @@ mod tests {
     use largesse_edge::meta::{Meta, Version};
 
     #[test]
-    fn without_a_token_the_answer_says_when_to_come_back() {
+    fn without_a_free_token_the_answer_says_when_to_repeat() {
         let now = Timestamp::from_ms(1_000_000);
         for (wait_ms, expected) in [(0, "1"), (1_000, "1"), (1_001, "2"), (600_000, "600")] {
             let error = CreateError::NoFreeToken { earliest: now.plus_ms(wait_ms) };

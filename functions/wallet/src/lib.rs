@@ -1,4 +1,4 @@
-//! `POST /api/v2/wallets/{user}/deposits` and `POST /api/v1/wallet/charge`: money comes in.
+//! Deposits into wallets.
 
 use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Wallets};
 use largesse_app::wallet::deposit::DepositError;
@@ -19,7 +19,7 @@ largesse_edge::routes! { D: Deps =>
 fn refuse(error: DepositError) -> ApiError {
     match error {
         DepositError::TooFull => {
-            ApiError::new(Code::WalletFull, "The wallet cannot hold that much.")
+            ApiError::new(Code::WalletFull, "The balance would be above the maximum.")
         }
         DepositError::Port(error) => error.into(),
     }

@@ -152,7 +152,8 @@ mod tests {
     #[case("/api/v2/sprays/A7Q", Some("GET,HEAD"))]
     #[case("/api/v2/sprays/A7Q/claims", Some("POST"))]
     #[case("/api/v2/rooms/a/members/b", Some("DELETE,PUT"))]
-    #[case("/api/v2/sprays//claims", None)]
+    // axum routes by matchit too, so it also takes this path for a claim of an empty token.
+    #[case("/api/v2/sprays//claims", Some("POST"))]
     #[case("/api/v2/sprays/A7Q/claims/", None)]
     #[case("/api/v2", None)]
     #[case("", None)]
