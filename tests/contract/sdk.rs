@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use largesse_app::invocation::{self, Invocation};
 use largesse_app::ports::{Clock, Once, PortErrorKind, Wallets};
-use largesse_aws::deadline;
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_emulator::{Fault, Faults, Matching, Service};
@@ -84,7 +84,8 @@ async fn no_call_outlives_the_invocation_that_made_it() {
     sandbox.world.interpose(Some(Arc::new(slow)));
     let begun = sandbox.store.now();
     let user = user("a");
-    let answer = deadline::scope(begun.plus_ms(300), sandbox.store.wallet(&user)).await;
+    let invocation = Invocation::until(begun.plus_ms(300));
+    let answer = invocation::scope(invocation, sandbox.store.wallet(&user)).await;
     assert_eq!(answer.unwrap_err().kind, PortErrorKind::Unknown);
     assert!(sandbox.store.now().ms_since(begun) <= 300);
     // Without a deadline there is a limit all the same.

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use largesse_app::invocation::{self, Invocation};
 use largesse_app::ports::Clock;
 use largesse_aws::production::SecureRng;
-use largesse_aws::{Names, Outside, Store, deadline};
+use largesse_aws::{Names, Outside, Store};
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
-use largesse_edge::lambda::STOP_MARGIN_MS;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+use largesse_runtime::STOP_MARGIN_MS;
 
 /// The template that is deployed, as it is.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -115,14 +116,14 @@ pub fn routes_of(
 /// Attaches a function that no caller waits for to its streams, queues and schedules.
 fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<(), ComposeError> {
     let timeout_ms = u64::try_from(function.timeout.as_millis()).unwrap_or(u64::MAX);
-    let until = move |store: &Store| store.now().plus_ms(timeout_ms);
+    let until = move |store: &Store| Invocation::until(store.now().plus_ms(timeout_ms));
     match function.binary.as_str() {
         "outbox" => {
             for stream in &function.streams {
                 let store = store.clone();
                 world.on_stream(stream.clone(), move |event| {
                     let store = store.clone();
-                    deadline::scope(until(&store), async move {
+                    invocation::scope(until(&store), async move {
                         Ok(outbox::handle(&*store, event).await)
                     })
                 })?;
@@ -134,7 +135,7 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 let store = store.clone();
                 world.on_queue(queue.clone(), move |event| {
                     let store = store.clone();
-                    deadline::scope(until(&store), async move {
+                    invocation::scope(until(&store), async move {
                         Ok(grant_pay::handle(&*store, event, policy).await)
                     })
                 })?;
@@ -145,9 +146,9 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 let store = store.clone();
                 world.on_schedule(&schedule(function, name), *every, move |_| {
                     let store = store.clone();
-                    let deadline = until(&store);
-                    let stop_at = deadline.minus_ms(STOP_MARGIN_MS);
-                    deadline::scope(deadline, async move {
+                    let invocation = until(&store);
+                    let stop_at = invocation.deadline.minus_ms(STOP_MARGIN_MS);
+                    invocation::scope(invocation, async move {
                         Ok(refund_batch::handle(&*store, stop_at).await.map(drop)?)
                     })
                 });
@@ -158,9 +159,9 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 let store = store.clone();
                 world.on_schedule(&schedule(function, name), *every, move |_| {
                     let store = store.clone();
-                    let deadline = until(&store);
-                    let stop_at = deadline.minus_ms(STOP_MARGIN_MS);
-                    deadline::scope(deadline, async move {
+                    let invocation = until(&store);
+                    let stop_at = invocation.deadline.minus_ms(STOP_MARGIN_MS);
+                    invocation::scope(invocation, async move {
                         Ok(pool_sweep::handle(&*store, stop_at).await.map(drop)?)
                     })
                 });

@@ -22,9 +22,7 @@ pub use event::{Event, Events};
 pub use grant::{Deliveries, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written};
 pub use idempotency::{Begun, Idempotency, StoredAnswer};
 pub use money::{Money, Payment, Refusal, Reversal, Standing, Void, Voids};
-pub use pool::{
-    DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won,
-};
+pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,

@@ -17,7 +17,7 @@
 mod batch;
 pub mod books;
 mod cache;
-pub mod deadline;
+mod deadline;
 mod errors;
 mod events;
 pub mod grant;

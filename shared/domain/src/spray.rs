@@ -13,9 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
 use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::{Amount, MoneyError};
-use crate::pool::{
-    BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count,
-};
+use crate::pool::{BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count};
 use crate::split::{Cut, RECIPIENTS_MAX, Seed, Split};
 use crate::time::{Timestamp, Window};
 

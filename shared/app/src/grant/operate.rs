@@ -40,7 +40,8 @@ where
     if deps.send(&[message]).await?.is_empty() {
         Ok(Retried::Sent)
     } else {
-        let (operation, kind) = ("retry grant: the queue did not take it", PortErrorKind::Throttled);
+        let (operation, kind) =
+            ("retry grant: the queue did not take it", PortErrorKind::Throttled);
         Err(PortError { operation, kind, cause: None })
     }
 }

@@ -45,9 +45,7 @@ pub async fn statuses<D: Money + Grants>(
     let status = |(grant, standing): (&Grant, Standing)| match standing {
         Standing::Paid => GrantStatus::Success,
         Standing::Voided => GrantStatus::Voided,
-        Standing::NotPaid => {
-            failed.get(&grant.member).copied().unwrap_or(GrantStatus::Pending)
-        }
+        Standing::NotPaid => failed.get(&grant.member).copied().unwrap_or(GrantStatus::Pending),
     };
     Ok(grants.iter().zip(standings).map(status).collect())
 }

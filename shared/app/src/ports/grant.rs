@@ -68,8 +68,10 @@ impl GrantMessage {
 pub trait GrantQueue: Send + Sync {
     /// Sends at most [`SEND_BATCH_MAX`] messages; a grant sent twice within five minutes arrives
     /// once. Returns the positions of those that were not taken.
-    fn send(&self, messages: &[GrantMessage])
-    -> impl Future<Output = PortResult<Vec<usize>>> + Send;
+    fn send(
+        &self,
+        messages: &[GrantMessage],
+    ) -> impl Future<Output = PortResult<Vec<usize>>> + Send;
 }
 
 /// What a worker does with messages that it has received.

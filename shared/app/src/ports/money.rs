@@ -70,10 +70,7 @@ pub trait Money: Send + Sync {
     fn pay(&self, grants: &[Grant]) -> impl Future<Output = Vec<Payment>> + Send;
 
     /// Where grants stand, in their order. Strongly consistent.
-    fn lookup(
-        &self,
-        grants: &[Grant],
-    ) -> impl Future<Output = PortResult<Vec<Standing>>> + Send;
+    fn lookup(&self, grants: &[Grant]) -> impl Future<Output = PortResult<Vec<Standing>>> + Send;
 
     /// Takes a payment back from the member into the grant's source, whole or not at all.
     fn reverse(&self, grant: &Grant) -> impl Future<Output = PortResult<Reversal>> + Send;

@@ -121,9 +121,8 @@ impl From<&Grant> for Claim {
 async fn grants_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<Grant>> {
     let buckets = buckets(deps, spray.pool(), spray.recipients).await?;
     let entries = buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
-    let grant = |(bucket, (member, entry)): (&Bucket, (&UserId, &Entry))| {
-        bucket.grant(member, *entry)
-    };
+    let grant =
+        |(bucket, (member, entry)): (&Bucket, (&UserId, &Entry))| bucket.grant(member, *entry);
     let mut grants: Vec<Grant> = entries.filter_map(grant).collect();
     grants.sort_by(|a, b| (a.decided_at(), &a.member).cmp(&(b.decided_at(), &b.member)));
     Ok(grants)
@@ -150,8 +149,7 @@ pub async fn mine<D: Sprays + Pools>(
     after: Option<SprayId>,
     limit: u32,
 ) -> PortResult<Page<SprayRow, SprayId>> {
-    let Page { rows, next } =
-        deps.sprays_by(caller, after, limit.clamp(1, PAGE_LIMIT_MAX)).await?;
+    let Page { rows, next } = deps.sprays_by(caller, after, limit.clamp(1, PAGE_LIMIT_MAX)).await?;
     let rows: Vec<_> = rows.into_iter().map(|spray| row(deps, spray)).collect();
     let rows: Vec<PortResult<SprayRow>> =
         futures::stream::iter(rows).buffered(CONCURRENCY).collect().await;

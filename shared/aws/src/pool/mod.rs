@@ -129,8 +129,7 @@ impl Pools for Store {
     async fn buckets(&self, pool: PoolId, numbers: &[u32]) -> PortResult<Vec<Bucket>> {
         let keys = numbers.iter().map(|number| keys::bucket(BucketId { pool, number: *number }));
         let items = self.batch_get("read buckets", &self.names.pools, keys.collect()).await?;
-        let buckets: Vec<Bucket> =
-            items.iter().map(read_bucket).collect::<PortResult<_>>()?;
+        let buckets: Vec<Bucket> = items.iter().map(read_bucket).collect::<PortResult<_>>()?;
         buckets.iter().for_each(|bucket| self.remember_if_full(bucket));
         Ok(buckets)
     }

@@ -46,7 +46,10 @@ impl Store {
     /// refunded (no money hangs on it any more).
     /// The spray's condition: it was never made; permanent, where the request token lasts ten
     /// minutes. Its buckets are made with it, so they need none.
-    fn creation(&self, spray: &Spray) -> PortResult<(Vec<TransactWriteItem>, Vec<TransactWriteItem>)> {
+    fn creation(
+        &self,
+        spray: &Spray,
+    ) -> PortResult<(Vec<TransactWriteItem>, Vec<TransactWriteItem>)> {
         let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
         let token = self
             .put(&self.names.tokens, token_item(spray))

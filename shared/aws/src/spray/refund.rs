@@ -1,7 +1,7 @@
 //! Refunds: what is due, and the one transaction that returns it.
 
-use aws_sdk_dynamodb::types::{AttributeValue as Av, TransactWriteItem, Update};
 use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::{AttributeValue as Av, TransactWriteItem, Update};
 use largesse_app::page::Page;
 use largesse_app::ports::{DueSpray, PortResult, RefundOutcome, Refunds, Wallets};
 use largesse_domain::id::{PoolId, SprayId};
@@ -27,7 +27,9 @@ fn read_due(item: &Item) -> PortResult<DueSpray> {
     Ok(DueSpray { id, due: reader.ms(DUE_MS)? })
 }
 
-fn action(update: aws_sdk_dynamodb::types::builders::UpdateBuilder) -> PortResult<TransactWriteItem> {
+fn action(
+    update: aws_sdk_dynamodb::types::builders::UpdateBuilder,
+) -> PortResult<TransactWriteItem> {
     let update = update.build().map_err(|_| corrupt("refund update"))?;
     Ok(TransactWriteItem::builder().update(update).build())
 }
@@ -186,7 +188,8 @@ impl Refunds for Store {
             // A request token may not come again with other contents, so it names all that differs.
             let seq = wallet.as_ref().map_or(0, |wallet| wallet.seq);
             let taken: Vec<u32> = as_read.iter().map(|bucket| bucket.taken).collect();
-            let attempt = format!("{seq} {} {} {} {taken:?}", present.token, present.live, now.ms());
+            let attempt =
+                format!("{seq} {} {} {} {taken:?}", present.token, present.live, now.ms());
             let token = request_token(&["refund", &spray.id.to_string(), &attempt]);
             match self.transact("refund spray", token, items).await {
                 Ok(()) => return Ok(RefundOutcome::Done),

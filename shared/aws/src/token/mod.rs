@@ -122,8 +122,7 @@ impl TokenSpace for Store {
                     .expression_attribute_names("#pk", PK)
                     .expression_attribute_values(":from", s(format!("{TOKEN}{from}"))),
             };
-            let got =
-                query.send().await.map_err(|error| port_error("read free tokens", error))?;
+            let got = query.send().await.map_err(|error| port_error("read free tokens", error))?;
             if let Some(item) = got.items.unwrap_or_default().first() {
                 return Reader { item, what: "free tokens" }.parse_after(PK, TOKEN).map(Some);
             }

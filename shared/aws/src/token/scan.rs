@@ -48,9 +48,9 @@ impl Store {
             let earliest = reader.optional("earliest_ms", |r, name| r.ms(name))?;
             // Until the first window is over no token is freed, so what that scan found is true.
             let found = earliest.filter(|earliest| now < *earliest);
-            return Ok(found.map_or(Replenished::Underway, |earliest| Replenished::NoneFree {
-                earliest,
-            }));
+            return Ok(
+                found.map_or(Replenished::Underway, |earliest| Replenished::NoneFree { earliest })
+            );
         }
         let Scanned { seen, mut free, earliest } = self.read_tokens(now).await?;
         let unused = (0..TOKEN_COUNT).map(Token::from_index).filter(|t| !seen.contains(t));

@@ -24,8 +24,8 @@ pub(crate) mod codec;
 mod money;
 mod void;
 
-pub(crate) use codec::{read_posted, read_wallet};
 use codec::transfer_item;
+pub(crate) use codec::{read_posted, read_wallet};
 
 /// How often a transfer is posted anew after losing against another on the same wallet. Writers of
 /// one process take turns, so this counts concurrent processes.

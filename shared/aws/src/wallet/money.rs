@@ -66,8 +66,7 @@ impl Store {
         let items = self.batch_get("read wallets", &self.names.ledger, keys).await?;
         let mut wallets: BTreeMap<UserId, Wallet> = BTreeMap::new();
         for item in &items {
-            let user: UserId =
-                Reader { item, what: "wallet item" }.parse_after(PK, WALLET)?;
+            let user: UserId = Reader { item, what: "wallet item" }.parse_after(PK, WALLET)?;
             wallets.insert(user.clone(), read_wallet(&user, Some(item))?);
         }
         let mut actions = Vec::new();
@@ -132,9 +131,9 @@ impl Money for Store {
             Posting::Now(_) => Reversal::Reversed,
             Posting::Before(_) => Reversal::AlreadyReversed,
             Posting::Voided => return Err(PortError::corrupt("reverse: its id is voided")),
-            Posting::Refused(PostRefused::Insufficient { balance }) => Reversal::Shortfall {
-                amount: grant.amount.get().saturating_sub(balance.get()),
-            },
+            Posting::Refused(PostRefused::Insufficient { balance }) => {
+                Reversal::Shortfall { amount: grant.amount.get().saturating_sub(balance.get()) }
+            }
             Posting::Refused(PostRefused::TooFull) => {
                 return Err(PortError::corrupt("reverse: the wallet has too many transfers"));
             }

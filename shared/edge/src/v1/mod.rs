@@ -1,29 +1,31 @@
-//! What v1 takes out of a request: what its clients have always sent, answered in FastAPI's words.
+//! The v1 dialect: requests as its first clients send them, refused in the words of FastAPI.
 //!
-//! All that is wrong is told at once, so reading goes on past the first issue; a value that could
-//! not be read is `None`, and there is an issue about it.
+//! v1 reports all issues of a request at once, so reading continues after the first issue. A value
+//! that cannot be read is `None`, and an issue names the reason.
+
+mod fields;
+pub mod time;
 
 use std::borrow::Cow;
 
 use http::header;
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::money::AMOUNT_MAX;
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::error::{ApiError, FieldError, Place};
 use crate::extract::{HeaderFault, ROOM_HEADER, USER_HEADER, header_once, is_json};
+use crate::v1::fields::Fields;
 
-/// The longest text taken for a room's name in a header.
+/// The longest `X-ROOM-ID`.
 const ROOM_LEN_MAX: usize = 64;
 
-/// The issues of one request, in the order in which they were found.
+/// The issues of one request, in the order in which reading found them.
 #[derive(Debug, Default)]
 pub struct Issues(Vec<FieldError>);
 
-/// An integer between two limits, in pydantic's words for what is beyond them.
+/// The limits of an integer, both included.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     min: i64,
@@ -42,30 +44,30 @@ impl Limits {
 }
 
 impl Issues {
-    /// Notes an issue.
-    pub fn note(&mut self, error: FieldError) {
+    /// Adds an issue.
+    pub fn add(&mut self, error: FieldError) {
         self.0.push(error);
     }
 
-    /// The answer that names them all.
+    /// The error that lists all issues.
     #[must_use]
     pub fn refuse(self) -> ApiError {
         ApiError::invalid(self.0)
     }
 
-    /// `X-USER-ID`: an integer, in any spelling of it.
+    /// `X-USER-ID`: an integer in any spelling.
     pub fn caller(&mut self, call: &Call) -> Option<UserId> {
         let text = self.header(call, USER_HEADER)?;
         match integer_in(text) {
             Ok(number) => number.to_string().parse().ok(),
             Err((code, detail)) => {
-                self.note(FieldError::new(Place::Header, USER_HEADER, code, detail));
+                self.add(FieldError::new(Place::Header, USER_HEADER, code, detail));
                 None
             }
         }
     }
 
-    /// `X-ROOM-ID`: a text. `Some(None)`: it names no room, as no room is named like that.
+    /// `X-ROOM-ID`: a text. `Some(None)` is a text that is no room id, so no room has it.
     pub fn room(&mut self, call: &Call) -> Option<Option<RoomId>> {
         let text = self.header(call, ROOM_HEADER)?;
         let (code, detail) = match text.len() {
@@ -73,7 +75,7 @@ impl Issues {
             1..=ROOM_LEN_MAX => return Some(text.parse().ok()),
             _ => ("string_too_long", "String should have at most 64 characters"),
         };
-        self.note(FieldError::new(Place::Header, ROOM_HEADER, code, detail));
+        self.add(FieldError::new(Place::Header, ROOM_HEADER, code, detail));
         None
     }
 
@@ -81,43 +83,43 @@ impl Issues {
         let (code, detail) = match header_once(&call.headers, name) {
             Ok(text) => return Some(text),
             Err(HeaderFault::Missing) => ("missing", "Field required"),
-            Err(HeaderFault::Repeated) => ("value_error", "Value error, the header came twice"),
+            Err(HeaderFault::Repeated) => ("value_error", "Value error, the header comes twice"),
             Err(HeaderFault::Malformed) => ("string_type", "Input should be a valid string"),
         };
-        self.note(FieldError::new(Place::Header, name, code, detail));
+        self.add(FieldError::new(Place::Header, name, code, detail));
         None
     }
 
-    /// The body as an object. Fields that nobody asks for are ignored.
+    /// The body as an object. v1 ignores unknown fields.
     pub fn body(&mut self, call: &Call) -> Option<Map<String, Value>> {
         if call.body.is_empty() {
-            self.note(FieldError::body("", "missing", "Field required"));
+            self.add(FieldError::body("", "missing", "Field required"));
             return None;
         }
-        // A body without a type has always been taken as JSON.
+        // v1 has always read a body without a content type as JSON.
         let typed = call.headers.contains_key(header::CONTENT_TYPE);
         if !typed || is_json(&call.headers) {
             match serde_json::from_slice(&call.body) {
-                Ok(Fields::Of(fields)) => return Some(fields),
-                Ok(Fields::Twice(name)) => {
-                    let detail = "Value error, the field is given twice";
-                    self.note(FieldError::body(name, "value_error", detail));
+                Ok(Fields::Object(fields)) => return Some(fields),
+                Ok(Fields::Duplicate(name)) => {
+                    let detail = "Value error, the field comes twice";
+                    self.add(FieldError::body(name, "value_error", detail));
                     return None;
                 }
-                Ok(Fields::None) => {}
+                Ok(Fields::Other) => {}
                 Err(error) => {
                     let at = position(&call.body, &error).to_string();
-                    self.note(FieldError::body(at, "json_invalid", "JSON decode error"));
+                    self.add(FieldError::body(at, "json_invalid", "JSON decode error"));
                     return None;
                 }
             }
         }
         let detail = "Input should be a valid dictionary or object to extract fields from";
-        self.note(FieldError::body("", "model_attributes_type", detail));
+        self.add(FieldError::body("", "model_attributes_type", detail));
         None
     }
 
-    /// An integer of the body, or a text of one.
+    /// An integer of the body, as a number or as a text.
     pub fn integer(
         &mut self,
         body: &Map<String, Value>,
@@ -154,11 +156,11 @@ impl Issues {
             Some(_) => ("string_type", "Input should be a valid string"),
             None => ("missing", "Field required"),
         };
-        self.note(FieldError::body(name, code, detail));
+        self.add(FieldError::body(name, code, detail));
         None
     }
 
-    /// An integer of the query; `default` when it is not given.
+    /// An integer of the query; `default` when the parameter is absent.
     pub fn query_integer(
         &mut self,
         call: &Call,
@@ -172,7 +174,7 @@ impl Issues {
         }
     }
 
-    /// A parameter of the query, read by `read`. `Some(None)` when it is not given.
+    /// A parameter of the query, read by `read`. `Some(None)` when the parameter is absent.
     pub fn query<T>(
         &mut self,
         call: &Call,
@@ -183,7 +185,7 @@ impl Issues {
         let Some(text) = query(call, name) else { return Some(None) };
         let value = read(&text);
         if value.is_none() {
-            self.note(FieldError::new(Place::Query, name, code, detail));
+            self.add(FieldError::new(Place::Query, name, code, detail));
         }
         value.map(Some)
     }
@@ -210,79 +212,15 @@ impl Issues {
             }
             Err((code, detail)) => (code, detail.into()),
         };
-        self.note(FieldError::new(place, name, code, detail));
+        self.add(FieldError::new(place, name, code, detail));
         None
-    }
-}
-
-/// A body, read so that a field that is given twice is not quietly the last of the two: which one
-/// counts must not depend on who reads it.
-enum Fields {
-    Of(Map<String, Value>),
-    Twice(String),
-    /// It is no object.
-    None,
-}
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(FieldsVisitor)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields, A::Error> {
-        let (mut fields, mut twice) = (Map::new(), None);
-        while let Some((name, value)) = members.next_entry::<String, Value>()? {
-            if fields.insert(name.clone(), value).is_some() {
-                twice = twice.or(Some(name));
-            }
-        }
-        Ok(twice.map_or(Fields::Of(fields), Fields::Twice))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Fields, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Fields::None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Fields, E> {
-        Ok(Fields::None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Fields, E> {
-        Ok(Fields::None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Fields, E> {
-        Ok(Fields::None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Fields, E> {
-        Ok(Fields::None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Fields, E> {
-        Ok(Fields::None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Fields, E> {
-        Ok(Fields::None)
     }
 }
 
 const INT_TOO_LONG: (&str, &str) =
     ("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
 
-/// The integer that a text spells: blanks around it, a sign, digits.
+/// The integer in a text: blanks around it, a sign, digits.
 fn integer_in(text: &str) -> Result<i64, (&'static str, &'static str)> {
     let text = text.trim_matches(' ');
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -293,20 +231,20 @@ fn integer_in(text: &str) -> Result<i64, (&'static str, &'static str)> {
     text.parse().map_err(|_| INT_TOO_LONG)
 }
 
-/// The last parameter of that name, as v1 has always read repeated ones.
+/// The last parameter of that name: v1 has always used the last of repeated parameters.
 fn query(call: &Call, name: &str) -> Option<String> {
     let pairs = form_urlencoded::parse(call.query().as_bytes());
     pairs.filter(|(key, _)| key == name).last().map(|(_, value)| value.into_owned())
 }
 
-/// The byte at which reading failed.
+/// The position of the byte at which reading failed.
 fn position(body: &[u8], error: &serde_json::Error) -> usize {
     let lines = body.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
     before.saturating_add(error.column().saturating_sub(1))
 }
 
-/// A user as v1 shows one: a number where the id is one in its canonical spelling.
+/// A user id in v1: a number when the id is a number in its canonical spelling, else a text.
 #[must_use]
 pub fn user_value(user: &UserId) -> Value {
     let number = user.as_str().parse::<i64>().ok();
@@ -315,5 +253,4 @@ pub fn user_value(user: &UserId) -> Value {
 }
 
 #[cfg(test)]
-#[path = "v1_tests.rs"]
 mod tests;

@@ -15,7 +15,10 @@ use rstest::rstest;
 #[case("", None)]
 #[case("-", None)]
 #[case("٧", None)]
-fn an_integer_has_many_spellings(#[case] text: &str, #[case] number: Option<i64>) {
+fn an_integer_may_have_blanks_a_sign_and_leading_zeros(
+    #[case] text: &str,
+    #[case] number: Option<i64>,
+) {
     assert_eq!(integer_in(text).ok(), number);
 }
 
@@ -39,7 +42,7 @@ fn the_caller_is_one_user_in_all_spellings() {
 }
 
 #[test]
-fn a_room_header_that_names_no_room_is_no_issue() {
+fn a_room_header_that_is_no_room_id_is_no_issue() {
     let mut issues = Issues::default();
     let of = |id: &str| call("POST", "/api/v1/spray", &[("X-ROOM-ID", id)], "");
     assert_eq!(issues.room(&of("lobby")), Some(None));
@@ -50,7 +53,7 @@ fn a_room_header_that_names_no_room_is_no_issue() {
 }
 
 #[test]
-fn every_issue_of_an_integer_has_pydantics_words() {
+fn every_issue_of_an_integer_has_the_words_of_pydantic() {
     let mut issues = Issues::default();
     let body = r#"{"a":null,"b":true,"c":1.5,"d":1e3,"e":"x","f":0,"g":-1,"h":1000000000001,
         "i":18446744073709551615,"j":" 5 ","k":[],"l":"99999999999999999999"}"#;
@@ -93,11 +96,20 @@ fn a_body_that_is_no_object_is_an_issue(
 }
 
 #[test]
-fn a_repeated_parameter_counts_by_its_last() {
+fn the_last_of_repeated_parameters_counts() {
     let call = call("GET", "/api/v1/wallet?page=1&page=3&other=x", &[], "");
     let mut issues = Issues::default();
     assert_eq!(issues.query_integer(&call, "page", Limits::new(1, 9), 1), Some(3));
     assert_eq!(issues.query_integer(&call, "absent", Limits::new(1, 9), 4), Some(4));
     assert_eq!(issues.query_integer(&call, "page", Limits::new(5, 9), 1), None);
     assert_eq!(issues.0[0].detail, "Input should be greater than or equal to 5");
+}
+
+#[rstest]
+#[case(r#"{"amount":1,"amount":2}"#)]
+#[case(r#"{"amount":1,"other":3,"amount":1}"#)]
+fn a_duplicate_name_is_an_issue_that_names_it(#[case] body: &str) {
+    let mut issues = Issues::default();
+    assert_eq!(issues.body(&call("POST", "/api/v1/wallet/charge", &[], body)), None);
+    assert_eq!((issues.0[0].code, issues.0[0].field.as_str()), ("value_error", "amount"));
 }
