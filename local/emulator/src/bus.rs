@@ -191,8 +191,7 @@ impl Bus {
         if !self.shared.buses.contains(&bus) {
             return refuse("ResourceNotFoundException", "The event bus does not exist.");
         }
-        let time_ms = self.clock.now_ms();
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut state, time_ms) = self.clock.lock(&self.shared.state);
         state.put = state.put.saturating_add(1);
         let id = uuid_of(&format!("{bus}/{time_ms}/{}", state.put));
         let event =

@@ -1,7 +1,7 @@
 //! One clock for everything in the world: the SDK, the tables, the queues and the pumps.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_async::time::TimeSource;
@@ -51,6 +51,13 @@ impl WorldClock {
         let elapsed = millis(self.shared.start.elapsed());
         let skew = self.shared.skew_ms.load(Ordering::Relaxed);
         self.shared.base_ms.saturating_add(elapsed).saturating_add(skew)
+    }
+
+    /// Takes a lock and then reads the time. A state machine must not be given a time that was read
+    /// before its lock: another thread may have moved it to a later time meanwhile.
+    pub(crate) fn lock<'a, T>(&self, state: &'a Mutex<T>) -> (MutexGuard<'a, T>, i64) {
+        let guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+        (guard, self.now_ms())
     }
 
     /// How far this clock is ahead of (or, negative, behind) the time that passes.
@@ -111,5 +118,34 @@ mod tests {
         clock.set_skew_ms(250);
         assert_eq!(clock.now_ms(), 1_250);
         assert_eq!(clock.until(1_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_time_read_with_the_lock_is_never_before_the_one_of_the_last_holder() {
+        let clock = WorldClock::at(1_000);
+        let last = Mutex::new(0);
+        let running = AtomicI64::new(4);
+        std::thread::scope(|scope| {
+            // One thread sets the skew, so the clock never goes back here.
+            scope.spawn(|| {
+                let mut skew_ms = 0;
+                while running.load(Ordering::Relaxed) > 0 {
+                    skew_ms += 1;
+                    clock.set_skew_ms(skew_ms);
+                }
+            });
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut backwards = 0;
+                    for _ in 0..20_000 {
+                        let (mut last_ms, now_ms) = clock.lock(&last);
+                        backwards += i32::from(now_ms < *last_ms);
+                        *last_ms = now_ms;
+                    }
+                    running.fetch_sub(1, Ordering::Relaxed);
+                    assert_eq!(backwards, 0, "holders of the lock with an earlier time");
+                });
+            }
+        });
     }
 }

@@ -117,8 +117,8 @@ impl Database {
             return self.transact_write_once(content, measure);
         };
         let hash = content_hash(&content["TransactItems"]);
-        let now_ms = self.clock.now_ms();
         let _alone = self.tokens.alone();
+        let now_ms = self.clock.now_ms();
         match self.tokens.look_up(&token, hash, now_ms) {
             Known::Done(body) => return Ok(Answer { body, units: Vec::new() }),
             Known::Mismatch => {

@@ -70,12 +70,14 @@ impl QueuePump {
                 order.iter().cloned().collect()
             }
         };
-        for id in order.iter().filter(|id| !failed.contains(*id)) {
-            let Some(receipt) = receipts.get(id) else { continue };
-            if let Err(error) = self.services.sqs.delete(queue, receipt) {
-                // The handler took longer than the visibility timeout: it will run again.
-                tracing::warn!(queue.name = %queue, error = %error, "a message came back");
-            }
+        let succeeded = order.iter().filter(|id| !failed.contains(*id));
+        let receipts = succeeded.filter_map(|id| receipts.get(id)).map(String::as_str);
+        match self.services.sqs.delete_all(queue, receipts) {
+            // The handler took longer than the visibility timeout: the message is delivered again.
+            Ok(refused) => refused.iter().for_each(|error| {
+                tracing::warn!(queue.name = %queue, %error, "a message is visible again");
+            }),
+            Err(error) => tracing::error!(queue.name = %queue, %error, "cannot delete messages"),
         }
     }
 }

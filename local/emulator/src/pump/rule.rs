@@ -44,8 +44,7 @@ impl RulePump {
     }
 
     fn next(&self) -> Option<Delivery> {
-        let now_ms = self.clock.now_ms();
-        let mut waiting = self.subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut waiting, now_ms) = self.clock.lock(&self.subscription.waiting);
         let place = waiting.iter().position(|delivery| delivery.due_ms <= now_ms)?;
         waiting.remove(place)
     }
@@ -66,8 +65,8 @@ impl RulePump {
         }
         delivery.attempts = delivery.attempts.saturating_add(1);
         let pause_ms = RETRY_MS.saturating_mul(i64::from(delivery.attempts));
-        delivery.due_ms = self.clock.now_ms().saturating_add(pause_ms);
-        let mut waiting = self.subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut waiting, now_ms) = self.clock.lock(&self.subscription.waiting);
+        delivery.due_ms = now_ms.saturating_add(pause_ms);
         waiting.push_back(delivery);
     }
 }

@@ -75,8 +75,7 @@ impl SchedulePump {
 impl Pump for SchedulePump {
     fn begin(self: Arc<Self>) -> bool {
         let taking = self.activity.taking();
-        let now_ms = self.clock.now_ms();
-        let mut next_ms = self.next_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut next_ms, now_ms) = self.clock.lock(&self.next_ms);
         if now_ms < *next_ms {
             return false;
         }

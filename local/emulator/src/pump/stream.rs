@@ -282,8 +282,8 @@ impl StreamPump {
 impl Pump for StreamPump {
     fn begin(self: Arc<Self>) -> bool {
         let taking = self.activity.taking();
-        let mut state = self.lock();
-        if state.running || self.clock.now_ms() < state.not_before_ms {
+        let (mut state, now_ms) = self.clock.lock(&self.state);
+        if state.running || now_ms < state.not_before_ms {
             return false;
         }
         self.fill(&mut state);
