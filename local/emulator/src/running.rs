@@ -87,11 +87,31 @@ impl World {
             activity: self.inner.activity.clone(),
             clock: self.inner.clock.clone(),
             progress: self.inner.progress.clone(),
+            opened_ms: self.inner.opened_ms,
             state: Mutex::default(),
             ended: Notify::new(),
         };
         pump.resume()?;
-        self.add(Arc::new(pump));
+        let pump = Arc::new(pump);
+        let mut streams = self.inner.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.push(Arc::clone(&pump));
+        self.add(pump);
+        Ok(())
+    }
+
+    /// Switches the stream mappings of a consumer (a function's logical id) on or off, like
+    /// `Enabled` of a Lambda event source mapping. A batch that runs is finished. When the mapping
+    /// is on again it continues from its position; records older than 24 hours are gone by then.
+    ///
+    /// # Errors
+    /// When the consumer has no stream mapping.
+    pub fn set_stream_enabled(&self, consumer: &str, enabled: bool) -> Result<(), WorldError> {
+        let streams = self.inner.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = streams.iter().filter(|pump| pump.trigger.consumer == consumer).peekable();
+        if found.peek().is_none() {
+            return Err(WorldError::Unknown(format!("stream mapping of {consumer}")));
+        }
+        found.for_each(|pump| pump.set_enabled(enabled));
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use crate::connector::{Connector, Services};
 use crate::dynamo::Database;
 use crate::faults::Interpose;
 use crate::names;
-use crate::pump::{Activity, Progress, Pump, SchedulePump};
+use crate::pump::{Activity, Progress, Pump, SchedulePump, StreamPump};
 use crate::recorder::Recorder;
 use crate::signals::Signals;
 use crate::sqs::{QueueView, Sqs};
@@ -69,6 +69,9 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<Services>,
     pub(crate) pumps: Mutex<Vec<Arc<dyn Pump>>>,
     pub(crate) schedules: Mutex<Vec<Arc<SchedulePump>>>,
+    pub(crate) streams: Mutex<Vec<Arc<StreamPump>>>,
+    /// When this process opened the world, in epoch milliseconds.
+    pub(crate) opened_ms: i64,
     pub(crate) activity: Activity,
     pub(crate) progress: Progress,
     /// Released by the system when the process ends, however it ends.
@@ -144,10 +147,12 @@ impl World {
         Ok(Self {
             inner: Arc::new(Inner {
                 stack: stack.clone(),
+                opened_ms: clock.now_ms(),
                 clock,
                 services: Arc::new(services),
                 pumps: Mutex::default(),
                 schedules: Mutex::default(),
+                streams: Mutex::default(),
                 activity: Activity::default(),
                 progress: Progress::default(),
                 _lock: lock,

@@ -6,6 +6,7 @@
 //! pump sleeps until its source changes, a handler ends, or something falls due.
 
 mod queue;
+mod record;
 mod rule;
 mod schedule;
 mod stream;

@@ -14,3 +14,5 @@ mod pumps;
 mod sqs;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod streams;
