@@ -14,7 +14,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::bus::{Bus, BusError};
 use crate::dynamo::Database;
-use crate::faults::{Call, Fault, Interpose, Outcome, Service};
+use crate::faults::{Call, Fault, FaultHook, Outcome, Service};
 use crate::recorder::Recorder;
 use crate::reply::{Reply, call_of, fault_reply, unprocessed};
 use crate::signals::{Signals, Topic};
@@ -33,7 +33,7 @@ pub(crate) struct Services {
     pub(crate) bus: Bus,
     pub(crate) recorder: Recorder,
     pub(crate) signals: Signals,
-    pub(crate) interpose: RwLock<Option<Arc<dyn Interpose>>>,
+    pub(crate) hook: RwLock<Option<Arc<dyn FaultHook>>>,
 }
 
 impl fmt::Debug for Connector {
@@ -70,23 +70,23 @@ impl Services {
             .ok_or_else(|| ConnectorError::user(format!("no such target: {target}").into()))?;
         // A real request takes time: others get to run, and gather for a group commit.
         tokio::task::yield_now().await;
-        let interpose =
-            self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
-        let Some(interpose) = interpose else {
+        let hook =
+            self.hook.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let Some(hook) = hook else {
             let reply = self.perform(&call, body);
             tokio::task::yield_now().await;
             return reply.into_response();
         };
-        self.serve_faulty(&*interpose, &call, body).await
+        self.serve_faulty(&*hook, &call, body).await
     }
 
     async fn serve_faulty(
         &self,
-        interpose: &dyn Interpose,
+        hook: &dyn FaultHook,
         call: &Call,
         body: &[u8],
     ) -> Result<HttpResponse, ConnectorError> {
-        let before = interpose.before(call).await;
+        let before = hook.before(call).await;
         let refusal = match before {
             Some(Fault::ResetBeforeCommit) => {
                 self.recorder.record(call, None, Vec::new());
@@ -104,9 +104,10 @@ impl Services {
             self.recorder.record(call, Some(reply.status), Vec::new());
             return reply.into_response();
         }
-        let reply = self.perform(call, body);
+        let mut reply = self.perform(call, body);
         tokio::task::yield_now().await;
-        let after = interpose.after(call, Outcome { status: reply.status }).await;
+        reply.body = hook.rewrite(call, reply.body);
+        let after = hook.after(call, Outcome { status: reply.status }).await;
         for fault in [before, after].into_iter().flatten() {
             match fault {
                 Fault::ReplyLost => {
@@ -122,13 +123,13 @@ impl Services {
 
     /// A step of Lambda's own around a handler, which faults strike like any call.
     pub(crate) async fn lambda_step(&self, operation: &str, source: &str) -> LambdaStep {
-        let interpose =
-            self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let hook =
+            self.hook.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
         let (operation, resources) = (operation.to_owned(), vec![source.to_owned()]);
         let call =
             Call { service: Service::Lambda, operation, resources, actions: vec![], index: None };
-        let fault = match interpose {
-            Some(interpose) => interpose.before(&call).await,
+        let fault = match hook {
+            Some(hook) => hook.before(&call).await,
             None => None,
         };
         let step = match fault {

@@ -18,7 +18,7 @@ use crate::bus::Bus;
 use crate::clock::WorldClock;
 use crate::connector::{Connector, Services};
 use crate::dynamo::Database;
-use crate::faults::Interpose;
+use crate::faults::FaultHook;
 use crate::names;
 use crate::pump::{Activity, Progress, Pump, SchedulePump, StreamPump};
 use crate::recorder::Recorder;
@@ -142,8 +142,8 @@ impl World {
         let sqs = Sqs::open(&stack.queues, disk, &clock, &signals)?;
         let bus = Bus::new(&stack.buses, &clock, &signals);
         let recorder = Recorder::default();
-        let interpose = RwLock::new(None);
-        let services = Services { database, sqs, bus, recorder, signals, interpose };
+        let hook = RwLock::new(None);
+        let services = Services { database, sqs, bus, recorder, signals, hook };
         Ok(Self {
             inner: Arc::new(Inner {
                 stack: stack.clone(),
@@ -237,9 +237,14 @@ impl World {
         Ok(deleted)
     }
 
-    /// Puts `interpose` between the SDK and the services, or takes away what is there.
-    pub fn interpose(&self, interpose: Option<Arc<dyn Interpose>>) {
-        let place = &self.inner.services.interpose;
-        *place.write().unwrap_or_else(PoisonError::into_inner) = interpose;
+    /// Installs a fault hook for all calls, or removes the installed one.
+    pub fn set_fault_hook(&self, hook: Option<Arc<dyn FaultHook>>) {
+        let installed = &self.inner.services.hook;
+        *installed.write().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    /// The former name of [`World::set_fault_hook`].
+    pub fn interpose(&self, hook: Option<Arc<dyn FaultHook>>) {
+        self.set_fault_hook(hook);
     }
 }

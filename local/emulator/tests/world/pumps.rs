@@ -90,7 +90,7 @@ async fn a_lost_answer_of_a_handler_makes_its_batch_come_again() {
     let lost = Matching::operation("Acknowledge").of(Service::Lambda).on(QUEUE);
     let unborn = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
     let faults = Faults::seeded(1).nth(1, lost, Fault::ReplyLost);
-    world.interpose(Some(Arc::new(faults.nth(2, unborn, Fault::ResetBeforeCommit))));
+    world.set_fault_hook(Some(Arc::new(faults.nth(2, unborn, Fault::ResetBeforeCommit))));
     send(&client, "a", "a1").await;
     world.settle_with_time().await.unwrap();
     assert_eq!(lines(&log), ["body of a1", "body of a1"], "the third time it ran again");
@@ -122,7 +122,7 @@ async fn a_batch_may_go_to_two_invocations_or_show_again_while_its_handler_runs(
         let log = log();
         attach_slow(&world, &log);
         let invoke = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
-        world.interpose(Some(Arc::new(Faults::seeded(1).nth(1, invoke, fault))));
+        world.set_fault_hook(Some(Arc::new(Faults::seeded(1).nth(1, invoke, fault))));
         send(&client, "a", "a1").await;
         world.settle_with_time().await.unwrap();
         let (begins, ends) = ("begins body of a1", "ends body of a1");
@@ -141,7 +141,7 @@ async fn a_batch_of_a_stream_may_be_delivered_twice() {
     let log = log();
     attach_stream(&world, stream_trigger(), &log, "", 0);
     let invoke = Matching::operation("Invoke").of(Service::Lambda).on("grants");
-    world.interpose(Some(Arc::new(Faults::seeded(1).nth(1, invoke, Fault::InvokedTwice))));
+    world.set_fault_hook(Some(Arc::new(Faults::seeded(1).nth(1, invoke, Fault::InvokedTwice))));
     put(&client, "grants", "g1", vec![]).await;
     world.settle().await;
     assert_eq!(lines(&log), ["INSERT g1", "INSERT g1"]);
