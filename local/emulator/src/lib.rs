@@ -14,6 +14,7 @@
 //! What it does not model: eventual consistency, throughput limits, several stream shards. Lambda's
 //! own calls to SQS are not recorded.
 
+mod auth;
 mod bus;
 mod clock;
 mod connector;

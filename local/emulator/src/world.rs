@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -175,6 +176,13 @@ impl World {
             // It guards against slow sockets, of which there are none.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build()
+    }
+
+    /// An auth scheme for clients of this world: it signs nothing, because nothing checks signatures
+    /// here. Push it into a client's configuration to save the work.
+    #[must_use]
+    pub fn auth_scheme(&self) -> SharedAuthScheme {
+        crate::auth::unsigned()
     }
 
     /// Answers a request as AWS would, for processes that reach the world over a socket of the
