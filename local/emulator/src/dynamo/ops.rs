@@ -8,11 +8,10 @@ use dynoxide::actions::{
     transact_write_items, update_item, update_time_to_live,
 };
 use dynoxide::types::ConsumedCapacity;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use super::tokens::{Known, content_hash};
+use super::tokens::{ContentHash, Known};
 use super::{Database, at_once};
 use crate::recorder::Units;
 
@@ -109,17 +108,13 @@ impl Database {
         }
     }
 
-    /// A transaction under a token that it has seen answers as it did, and does nothing.
+    /// A transaction under a known token gives the first reply again and does nothing.
     fn transact_write(&self, body: &[u8], measure: bool) -> Result<Answer, DynoxideError> {
-        let mut content: Value = parse(body)?;
-        let token = content["ClientRequestToken"].as_str().map(ToOwned::to_owned);
-        let Some(token) = token else {
-            return self.transact_write_once(content, measure);
-        };
-        let hash = content_hash(&content["TransactItems"]);
-        let _alone = self.tokens.alone();
-        let now_ms = self.clock.now_ms();
-        match self.tokens.look_up(&token, hash, now_ms) {
+        let tokened: Tokened = parse(body)?;
+        let Some(token) = tokened.token else { return self.transact_write_once(body, measure) };
+        let ContentHash(content) = tokened.content;
+        let (mut tokens, now_ms) = self.clock.lock(self.tokens.mutex());
+        match tokens.look_up(&token, content, now_ms) {
             Known::Done(body) => return Ok(Answer { body, units: Vec::new() }),
             Known::Mismatch => {
                 return Err(DynoxideError::IdempotentParameterMismatchException(
@@ -131,28 +126,35 @@ impl Database {
             }
             Known::New => {}
         }
-        if let Some(members) = content.as_object_mut() {
-            members.remove("ClientRequestToken");
-        }
-        let answer = self.transact_write_once(content, measure)?;
-        self.tokens.remember(token, hash, answer.body.clone(), now_ms);
+        let answer = self.transact_write_once(body, measure)?;
+        tokens.remember(&token, content, &answer.body, now_ms);
         Ok(answer)
     }
 
-    fn transact_write_once(&self, content: Value, measure: bool) -> Result<Answer, DynoxideError> {
-        let mut request: transact_write_items::TransactWriteItemsRequest =
-            serde_json::from_value(content).map_err(|error| refused(&error))?;
-        let asked = request.return_consumed_capacity.is_some();
-        if measure && !asked {
+    fn transact_write_once(&self, body: &[u8], measure: bool) -> Result<Answer, DynoxideError> {
+        let mut request: transact_write_items::TransactWriteItemsRequest = parse(body)?;
+        // This crate's own tokens take the place of the engine's.
+        request.client_request_token = None;
+        let is_wanted = request.return_consumed_capacity.is_some();
+        if measure && !is_wanted {
             request.return_consumed_capacity = Some("TOTAL".to_owned());
         }
         let mut response = at_once(transact_write_items::execute(&*self.lock(), request))?;
         let units = units(&response.consumed_capacity, true);
-        if !asked {
+        if !is_wanted {
             response.consumed_capacity = None;
         }
         Ok(Answer { body: write(&response)?, units })
     }
+}
+
+/// The parts of a transaction that its token is about.
+#[derive(Deserialize)]
+struct Tokened {
+    #[serde(rename = "ClientRequestToken")]
+    token: Option<String>,
+    #[serde(rename = "TransactItems", default)]
+    content: ContentHash,
 }
 
 fn units(consumed: &impl Consumed, is_write: bool) -> Vec<Units> {
