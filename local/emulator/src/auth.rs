@@ -15,8 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{GetIdentityResolver, RuntimeComponents};
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// The scheme that all operations of the three services ask for. A scheme with this id replaces the
-/// SDK's own.
+/// The scheme id of all operations of the three services. A scheme with this id replaces the SDK's.
 const SIGV4: AuthSchemeId = AuthSchemeId::new("sigv4");
 
 /// The scheme.

@@ -1,4 +1,4 @@
-//! One clock for everything in the world: the SDK, the tables, the queues and the pumps.
+//! One clock for the whole emulator: the SDK clients, the tables, the queues and the pumps.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_smithy_async::time::TimeSource;
 use tokio::time::Instant;
 
-/// Epoch milliseconds that follow tokio's clock: real when tokio runs as usual, virtual when its
-/// clock is paused. Cloning shares the skew.
+/// Epoch milliseconds that follow tokio's clock: real time, or virtual time when tokio's clock is
+/// paused. Clones share the skew.
 #[derive(Clone, Debug)]
 pub struct WorldClock {
     shared: Arc<Shared>,
@@ -22,11 +22,11 @@ struct Shared {
 }
 
 impl WorldClock {
-    /// Starts at the system's time. Make it inside the runtime that will use it.
+    /// Starts at the system's time. Create it inside the runtime that uses it.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place where the world learns the time; everything else asks this clock"
+        reason = "the only place where the emulator reads the system time"
     )]
     pub fn real() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -37,7 +37,7 @@ impl WorldClock {
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "this clock runs on the runtime's, which may stand"
+        reason = "this clock follows the runtime's clock, which may be paused"
     )]
     pub fn at(epoch_ms: i64) -> Self {
         let start = Instant::now();
@@ -60,12 +60,12 @@ impl WorldClock {
         (guard, self.now_ms())
     }
 
-    /// How far this clock is ahead of (or, negative, behind) the time that passes.
+    /// Sets the offset of this clock; a negative one makes it late.
     pub fn set_skew_ms(&self, skew_ms: i64) {
         self.shared.skew_ms.store(skew_ms, Ordering::Relaxed);
     }
 
-    /// How long from now until `epoch_ms`; zero when that has passed.
+    /// The time from now until `epoch_ms`; zero when it has passed.
     #[must_use]
     pub fn until(&self, epoch_ms: i64) -> Duration {
         let wait_ms = epoch_ms.saturating_sub(self.now_ms());

@@ -1,5 +1,5 @@
-//! Fault hooks: the emulator asks a hook about every request and does what it says, so production
-//! code needs no line for tests.
+//! Fault hooks. The emulator calls a hook for every request and applies the fault that it gives, so
+//! production code needs no line for tests.
 //!
 //! [`FaultHook`] is the trait, [`Faults`] a plan of rules that implements it. Recipes:
 //! * throttle a table for ten minutes of the world's time: `Faults::seeded(1).during(world.clock(),
@@ -30,8 +30,8 @@ pub enum Service {
     /// Amazon EventBridge.
     EventBridge,
     /// AWS Lambda, as event source mappings use it. It has two operations: `Invoke`, before a
-    /// handler runs, and `Acknowledge`, between its result and what the mapping does about it. There
-    /// any fault but a delay, [`Fault::InvokedTwice`] and [`Fault::VisibleEarly`] means that the
+    /// handler runs, and `Acknowledge`, between its result and the mapping's reaction. There any
+    /// fault but a delay, [`Fault::InvokedTwice`] and [`Fault::VisibleEarly`] means that the
     /// handler never ran, or that its result was lost.
     Lambda,
 }

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::bus::BusError;
-use crate::dynamo::Answer;
+use crate::dynamo::Success;
 use crate::faults::{Call, Fault, Service};
 use crate::names;
 use crate::recorder::Units;
@@ -29,15 +29,15 @@ impl Reply {
         Self { status, body, query_error: None, units: Vec::new() }
     }
 
-    pub(crate) fn from_dynamo(answer: Result<Answer, DynoxideError>) -> Self {
-        match answer {
-            Ok(answer) => Self { units: answer.units, ..Self::new(200, answer.body) },
+    pub(crate) fn from_dynamo(result: Result<Success, DynoxideError>) -> Self {
+        match result {
+            Ok(reply) => Self { units: reply.units, ..Self::new(200, reply.body) },
             Err(error) => Self::new(error.status_code(), error.to_json().into_bytes()),
         }
     }
 
-    pub(crate) fn from_sqs(answer: Result<Vec<u8>, SqsError>) -> Self {
-        match answer {
+    pub(crate) fn from_sqs(result: Result<Vec<u8>, SqsError>) -> Self {
+        match result {
             Ok(body) => Self::new(200, body),
             Err(error) => {
                 let query_error = Some(error.query_error());
@@ -46,8 +46,8 @@ impl Reply {
         }
     }
 
-    pub(crate) fn from_bus(answer: Result<Vec<u8>, BusError>) -> Self {
-        match answer {
+    pub(crate) fn from_bus(result: Result<Vec<u8>, BusError>) -> Self {
+        match result {
             Ok(body) => Self::new(200, body),
             Err(error) => Self::new(error.status, error.body()),
         }

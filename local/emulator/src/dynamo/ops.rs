@@ -1,4 +1,4 @@
-//! Dispatch of `DynamoDB`'s operations to the embedded engine.
+//! Dispatch of `DynamoDB`'s operations to the engine.
 
 use dynoxide::DynoxideError;
 use dynoxide::actions::vector_lifecycle::VectorIndexLifecycle;
@@ -15,14 +15,14 @@ use super::tokens::{ContentHash, Known};
 use super::{Database, at_once};
 use crate::recorder::Units;
 
-/// A successful answer: its JSON, and what it consumed.
+/// A successful reply: its JSON, and the consumed capacity.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Success {
     pub(crate) body: Vec<u8>,
     pub(crate) units: Vec<Units>,
 }
 
-/// The two shapes in which answers tell what they consumed.
+/// The two shapes in which replies report consumed capacity.
 trait Consumed {
     fn each(&self) -> &[ConsumedCapacity];
 }
@@ -44,36 +44,36 @@ macro_rules! plain {
     ($database:expr, $body:expr, $action:ident) => {{
         let request = parse($body)?;
         let response = at_once($action::execute(&*$database.lock(), request))?;
-        Ok(Answer { body: write(&response)?, units: Vec::new() })
+        Ok(Success { body: write(&response)?, units: Vec::new() })
     }};
 }
 
-/// Runs an action that reports capacity; when the recorder measures, asks for it on the caller's
-/// behalf and takes it out of the answer again.
+/// Runs an action that reports capacity. When the recorder measures, the report is requested for it
+/// and removed from the reply again.
 macro_rules! metered {
     ($database:expr, $body:expr, $measure:expr, $write:expr, $action:ident :: $Request:ident) => {{
         let mut request: $action::$Request = parse($body)?;
-        let asked = request.return_consumed_capacity.is_some();
-        if $measure && !asked {
+        let is_wanted = request.return_consumed_capacity.is_some();
+        if $measure && !is_wanted {
             request.return_consumed_capacity = Some("TOTAL".to_owned());
         }
         let mut response = at_once($action::execute(&*$database.lock(), request))?;
         let units = units(&response.consumed_capacity, $write);
-        if !asked {
+        if !is_wanted {
             response.consumed_capacity = None;
         }
-        Ok(Answer { body: write(&response)?, units })
+        Ok(Success { body: write(&response)?, units })
     }};
 }
 
 impl Database {
-    /// Runs one operation. `measure` makes every answer tell its units.
+    /// Runs one operation. With `measure`, every result has its units.
     pub(crate) fn call(
         &self,
         operation: &str,
         body: &[u8],
         measure: bool,
-    ) -> Result<Answer, DynoxideError> {
+    ) -> Result<Success, DynoxideError> {
         match operation {
             "GetItem" => metered!(self, body, measure, false, get_item::GetItemRequest),
             "PutItem" => metered!(self, body, measure, true, put_item::PutItemRequest),
@@ -94,28 +94,28 @@ impl Database {
             "CreateTable" => plain!(self, body, create_table),
             "DescribeTable" => {
                 let request = parse(body)?;
-                // Only vector indexes have a life of their own, and there are none.
+                // The life cycle is that of vector indexes, which no table has.
                 let none = VectorIndexLifecycle::new();
                 let response = at_once(describe_table::execute(&*self.lock(), request, &none))?;
-                Ok(Answer { body: write(&response)?, units: Vec::new() })
+                Ok(Success { body: write(&response)?, units: Vec::new() })
             }
             "ListTables" => plain!(self, body, list_tables),
             "UpdateTimeToLive" => plain!(self, body, update_time_to_live),
             "DescribeTimeToLive" => plain!(self, body, describe_time_to_live),
             other => Err(DynoxideError::ValidationException(format!(
-                "The embedded DynamoDB does not serve {other}."
+                "The emulated DynamoDB does not support {other}."
             ))),
         }
     }
 
     /// A transaction under a known token gives the first reply again and does nothing.
-    fn transact_write(&self, body: &[u8], measure: bool) -> Result<Answer, DynoxideError> {
+    fn transact_write(&self, body: &[u8], measure: bool) -> Result<Success, DynoxideError> {
         let tokened: Tokened = parse(body)?;
         let Some(token) = tokened.token else { return self.transact_write_once(body, measure) };
         let ContentHash(content) = tokened.content;
         let (mut tokens, now_ms) = self.clock.lock(self.tokens.mutex());
         match tokens.look_up(&token, content, now_ms) {
-            Known::Done(body) => return Ok(Answer { body, units: Vec::new() }),
+            Known::Done(body) => return Ok(Success { body, units: Vec::new() }),
             Known::Mismatch => {
                 return Err(DynoxideError::IdempotentParameterMismatchException(
                     "The request uses the same client token as a previous, but non-identical \
@@ -131,7 +131,7 @@ impl Database {
         Ok(answer)
     }
 
-    fn transact_write_once(&self, body: &[u8], measure: bool) -> Result<Answer, DynoxideError> {
+    fn transact_write_once(&self, body: &[u8], measure: bool) -> Result<Success, DynoxideError> {
         let mut request: transact_write_items::TransactWriteItemsRequest = parse(body)?;
         // This crate's own tokens take the place of the engine's.
         request.client_request_token = None;
@@ -144,7 +144,7 @@ impl Database {
         if !is_wanted {
             response.consumed_capacity = None;
         }
-        Ok(Answer { body: write(&response)?, units })
+        Ok(Success { body: write(&response)?, units })
     }
 }
 
@@ -170,7 +170,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
     serde_json::from_slice(body).map_err(|error| refused(&error))
 }
 
-/// The engine marks in the text of its parse errors which AWS error they are.
+/// The text of the engine's parse errors says which AWS error they are.
 fn refused(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);

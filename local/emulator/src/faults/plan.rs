@@ -132,8 +132,8 @@ impl Faults {
         self.with(matching, When::Until(clock.clone(), until_ms), fault)
     }
 
-    /// Adds: the reply of every call that matches is changed by `change`, after the effect. The body
-    /// is the JSON of the service, errors included. What the emulator stores does not change.
+    /// Adds: the reply of every call that matches is changed by `change`, after the effect. The
+    /// body is the JSON of the service, errors included. What the emulator stores does not change.
     #[must_use]
     pub fn rewrite(
         self,

@@ -1,4 +1,4 @@
-//! A rule of an event bus that triggers a function.
+//! A rule of an event bus with a function as its target.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::clock::WorldClock;
 use crate::connector::Services;
 use crate::signals::Topic;
 
-/// Lambda tries an asynchronous invocation twice more: after one minute and after two.
+/// Lambda retries an asynchronous invocation twice: after one minute and after two.
 const RETRIES_MAX: u32 = 2;
 const RETRY_MS: i64 = 60_000;
-/// Events that one rule's target handles at once.
+/// The number of events that one target handles at once.
 const CONCURRENCY: usize = 10;
 
 pub(crate) struct RulePump {
@@ -60,7 +60,7 @@ impl RulePump {
         };
         let Err(error) = result else { return };
         if delivery.attempts >= RETRIES_MAX {
-            tracing::error!(event.id = %delivery.event.id, %error, "an event was given up");
+            tracing::error!(event.id = %delivery.event.id, %error, "an event was discarded");
             return;
         }
         delivery.attempts = delivery.attempts.saturating_add(1);

@@ -1,4 +1,4 @@
-//! SQS errors. Each has two names: the type of the JSON protocol and the code of the query protocol.
+//! SQS errors. Each has a type in the JSON protocol and a code in the query protocol.
 
 use serde_json::json;
 
@@ -94,7 +94,7 @@ impl SqsError {
         Self::sender(
             "AWS.SimpleQueueService.UnsupportedOperation",
             "UnsupportedOperation",
-            format!("The embedded SQS does not serve {operation}."),
+            format!("The emulated SQS does not support {operation}."),
         )
     }
 

@@ -1,8 +1,8 @@
 //! One queue as a pure model: no clock, no lock, no wire format. Times are parameters, in epoch
 //! milliseconds.
 //!
-//! The file is long because messages, groups, `ready` and `timers` are four views of the same state,
-//! and every method must keep all four consistent.
+//! The file is long because messages, groups, `ready` and `timers` are four views of the same
+//! state, and every method must keep all four consistent.
 //!
 //! Guarantees (the first three are tested in `tests/world/sqs.rs`, the last in `sqs/tests.rs`):
 //! * order within a group, also after redelivery;

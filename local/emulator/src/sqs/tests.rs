@@ -59,12 +59,22 @@ fn race(senders: usize, receivers: usize, each: usize, groups: usize) -> usize {
             })
             .collect();
         for _ in 0..receivers {
-            scope.spawn(|| while !(receive() && sent_all.load(Ordering::Acquire)) {});
+            scope.spawn(|| {
+                loop {
+                    if receive() && sent_all.load(Ordering::Acquire) {
+                        break;
+                    }
+                }
+            });
         }
         sending_threads.into_iter().for_each(|thread| thread.join().unwrap());
         sent_all.store(true, Ordering::Release);
     });
-    while !receive() {}
+    loop {
+        if receive() {
+            break;
+        }
+    }
     received.load(Ordering::Relaxed)
 }
 

@@ -1,4 +1,4 @@
-//! `DynamoDB` through the SDK: typed errors, tokens, and what the engine was probed for.
+//! `DynamoDB` through the SDK: typed errors, tokens, and expressions that the product needs.
 
 use std::sync::{Arc, Mutex};
 
@@ -44,7 +44,7 @@ fn put_action(pk: &str, left: i32) -> TransactWriteItem {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_transaction_gives_a_reason_for_each_action() {
+async fn a_cancelled_transaction_has_a_reason_for_each_action() {
     let world = world();
     let client = dynamo(&world);
     put(&client, "pools", "p", vec![("left", n(7))]).await;
@@ -112,7 +112,7 @@ async fn the_recorder_counts_round_trips_and_units() {
     put(&client, "pools", "p", vec![("left", n(1))]).await;
     let getting = client.get_item().table_name("pools").key("pk", s("p"));
     let got = getting.consistent_read(true).send().await.unwrap();
-    assert!(got.consumed_capacity().is_none(), "nobody asked for it");
+    assert!(got.consumed_capacity().is_none(), "the request did not want it");
     let getting = client.get_item().table_name("pools").key("pk", s("p"));
     let got = getting.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
     assert_eq!(got.consumed_capacity().unwrap().capacity_units(), Some(0.5));
@@ -125,13 +125,13 @@ async fn the_recorder_counts_round_trips_and_units() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_deletes_what_has_expired_by_the_worlds_clock() {
+async fn a_sweep_deletes_items_that_expired_by_the_worlds_clock() {
     let world = world();
     let client = dynamo(&world);
     put(&client, "pools", "p", vec![("ttl", n(START_MS / 1_000 + 60))]).await;
     assert_eq!(world.sweep_ttl().unwrap(), 0);
     pass(61).await;
-    assert_eq!(world.database().scan("pools").unwrap().len(), 1, "nothing expires by itself");
+    assert_eq!(world.database().scan("pools").unwrap().len(), 1, "items expire only in a sweep");
     assert_eq!(world.sweep_ttl().unwrap(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! Faults between the SDK and the services.
+//! Fault hooks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn try_put(client: &aws_sdk_dynamodb::Client, pk: &str) -> Result<(), Stri
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_effect_whose_reply_is_lost_has_taken_place() {
+async fn a_lost_reply_does_not_undo_the_effect() {
     let world = world();
     let client = dynamo(&world);
     install(&world, Faults::seeded(1).nth(1, Matching::operation("PutItem"), Fault::ReplyLost));
@@ -79,7 +79,7 @@ async fn a_conflict_cancels_a_transaction_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unprocessed_batch_comes_back_whole() {
+async fn an_unprocessed_batch_is_given_back_whole() {
     let world = world();
     let client = dynamo(&world);
     install(
@@ -123,7 +123,7 @@ async fn the_same_seed_gives_the_same_faults() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_over_a_socket_is_answered_like_one_of_the_sdk() {
+async fn a_request_from_a_socket_gets_the_reply_of_an_sdk_request() {
     let world = world();
     let put = br#"{"TableName":"pools","Item":{"pk":{"S":"p"}}}"#;
     let answer = world.answer("DynamoDB_20120810.PutItem", put.to_vec()).await.unwrap();
