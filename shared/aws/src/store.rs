@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
@@ -104,28 +105,42 @@ impl Store {
     /// the embedded world.
     #[must_use]
     pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
+        Self::with_auth(config, names, outside, None)
+    }
+
+    /// As [`Store::new`], with an auth scheme in place of the SDK's own. The emulator has one that
+    /// signs nothing; no crate of a deployed function has.
+    #[must_use]
+    pub fn with_auth(
+        config: &SdkConfig,
+        names: Names,
+        outside: Outside,
+        auth: Option<SharedAuthScheme>,
+    ) -> Self {
         let timeouts = deadline::Timeouts::new(outside.clock.clone());
         let partition = retry::partition();
-        let dynamo = aws_sdk_dynamodb::config::Builder::from(config)
+        let mut dynamo = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
             .retry_classifier(retry::TransactionConflicts)
-            .interceptor(timeouts.clone())
-            .build();
-        let sqs = aws_sdk_sqs::config::Builder::from(config)
+            .interceptor(timeouts.clone());
+        let mut sqs = aws_sdk_sqs::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
-            .interceptor(timeouts.clone())
-            .build();
-        let bus = aws_sdk_eventbridge::config::Builder::from(config)
+            .interceptor(timeouts.clone());
+        let mut bus = aws_sdk_eventbridge::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
-            .interceptor(timeouts)
-            .build();
+            .interceptor(timeouts);
+        if let Some(auth) = auth {
+            dynamo = dynamo.push_auth_scheme(auth.clone());
+            sqs = sqs.push_auth_scheme(auth.clone());
+            bus = bus.push_auth_scheme(auth);
+        }
         Self {
-            dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs),
-            bus: aws_sdk_eventbridge::Client::from_conf(bus),
+            dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            bus: aws_sdk_eventbridge::Client::from_conf(bus.build()),
             names,
             outside,
             members: Cache::new(CACHE_LEN_MAX),

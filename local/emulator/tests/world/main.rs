@@ -1,4 +1,4 @@
-//! The world through the real SDK clients. One binary, because linking the SDK takes longest.
+//! The emulator through the real SDK clients. One binary, because linking the SDK takes most time.
 
 #[cfg(test)]
 mod common;
@@ -14,3 +14,5 @@ mod pumps;
 mod sqs;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod streams;
