@@ -7,10 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench::{self, Section};
-use crate::dlq::command::{Action, Where};
 use crate::up::say;
-use crate::{demo, dlq, up};
+use crate::{demo, up};
 
 /// Money to many people at once, exactly once each: the whole system on one machine.
 #[derive(Debug, Parser)]
@@ -32,15 +30,6 @@ enum Command {
     Demo {
         #[command(subcommand)]
         scene: Scene,
-    },
-    /// Measure: what operations cost, how fast one process is, how small a function is.
-    Bench(BenchArgs),
-    /// Dead letters: what could not be paid or sent, why, and another try.
-    Dlq {
-        #[command(subcommand)]
-        action: Action,
-        #[command(flatten)]
-        place: Where,
     },
     /// Print the OpenAPI document of all routes.
     Openapi,
@@ -79,23 +68,6 @@ struct SprayArgs {
     clients: u16,
 }
 
-#[derive(Debug, Args)]
-struct BenchArgs {
-    /// What to measure.
-    #[arg(value_enum, default_value = "all")]
-    section: Section,
-    /// Print JSON, for programs.
-    #[arg(long)]
-    json: bool,
-    /// How long each row of draws and of claims over HTTP is measured.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
-    seconds: u32,
-    /// Where the functions' binaries are; without it target/shipped, lambda and release.
-    #[arg(long, value_name = "DIR")]
-    functions: Option<PathBuf>,
-}
-
 /// Runs what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -121,14 +93,6 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Demo { scene: Scene::Spray(args) }) => {
             let SprayArgs { people, shares, amount, clients } = args;
             Ok(demo::spray::play(people, shares, amount, clients).await?)
-        }
-        Some(Command::Bench(args)) => {
-            let BenchArgs { section, json, seconds, functions } = args;
-            Ok(bench::run(section, json, seconds, functions).await?)
-        }
-        Some(Command::Dlq { action, place }) => {
-            say(&dlq::command::run(action, place).await?);
-            Ok(())
         }
         Some(Command::Openapi) => {
             say(include_str!("../../../docs/openapi.json").trim_end());

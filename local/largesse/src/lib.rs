@@ -7,11 +7,9 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod aws_front;
-pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod compose;
 pub mod demo;
-pub mod dlq;
 pub mod serve;
 pub mod up;
