@@ -76,7 +76,7 @@ impl Call {
         if user == caller {
             return Ok(user);
         }
-        Err(ApiError::new(Code::Forbidden, "The wallet belongs to another user."))
+        Err(ApiError::new(Code::Forbidden, "The wallet is another user's."))
     }
 
     /// The JSON body, read strictly.
