@@ -61,7 +61,7 @@ impl Call {
     /// A path parameter.
     ///
     /// # Errors
-    /// ERR005 when it is malformed, because nothing has such a name.
+    /// ERR005 when it is malformed, because no resource has such a name.
     pub fn path<T: FromStr>(&self, name: &str) -> Result<T, ApiError> {
         self.param(name).parse().map_err(|_| ApiError::not_found())
     }
