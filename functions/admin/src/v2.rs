@@ -72,8 +72,8 @@ pub async fn create_room<D: Deps>(
     call: Call,
 ) -> Result<Response, ApiError> {
     let (caller, key) = (call.caller()?, call.key()?);
-    let wish: RoomRequest = call.json()?;
-    let (name, members) = wish.read().map_err(|error| ApiError::invalid(vec![error]))?;
+    let request: RoomRequest = call.json()?;
+    let (name, members) = request.read().map_err(|error| ApiError::invalid(vec![error]))?;
     let creator = caller.clone();
     let deps = &*app.deps;
     idempotency::once(deps, &call, &caller, key, |op| async move {

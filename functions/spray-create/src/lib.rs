@@ -30,7 +30,7 @@ fn refuse(error: CreateError, now: Timestamp) -> ApiError {
     match error {
         CreateError::NotAMember => ApiError::not_a_member(),
         CreateError::Insufficient { balance } => {
-            ApiError::new(Code::InsufficientBalance, "The balance is below the amount.")
+            ApiError::new(Code::InsufficientBalance, "The wallet holds less than that.")
                 .with("balance", balance.get())
         }
         CreateError::TooManyLive => {

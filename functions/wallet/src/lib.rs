@@ -19,7 +19,7 @@ largesse_edge::routes! { D: Deps =>
 fn refuse(error: DepositError) -> ApiError {
     match error {
         DepositError::TooFull => {
-            ApiError::new(Code::WalletFull, "The balance would be above the maximum.")
+            ApiError::new(Code::WalletFull, "The wallet cannot hold that much.")
         }
         DepositError::Port(error) => error.into(),
     }

@@ -65,10 +65,15 @@ pub fn stack() -> Result<Stack, ComposeError> {
 /// A store over a world, with the environment that the template gives its functions.
 #[must_use]
 pub fn store(world: &World, rng: SecureRng) -> Store {
+    store_at(world, Arc::new(WorldTime(world.clock().clone())), rng)
+}
+
+/// The same by another clock.
+#[must_use]
+pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
     let environment: BTreeMap<String, String> =
         world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
     let names = Names::from_lookup(|name| environment.get(name).cloned());
-    let clock = Arc::new(WorldTime(world.clock().clone()));
     // Nothing leaves the process, so nothing is signed: a sixth of a claim's CPU time.
     let outside = Outside::of(clock, Arc::new(rng));
     Store::with_auth(&world.sdk_config(), names, outside, Some(world.auth_scheme()))

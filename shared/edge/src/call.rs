@@ -87,7 +87,7 @@ impl<S: Send + Sync> FromRequest<S> for Call {
 
     async fn from_request(mut request: Request<Body>, _state: &S) -> Result<Self, ApiError> {
         let params = request.extract_parts::<RawPathParams>().await;
-        // It fails only for a path that is not UTF-8, and nothing has such a name.
+        // It fails only for a path that is not UTF-8, and no resource has such a name.
         let params = params.map_err(|_| ApiError::not_found())?;
         let params = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (parts, body) = request.into_parts();

@@ -80,7 +80,7 @@ codes! {
     Forbidden = "ERR004", StatusCode::FORBIDDEN, "Forbidden",
         when "The caller is not a member of the room, or the wallet or spray belongs to another \
               user. The answer is the same for a room that does not exist.",
-        then "Use a member who has access.",
+        then "Send the request for a member who has access.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
         when "The route, token, spray or transaction does not exist for this caller. The answer is \

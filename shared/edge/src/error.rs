@@ -134,7 +134,7 @@ impl ApiError {
     /// A defect of this service; only the log shows the cause.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(Code::Internal, "An internal error occurred.")
+        Self::new(Code::Internal, "Something went wrong on our side.")
     }
 
     /// The service cannot answer now; the caller repeats after that many seconds.
@@ -273,7 +273,7 @@ impl IntoResponse for ApiError {
 impl From<PortError> for ApiError {
     fn from(error: PortError) -> Self {
         let refusal = if error.is_retryable() {
-            Self::unavailable("Repeat the request in a moment.", 1)
+            Self::unavailable("Try again in a moment.", 1)
         } else {
             Self::internal()
         };

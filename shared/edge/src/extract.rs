@@ -61,7 +61,7 @@ impl Call {
     /// A path parameter.
     ///
     /// # Errors
-    /// ERR005 when it is malformed, because nothing has such a name.
+    /// ERR005 when it is malformed, because no resource has such a name.
     pub fn path<T: FromStr>(&self, name: &str) -> Result<T, ApiError> {
         self.param(name).parse().map_err(|_| ApiError::not_found())
     }
@@ -76,7 +76,7 @@ impl Call {
         if user == caller {
             return Ok(user);
         }
-        Err(ApiError::new(Code::Forbidden, "The wallet belongs to another user."))
+        Err(ApiError::new(Code::Forbidden, "The wallet is another user's."))
     }
 
     /// The JSON body, read strictly.

@@ -37,7 +37,7 @@ async fn a_repeat_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_kept_and_a_try_again_is_not() {
+async fn a_refusal_is_stored_and_a_request_to_repeat_is_not() {
     let deps = Fixture::default();
     let call = request("u1", "k", "{}");
     let busy = ApiError::unavailable("busy", 1);
@@ -81,7 +81,7 @@ async fn a_repeat_waits_for_its_twin_and_gets_its_answer() {
     let (first, (second, waited_ms)) = futures::join!(slow, twin);
     assert_eq!(first.unwrap().status(), StatusCode::CREATED);
     assert_eq!(second, (201, true, "\"done\"".to_owned()));
-    assert_eq!(waited_ms, 350, "the second look after the pauses of 50, 100 and 200 ms");
+    assert_eq!(waited_ms, 350, "three pauses: 50, 100 and 200 ms");
 }
 
 #[tokio::test(start_paused = true)]

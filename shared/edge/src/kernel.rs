@@ -218,8 +218,8 @@ mod tests {
             assert_eq!(status, 413);
             assert!(body.contains("ERR001"), "{body}");
             // The kernel does not wait for a body whose declared length is too large.
-            let says = [("content-length", "65537")];
-            let (status, _, _) = send(router(), "POST", &path, &says, "").await;
+            let declared = [("content-length", "65537")];
+            let (status, _, _) = send(router(), "POST", &path, &declared, "").await;
             assert_eq!(status, 413);
         }
     }

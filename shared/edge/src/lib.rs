@@ -1,7 +1,8 @@
-//! The HTTP kernel: versions, errors, identities, idempotency, cursors, telemetry.
+//! HTTP: versions, errors, identities, idempotency, cursors, telemetry.
 //!
-//! A function's crate builds a router with handlers that take a [`call::Call`] and fail with an
-//! [`error::ApiError`]; [`kernel::wrap`] goes around it once. What two functions share lives here.
+//! The crate of a function lists its handlers with [`routes!`]. A handler takes a [`call::Call`] and
+//! fails with an [`error::ApiError`]. `main` puts [`kernel::wrap`] around the router. Code that two
+//! functions share is here.
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

@@ -86,7 +86,7 @@ const fn filter_of(method: &HttpMethod) -> MethodFilter {
 /// The methods of every route of the API, for the `Allow` header.
 ///
 /// API Gateway sends a request with a wrong method to the function of `$default`, which serves
-/// only its own routes. This table tells it the routes of the other functions.
+/// only its own routes. This table has the routes of all functions.
 #[derive(Clone, Debug)]
 pub struct Methods(matchit::Router<String>);
 

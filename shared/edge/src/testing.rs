@@ -1,5 +1,5 @@
 //! The fixture of the edge's own tests: virtual time, ids that count up, and an idempotency store
-//! in memory. Tests of whole requests stand on the real store (`tests/src/http.rs`).
+//! in memory. Tests of whole requests use the real store (`tests/src/http.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use crate::call::Call;
 use crate::meta::{Meta, Version};
 
-/// The time at which the clock stands: 2026-01-31T09:00:00Z.
+/// The fixed time of the clock: 2026-01-31T09:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_769_850_000_000;
 
 /// The idempotency record of one key.
