@@ -68,7 +68,8 @@ pub fn store(world: &World, rng: SecureRng) -> Store {
         world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
     let names = Names::from_lookup(|name| environment.get(name).cloned());
     let clock = Arc::new(WorldTime(world.clock().clone()));
-    Store::new(&world.sdk_config(), names, Outside::of(clock, Arc::new(rng)))
+    let outside = Outside::of(clock, Arc::new(rng));
+    Store::with_auth(&world.sdk_config(), names, outside, Some(world.auth_scheme()))
 }
 
 /// Attaches every function of the template to the world.
