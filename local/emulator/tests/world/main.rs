@@ -9,6 +9,8 @@ mod dynamo;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod pumps;
 #[cfg(test)]
 mod sqs;
