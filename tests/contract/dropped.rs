@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use largesse_app::ports::{Clock, NotWon, Pools, PortResult, Won};
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{Ask, Attempt, Draw};
-use largesse_emulator::{Call, Fault, Interpose, Outcome};
+use largesse_emulator::{Call, Fault, FaultHook, Outcome};
 use largesse_tests::{Sandbox, user};
 use rstest::rstest;
 use tokio::sync::{Semaphore, watch};
@@ -60,7 +60,7 @@ impl Gate {
     }
 }
 
-impl Interpose for Gate {
+impl FaultHook for Gate {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         self.hold(call, Held::BeforeItsEffect).boxed()
     }
@@ -106,7 +106,7 @@ async fn a_caller_dropped_in_the_middle_of_a_shared_write_takes_nobody_with_it(#
     let room = sandbox.room(&["s"]).await;
     let pool = PoolId::Spray(sandbox.spray(room, "s", 600, 60).await.id);
     let gate = Arc::new(Gate::new(held));
-    sandbox.world.interpose(Some(gate.clone()));
+    sandbox.world.set_fault_hook(Some(gate.clone()));
     // While the first write is under way the others gather; the next in turn writes for them all.
     let opener = draw(&sandbox, pool, "opener");
     gate.holds(1).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use largesse_emulator::{Call, Fault, Interpose};
+use largesse_emulator::{Call, Fault, FaultHook};
 use largesse_tests::Sandbox;
 
 /// Which call something gets ahead of: the n-th (from 1) of this operation on this table.
@@ -18,7 +18,7 @@ struct Meanwhile {
     work: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
-impl Interpose for Meanwhile {
+impl FaultHook for Meanwhile {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         let Before(nth, operation, table) = self.before;
         let is_on = call.resources.iter().any(|resource| resource == table);
@@ -48,5 +48,5 @@ pub(crate) fn meanwhile(
 ) {
     let work = Mutex::new(Some(work.boxed()));
     let meanwhile = Meanwhile { before, seen: AtomicUsize::new(0), work };
-    sandbox.world.interpose(Some(Arc::new(meanwhile)));
+    sandbox.world.set_fault_hook(Some(Arc::new(meanwhile)));
 }

@@ -324,8 +324,8 @@ async fn outbox_and_grant_pay_may_do_what_they_do() {
     // become of one.
     let ledger = Matching::operation("TransactWriteItems").on("largesse-ledger");
     let faults = Faults::seeded(1).always(ledger, Fault::Throttle);
-    world.interpose(Some(Arc::new(faults)));
+    world.set_fault_hook(Some(Arc::new(faults)));
     let calls = calls_of(world, async { world.settle_with_time().await.unwrap() }).await;
-    world.interpose(None);
+    world.set_fault_hook(None);
     assert_least("grant-pay", &calls);
 }

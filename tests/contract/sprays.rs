@@ -170,14 +170,14 @@ async fn a_list_that_is_throttled_in_part_is_asked_for_again_after_a_while() {
     sandbox.store.create_spray(&spray, &order).await.unwrap().unwrap();
     let batch = || Matching::operation("BatchGetItem");
     let thrice = (1..4).fold(Faults::seeded(1), |f, n| f.nth(n, batch(), Fault::Unprocessed));
-    sandbox.world.interpose(Some(Arc::new(thrice)));
+    sandbox.world.set_fault_hook(Some(Arc::new(thrice)));
     let began = sandbox.store.now();
     let page = sandbox.store.sprays_by(&user("s"), None, 10).await.unwrap();
     assert_eq!(page.rows, [spray]);
     assert!(sandbox.store.now().ms_since(began) > 3, "it waited");
     let always = Faults::seeded(1).always(batch(), Fault::Unprocessed);
-    sandbox.world.interpose(Some(Arc::new(always)));
+    sandbox.world.set_fault_hook(Some(Arc::new(always)));
     let error = sandbox.store.sprays_by(&user("s"), None, 10).await.unwrap_err();
-    sandbox.world.interpose(None);
+    sandbox.world.set_fault_hook(None);
     assert_eq!(error.kind, PortErrorKind::Contended);
 }

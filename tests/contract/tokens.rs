@@ -67,9 +67,9 @@ async fn what_an_earlier_survey_found_is_not_told_during_a_later_one() {
     put(&sandbox, now, Some(now.plus_ms(60_000))).await;
     // The later one ends in the middle.
     let broken = Faults::seeded(0).always(Matching::operation("Scan"), Fault::Throttle);
-    sandbox.world.interpose(Some(Arc::new(broken)));
+    sandbox.world.set_fault_hook(Some(Arc::new(broken)));
     assert_eq!(store.survey(now).await.unwrap_err().kind, PortErrorKind::Throttled);
-    sandbox.world.interpose(None);
+    sandbox.world.set_fault_hook(None);
     assert_eq!(item(&sandbox).await, (Some(now.plus_ms(5_000).ms()), None));
     assert_eq!(store.survey(now).await.unwrap(), Survey::Underway);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use largesse_app::ports::{GrantQueue, GrantRef};
-use largesse_emulator::{Call, Fault, Faults, Interpose, Matching, Service, World};
+use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, Service, World};
 use largesse_tests::http::Api;
 use largesse_tests::{money, user};
 use rstest::rstest;
@@ -36,18 +36,18 @@ impl Failing {
     fn install(api: &Api, first: usize, fault: Fault) -> Arc<Self> {
         let (world, seen) = (api.sandbox.world.clone(), Mutex::default());
         let failing = Arc::new(Self { world, first, fault, seen });
-        api.sandbox.world.interpose(Some(failing.clone()));
+        api.sandbox.world.set_fault_hook(Some(failing.clone()));
         failing
     }
 
     /// Lets everything work again; returns what was seen.
     fn end(&self) -> Seen {
-        self.world.interpose(None);
+        self.world.set_fault_hook(None);
         self.seen.lock().unwrap().clone()
     }
 }
 
-impl Interpose for Failing {
+impl FaultHook for Failing {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         let now_ms = self.world.clock().now_ms();
         let mut seen = self.seen.lock().unwrap();
@@ -183,7 +183,7 @@ struct PaidUnheard {
     later: (Fault, u64),
 }
 
-impl Interpose for PaidUnheard {
+impl FaultHook for PaidUnheard {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         let is_payment = call.operation == "TransactWriteItems"
             && call.resources.iter().any(|table| table == "largesse-ledger");
@@ -211,9 +211,9 @@ async fn a_payment_that_happened_unheard_is_not_given_up(
     let api = Api::new(8);
     let spray = claimed(&api).await;
     let calls = Mutex::new(0);
-    api.sandbox.world.interpose(Some(Arc::new(PaidUnheard { calls, paid_at, later })));
+    api.sandbox.world.set_fault_hook(Some(Arc::new(PaidUnheard { calls, paid_at, later })));
     api.sandbox.world.settle_with_time().await.unwrap();
-    api.sandbox.world.interpose(None);
+    api.sandbox.world.set_fault_hook(None);
     assert_eq!((status(&api, &spray).await.as_str(), api.balance("bob").await), ("SUCCESS", 700));
     assert_eq!(api.sandbox.world.bus().put_count(), 0);
     assert!(api.sandbox.world.queue(DEAD).unwrap().is_empty());
@@ -252,9 +252,9 @@ async fn what_is_delivered_twice_is_paid_once() {
         let faults = Faults::seeded(1);
         let faults = faults.nth(1, lost.clone(), Fault::ReplyLost);
         let faults = Arc::new(faults.nth(2, lost.clone(), Fault::ReplyLost));
-        api.sandbox.world.interpose(Some(faults.clone()));
+        api.sandbox.world.set_fault_hook(Some(faults.clone()));
         api.sandbox.world.settle_with_time().await.unwrap();
-        api.sandbox.world.interpose(None);
+        api.sandbox.world.set_fault_hook(None);
         assert!(faults.injected() > 0, "{lost:?}");
         assert_eq!(status(&api, &spray).await, "SUCCESS", "{lost:?}");
         assert_eq!(api.balance("bob").await, 700, "{lost:?}");

@@ -35,8 +35,6 @@ mod world;
 pub use bus::{Bus, BusEvent};
 pub use clock::WorldClock;
 pub use dynamo::Database;
-/// The former name of [`FaultHook`].
-pub use faults::FaultHook as Interpose;
 pub use faults::{Call, Fault, FaultHook, Faults, Matching, Outcome, Service, keep_digits};
 pub use names::{
     ACCOUNT, REGION, STACK_NAME, bus_arn, queue_arn, queue_url, stream_arn, table_arn,

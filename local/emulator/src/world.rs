@@ -251,9 +251,4 @@ impl World {
         let installed = &self.inner.services.hook;
         *installed.write().unwrap_or_else(PoisonError::into_inner) = hook;
     }
-
-    /// The former name of [`World::set_fault_hook`].
-    pub fn interpose(&self, hook: Option<Arc<dyn FaultHook>>) {
-        self.set_fault_hook(hook);
-    }
 }

@@ -115,9 +115,9 @@ async fn a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once() 
     scene.attach();
     let ledger = Matching::operation("TransactWriteItems").on("largesse-ledger");
     let broken = Faults::seeded(1).always(ledger, Fault::Throttle);
-    scene.world.interpose(Some(Arc::new(broken)));
+    scene.world.set_fault_hook(Some(Arc::new(broken)));
     scene.world.settle_with_time().await.unwrap();
-    scene.world.interpose(None);
+    scene.world.set_fault_hook(None);
     assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::PermanentlyFailed, 0));
 
     let dlq = scene.dlq().await;

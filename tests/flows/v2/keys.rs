@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use largesse_emulator::{Call, Fault, Faults, Interpose, Matching};
+use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching};
 use largesse_tests::http::{Api, Ask, Reply};
 use rstest::rstest;
 use serde_json::json;
@@ -127,7 +127,7 @@ struct Gate {
     open: Notify,
 }
 
-impl Interpose for Gate {
+impl FaultHook for Gate {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         async {
             if call.operation == "TransactWriteItems" {
@@ -144,7 +144,7 @@ impl Interpose for Gate {
 async fn a_repeat_waits_two_seconds_for_the_first_request_and_is_then_refused() {
     let api = Api::new(7);
     let gate = Arc::new(Gate::default());
-    api.sandbox.world.interpose(Some(gate.clone()));
+    api.sandbox.world.set_fault_hook(Some(gate.clone()));
     let running = tokio::spawn(deposit(&api, "k", 5).into_future());
     gate.reached.notified().await;
     let begun_ms = api.sandbox.world.clock().now_ms();
@@ -163,7 +163,7 @@ async fn a_repeat_waits_two_seconds_for_the_first_request_and_is_then_refused() 
 async fn a_repeat_that_meets_the_first_request_gets_its_answer() {
     let api = Api::new(12);
     let gate = Arc::new(Gate::default());
-    api.sandbox.world.interpose(Some(gate.clone()));
+    api.sandbox.world.set_fault_hook(Some(gate.clone()));
     let running = tokio::spawn(deposit(&api, "k", 5).into_future());
     gate.reached.notified().await;
     let repeat = tokio::spawn(deposit(&api, "k", 5).into_future());
@@ -286,10 +286,10 @@ async fn a_lost_claims_repeat_is_answered_though_the_spray_is_over_or_the_member
     let faults = Faults::seeded(1).always(lost, Fault::ResetBeforeCommit);
     // The claim's first call to it begins; what comes after would keep or forget the answer.
     let faults = (2..10).fold(faults, |all, n| all.nth(n, finish.clone(), Fault::InternalError));
-    api.sandbox.world.interpose(Some(Arc::new(faults)));
+    api.sandbox.world.set_fault_hook(Some(Arc::new(faults)));
     let first = claim("bob", "k").await;
     assert_eq!(first.status == 201, table == "largesse-edge", "{}", first.text);
-    api.sandbox.world.interpose(None);
+    api.sandbox.world.set_fault_hook(None);
     tokio::time::advance(Duration::from_secs(16)).await;
     if since == "gone" {
         let path = format!("/api/v2/rooms/{room}/members/bob");
@@ -322,9 +322,9 @@ async fn a_lost_creates_repeat_is_answered_though_the_sender_has_left_the_room()
     };
     let lost = Matching::operation("UpdateItem").on("largesse-edge");
     let faults = Faults::seeded(1).always(lost, Fault::ResetBeforeCommit);
-    api.sandbox.world.interpose(Some(Arc::new(faults)));
+    api.sandbox.world.set_fault_hook(Some(Arc::new(faults)));
     let first = create().await.expect(201);
-    api.sandbox.world.interpose(None);
+    api.sandbox.world.set_fault_hook(None);
     let path = format!("/api/v2/rooms/{room}/members/ann");
     api.ask("DELETE", path).user("ann").await.expect(204);
     tokio::time::advance(Duration::from_secs(16)).await;

@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use largesse_emulator::{Call, Fault, Interpose, Service, World};
+use largesse_emulator::{Call, Fault, FaultHook, Service, World};
 use tokio::sync::watch;
 
 /// How often everything may run before what has not reached the gate counts as waiting for the
@@ -23,7 +23,7 @@ struct Gate {
     opened: watch::Sender<u64>,
 }
 
-impl Interpose for Gate {
+impl FaultHook for Gate {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         async move {
             // Lambda's own steps around a handler are no calls of ours.
@@ -43,7 +43,7 @@ impl Interpose for Gate {
 /// Runs an operation and counts its rounds. On a runtime with one thread, else rounds mix.
 pub(super) async fn count<T>(world: &World, operation: impl Future<Output = T>) -> (T, u64) {
     let gate = Arc::new(Gate { waiting: AtomicU64::new(0), opened: watch::Sender::new(0) });
-    world.interpose(Some(gate.clone()));
+    world.set_fault_hook(Some(gate.clone()));
     let mut operation = pin!(operation);
     let mut rounds = 0_u64;
     let done = loop {
@@ -65,7 +65,7 @@ pub(super) async fn count<T>(world: &World, operation: impl Future<Output = T>) 
             gate.opened.send_modify(|round| *round = round.saturating_add(1));
         }
     };
-    world.interpose(None);
+    world.set_fault_hook(None);
     // What was left behind on purpose, after the answer, is let through.
     gate.opened.send_modify(|round| *round = round.saturating_add(1));
     (done, rounds)
