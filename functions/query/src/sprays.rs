@@ -138,7 +138,7 @@ impl SprayView {
         }
     }
 
-    /// What is told in full adds up to what is told in sum.
+    /// The totals are the sums of the claims that are listed.
     fn of(detail: &SprayDetail) -> Self {
         let amounts = detail.claims.iter().map(|claim| claim.amount.get());
         let row = SprayRow {

@@ -12,7 +12,7 @@ use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::spray::{LIVE_SPRAYS_MAX, TokenEntry};
 use largesse_domain::time::Timestamp;
 
-use crate::cache::{Cache, Turns};
+use crate::cache::{Cache, KeyedLocks};
 use crate::{deadline, retry};
 
 /// The names of what template.yaml deploys, as the functions' environment gives them.
@@ -94,7 +94,7 @@ pub struct Store {
     pub(crate) outside: Outside,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
-    pub(crate) wallet_turns: Turns<UserId>,
+    pub(crate) wallet_locks: KeyedLocks<UserId>,
     pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
     pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
@@ -145,7 +145,7 @@ impl Store {
             outside,
             members: Cache::new(CACHE_LEN_MAX),
             tokens: Cache::new(CACHE_LEN_MAX),
-            wallet_turns: Turns::default(),
+            wallet_locks: KeyedLocks::default(),
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
             tokens_full: Mutex::default(),
         }

@@ -3,7 +3,7 @@
 //! A draw puts its bucket into a sparse index, under the time some minutes later. The sweep looks up
 //! the payment of every entry of the bucket and sends again what is neither paid nor given up. So a
 //! stream that was stopped or forgotten, a message that was lost, or a table that was restored
-//! leaves nobody unpaid.
+//! leaves no member unpaid.
 //!
 //! # Guarantees
 //! * An entry that is paid or given up is not sent again: `the_sweep_sends_only_what_is_unpaid`.
@@ -50,8 +50,7 @@ pub struct SweepReport {
 }
 
 /// Sweeps what is to be swept until `stop_at`, longest waiting first in each shard of the index.
-/// Each run begins with another shard, and a bucket that fails is passed by, so that none holds up
-/// the rest.
+/// Each run begins with another shard, and goes on after a bucket that fails.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a bucket that fails is counted.
