@@ -132,6 +132,15 @@ where
     let old = entries().filter(|(_, entry)| is_old(entry));
     let grants: Vec<Grant> = old.filter_map(|(member, e)| bucket.grant(member, *e)).collect();
     let unpaid = unpaid(deps, &bucket, grants).await?;
+    if !impossible.is_empty() {
+        let (pool, count) = (id.pool.to_string(), impossible.len());
+        tracing::error!(
+            pool.id = pool,
+            bucket = id.number,
+            entries.impossible = count,
+            "entries that no draw can have written are not paid"
+        );
+    }
     if let Some(oldest) = unpaid.iter().map(Grant::decided_at).min() {
         let again = look_again_at(oldest, now);
         next = Some(next.map_or(again, |next| next.min(again)));
