@@ -1,5 +1,6 @@
 //! The one value that implements all ports.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -79,9 +80,11 @@ pub struct Outside {
 }
 
 /// How long a "yes, a member" may be remembered (ports: at most one second old).
-const MEMBER_CACHE_MS: u64 = 1_000;
+pub(crate) const MEMBER_CACHE_MS: u64 = 1_000;
 /// How many tokens and how many members one process remembers.
 const CACHE_LEN_MAX: usize = 10_000;
+/// Of how many rooms one process remembers the members, up to 1,000 each.
+const ROOMS_MAX: usize = 256;
 /// How many full buckets one process remembers, of some 2 KB each.
 const FULL_BUCKETS_MAX: usize = 4_096;
 
@@ -93,6 +96,11 @@ pub struct Store {
     pub(crate) names: Names,
     pub(crate) outside: Outside,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
+    /// Rooms of which a member was read within the last second.
+    pub(crate) recent_rooms: Cache<RoomId, ()>,
+    /// The members of rooms of which several were read within a second.
+    pub(crate) room_members: Cache<RoomId, Arc<HashSet<UserId>>>,
+    pub(crate) room_locks: KeyedLocks<RoomId>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
     pub(crate) wallet_locks: KeyedLocks<UserId>,
     pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
@@ -144,6 +152,9 @@ impl Store {
             names,
             outside,
             members: Cache::new(CACHE_LEN_MAX),
+            recent_rooms: Cache::new(CACHE_LEN_MAX),
+            room_members: Cache::new(ROOMS_MAX),
+            room_locks: KeyedLocks::default(),
             tokens: Cache::new(CACHE_LEN_MAX),
             wallet_locks: KeyedLocks::default(),
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
