@@ -11,7 +11,7 @@ fn room(sandbox: &Sandbox, name: &str) -> Room {
     Room { id: RoomId(sandbox.id()), name: RoomName::new(name).unwrap() }
 }
 
-/// When somebody joined, as it stands in the table.
+/// When a member joined, as it stands in the table.
 async fn joined(sandbox: &Sandbox, room: RoomId, name: &str) -> Option<Timestamp> {
     let client = aws_sdk_dynamodb::Client::new(&sandbox.world.sdk_config());
     let get = client.get_item().table_name("largesse-rooms");
@@ -28,7 +28,7 @@ async fn a_room_is_made_once_and_a_repeat_changes_neither_its_name_nor_its_membe
     let first = room(&sandbox, "first");
     store.create_room(&first, &[user("a"), user("b")], now).await.unwrap();
     store.remove_member(first.id, &user("b")).await.unwrap();
-    // Later, by somebody who calls it something else and thinks of others.
+    // Later, with another name and other members.
     let again = Room { name: RoomName::new("again").unwrap(), ..first.clone() };
     let members = [user("a"), user("b"), user("c")];
     store.create_room(&again, &members, now.plus_ms(5)).await.unwrap();
