@@ -20,6 +20,7 @@ async fn keys_that_a_batch_leaves_out_are_read_again_after_a_while() {
     let spray = sprayed(&sandbox, 40).await;
     let thrice = (1..4).fold(Faults::seeded(1), |f, n| f.nth(n, batch(), Fault::Unprocessed));
     sandbox.world.set_fault_hook(Some(Arc::new(thrice)));
+    sandbox.world.recorder().reset();
     let began = sandbox.store.now();
     let mut found = sandbox.store.buckets(spray.pool(), &[0, 1, 2]).await.unwrap();
     found.sort_by_key(|bucket| bucket.id);

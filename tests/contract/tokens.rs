@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{
     Clock, PortErrorKind, Replenished, Sprays, TOKEN_SHARDS, TokenSpace,
 };
@@ -14,6 +14,7 @@ use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
 use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::Sandbox;
+use serde_json::{Value, json};
 
 use crate::meanwhile::{Before, meanwhile};
 use crate::scene::{Item, Table, key, n, number};
@@ -38,19 +39,19 @@ async fn leased(sandbox: &Sandbox, until: Timestamp, earliest: Option<Timestamp>
 
 /// Live sprays carry all tokens but these: as much of their items as a scan reads.
 async fn take_all_but(sandbox: &Sandbox, left: &[Token], closes: Timestamp) {
-    let client = aws_sdk_dynamodb::Client::new(&sandbox.world.sdk_config());
-    let put = |token: Token| {
-        let item = PutRequest::builder()
-            .item("pk", Av::S(format!("TOKEN#{token}")))
-            .item("closes_ms", Av::N(closes.ms().to_string()))
-            .item("refunded", Av::Bool(false));
-        WriteRequest::builder().put_request(item.build().unwrap()).build()
+    let put = |token: &Token| {
+        let (pk, closes) = (format!("TOKEN#{token}"), closes.ms().to_string());
+        let refunded = json!({ "BOOL": false });
+        let item = json!({ "pk": { "S": pk }, "closes_ms": { "N": closes }, "refunded": refunded });
+        json!({ "PutRequest": { "Item": item } })
     };
     let tokens = (0..TOKEN_COUNT).map(Token::from_index).filter(|token| !left.contains(token));
     for some in tokens.collect::<Vec<Token>>().chunks(25) {
-        let puts = some.iter().copied().map(put).collect();
-        let request = client.batch_write_item().request_items("largesse-tokens", puts);
-        request.send().await.unwrap();
+        let puts: Vec<Value> = some.iter().map(put).collect();
+        let body = json!({ "RequestItems": { "largesse-tokens": puts } }).to_string();
+        let target = "DynamoDB_20120810.BatchWriteItem";
+        let answer = sandbox.world.answer(target, body.into_bytes()).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
     }
 }
 
@@ -138,27 +139,22 @@ async fn a_scan_that_found_some_ends_its_lease_at_once() {
         free(store.replenish(now).await.unwrap()).into_iter().collect();
     assert_eq!((added.len(), lease(&sandbox).await), (512, (Some(now.ms()), None)));
     // They are in the index, in all its shards, and another scan adds others.
+    let mut all: Vec<Token> = (0..TOKEN_COUNT).map(Token::from_index).collect();
+    all.sort_unstable();
+    let behind = |token| all.get(all.partition_point(|t| *t <= token)).copied().unwrap_or(all[0]);
     let mut indexed = BTreeSet::new();
     for shard in 0..TOKEN_SHARDS {
-        let mut from = Token::from_index(0);
+        let mut from = all[0];
         while let Some(token) = store.indexed_token(shard, from).await.unwrap() {
             if !indexed.insert(token) {
                 break;
             }
-            from = next_after(token);
+            from = behind(token);
         }
     }
     assert_eq!(indexed, added);
     let more = free(store.replenish(now).await.unwrap());
     assert_eq!(more.len(), 1_024);
-}
-
-/// The token behind this one in the order of the index.
-fn next_after(token: Token) -> Token {
-    let mut all: Vec<Token> = (0..TOKEN_COUNT).map(Token::from_index).collect();
-    all.sort_unstable();
-    let at = all.binary_search(&token).unwrap();
-    all.get(at + 1).copied().unwrap_or(all[0])
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,5 +266,27 @@ async fn that_none_is_free_is_remembered_for_two_seconds_or_until_the_first_one_
         store.remember_full(now, earliest);
         assert_eq!(store.known_full(until.minus_ms(1)), Some(earliest));
         assert_eq!(store.known_full(until), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_token_stands_for_is_read_once_until_its_window_closes() {
+    let sandbox = Sandbox::new(11);
+    sandbox.deposit("s", 100).await;
+    let spray = made(&sandbox, "ABC", 50).await;
+    let store = sandbox.another_process(12);
+    let reads = || sandbox.world.recorder().operation(Service::DynamoDb, "GetItem").calls;
+    for (advance_ms, expected) in [(0, 1), (9_999, 1), (1, 2), (0, 3)] {
+        tokio::time::advance(Duration::from_millis(advance_ms)).await;
+        if expected == 1 && advance_ms == 0 {
+            sandbox.world.recorder().reset();
+        }
+        let entry = store.token_entry(spray.token).await.unwrap().unwrap();
+        assert_eq!((entry.spray, reads()), (spray.id, expected));
+    }
+    // A token that stands for nothing is not remembered: a spray may take it at any moment.
+    for expected in [4, 5] {
+        assert_eq!(store.token_entry("XYZ".parse().unwrap()).await.unwrap(), None);
+        assert_eq!(reads(), expected);
     }
 }
