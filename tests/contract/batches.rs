@@ -42,7 +42,7 @@ async fn a_batch_that_is_never_read_whole_is_an_error_and_no_shorter_answer() {
     let errors = [
         store.buckets(spray.pool(), &[0, 1, 2]).await.unwrap_err(),
         store.sprays(&[spray.id]).await.unwrap_err(),
-        store.lookup(&[grant]).await.unwrap_err(),
+        store.lookup(std::slice::from_ref(&grant)).await.unwrap_err(),
         store.sprays_by(&spray.sender, None, 10).await.unwrap_err(),
     ];
     sandbox.world.set_fault_hook(None);
@@ -58,7 +58,7 @@ async fn more_keys_than_a_call_takes_are_read_by_several() {
     wanted.insert(150, spray.id);
     sandbox.world.recorder().reset();
     // Those that do not exist are left out.
-    assert_eq!(sandbox.store.sprays(&wanted).await.unwrap(), [spray.clone()]);
+    assert_eq!(sandbox.store.sprays(&wanted).await.unwrap(), std::slice::from_ref(&spray));
     let calls = sandbox.world.recorder().operation(Service::DynamoDb, "BatchGetItem").calls;
     assert_eq!(calls, 3);
     let read = sandbox.store.buckets(spray.pool(), &numbers).await.unwrap();

@@ -41,7 +41,8 @@ async fn answered(
     let b = Entry { index: 1, at: wish.at, nonce: wish.nonce };
     let faults = changed(&sandbox, move |reply| {
         let (a, b) = entries(a, b);
-        let draws = json!({ "a": { "N": a.pack().to_string() }, "b": { "N": b.pack().to_string() }});
+        let draws =
+            json!({ "a": { "N": a.pack().to_string() }, "b": { "N": b.pack().to_string() }});
         reply["Attributes"]["draws"]["M"] = draws;
         reply["Attributes"]["taken"]["N"] = taken.to_string().into();
     });

@@ -273,38 +273,3 @@ async fn what_was_refunded_or_is_not_there_does_not_come_back_into_the_index() {
     assert_eq!(Table::of(&sandbox, "sprays").get(&key(nowhere.pool())).await, None);
     assert!(sandbox.store.buckets(nowhere.pool(), &[0]).await.unwrap().is_empty());
 }
-
-#[tokio::test(start_paused = true)]
-async fn what_is_due_is_read_in_pages_the_oldest_first() {
-    let sandbox = Sandbox::new(12);
-    let mut expected = Vec::new();
-    for _ in 0..24 {
-        expected.push(sprayed(&sandbox, 1).await.id);
-        tokio::time::advance(Duration::from_millis(7)).await;
-    }
-    let (mut found, mut longest) = (Vec::new(), 0);
-    for shard in 0..INDEX_SHARDS {
-        let (mut after, mut rows) = (None, Vec::new());
-        loop {
-            let now = Timestamp::from_ms(i64::MAX);
-            let page = sandbox.store.due_sprays(shard, now, after, 2).await.unwrap();
-            rows.extend(page.rows);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
-        assert!(rows.is_sorted_by_key(|row| row.due));
-        longest = longest.max(rows.len());
-        if let Some(last) = rows.last() {
-            let at = async |now| sandbox.store.due_sprays(shard, now, None, 99).await.unwrap();
-            assert_eq!(at(last.due).await.rows.len(), rows.len());
-            assert_eq!(at(last.due.minus_ms(1)).await.rows.len(), rows.len() - 1);
-        }
-        found.extend(rows.into_iter().map(|row| row.id));
-    }
-    assert!(longest > 2, "a shard of several pages");
-    found.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(found, expected);
-}

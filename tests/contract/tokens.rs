@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse_app::ports::{
-    Clock, PortErrorKind, Replenished, Sprays, TOKEN_SHARDS, TokenSpace,
-};
+use largesse_app::ports::{Clock, PortErrorKind, Replenished, Sprays, TOKEN_SHARDS, TokenSpace};
 use largesse_app::spray::token::{self, Found};
 use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
@@ -135,8 +133,7 @@ async fn a_scan_ends_its_own_lease_and_no_other() {
 async fn a_scan_that_found_some_ends_its_lease_at_once() {
     let sandbox = Sandbox::new(5);
     let (store, now) = (&sandbox.store, sandbox.store.now());
-    let added: BTreeSet<Token> =
-        free(store.replenish(now).await.unwrap()).into_iter().collect();
+    let added: BTreeSet<Token> = free(store.replenish(now).await.unwrap()).into_iter().collect();
     assert_eq!((added.len(), lease(&sandbox).await), (512, (Some(now.ms()), None)));
     // They are in the index, in all its shards, and another scan adds others.
     let mut all: Vec<Token> = (0..TOKEN_COUNT).map(Token::from_index).collect();
@@ -259,10 +256,9 @@ async fn a_caller_that_waits_in_vain_for_a_scan_is_told_to_try_again() {
 async fn that_none_is_free_is_remembered_for_two_seconds_or_until_the_first_one_is() {
     let sandbox = Sandbox::new(10);
     let (store, now) = (&sandbox.store, sandbox.store.now());
-    for (earliest, until) in [
-        (now.plus_ms(60_000), now.plus_ms(2_000)),
-        (now.plus_ms(500), now.plus_ms(500)),
-    ] {
+    for (earliest, until) in
+        [(now.plus_ms(60_000), now.plus_ms(2_000)), (now.plus_ms(500), now.plus_ms(500))]
+    {
         store.remember_full(now, earliest);
         assert_eq!(store.known_full(until.minus_ms(1)), Some(earliest));
         assert_eq!(store.known_full(until), None);

@@ -94,7 +94,8 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         let keys = schema.as_array().unwrap().iter().map(|key| key["AttributeName"].clone());
         keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
-    let expected: [(&str, &[(&str, [&str; 2])]); 7] = [
+    type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
+    let expected: [(&str, Indexes<'_>); 7] = [
         ("rooms", &[]),
         ("ledger", &[]),
         ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
