@@ -34,6 +34,8 @@ async fn spray_create_may_do_what_it_does() {
     let wish = Create { id, room: room.parse().unwrap(), sender, terms };
     let calls = calls_of(&api.sandbox.world, async {
         api.try_spray(&room, "ann", 100, 2).await.expect(201);
+        // A second member of the room within a second: its members are read at once.
+        api.try_spray(&room, "bob", 100, 2).await.expect(409);
         // What it does when it runs again, with the wallet that it has emptied, and when both random
         // tokens are taken: the index is empty, so the table is scanned and filled.
         create::create(&*store, wish.clone()).await.unwrap();
@@ -51,6 +53,7 @@ async fn spray_claim_may_do_what_it_does() {
     // The first bucket that eve tries is full, and the process of the API does not know it.
     let large = api.sandbox.spray(room.parse().unwrap(), "ann", 600, 40).await;
     fill_bucket(&api.sandbox, &large, "eve").await;
+    tokio::time::advance(Duration::from_secs(2)).await;
     let calls = calls_of(&api.sandbox.world, async {
         api.claim(&room, "bob", &token).await.expect(201);
         api.claim(&room, "eve", large.token.as_str()).await.expect(201);
@@ -121,6 +124,8 @@ async fn admin_may_do_what_it_does() {
         tokio::time::advance(Duration::from_secs(2)).await;
         let path = format!("/api/v2/rooms/{room}/members/eve");
         api.ask("PUT", &path).user("ann").await.expect(204);
+        // A second member of the room within a second: its members are read at once.
+        api.ask("PUT", &path).user("bob").await.expect(204);
         api.ask("DELETE", &path).user("ann").await.expect(204);
         let made = api.post("ann", "/api/v2/rooms").key(api.new_key());
         made.json(r#"{"name":"room","members":[]}"#).await.expect(201);

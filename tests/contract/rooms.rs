@@ -7,6 +7,7 @@ use largesse_app::ports::{Clock, MembersChanged, Room, Rooms};
 use largesse_domain::id::RoomId;
 use largesse_domain::room::RoomName;
 use largesse_domain::time::Timestamp;
+use largesse_emulator::Service;
 use largesse_tests::{Sandbox, user};
 
 fn room(sandbox: &Sandbox, name: &str) -> Room {
@@ -94,4 +95,32 @@ async fn members_are_listed_in_pages_in_the_order_of_their_ids() {
         }
         assert_eq!(found, names);
     }
+}
+
+/// A crowd of one room reads the room once a second, not once for each member.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_one_room_reads_its_members_once_a_second() {
+    let sandbox = Sandbox::new(9);
+    let made = room(&sandbox, "room");
+    let names: Vec<String> = (0..80).map(|n| format!("m{n}")).collect();
+    let members: Vec<_> = names.iter().map(|name| user(name)).collect();
+    sandbox.store.create_room(&made, &members, sandbox.store.now()).await.unwrap();
+    let process = sandbox.another_process(2);
+    let reads = || {
+        let recorder = sandbox.world.recorder();
+        ["GetItem", "Query"].map(|name| recorder.operation(Service::DynamoDb, name).calls)
+    };
+    sandbox.world.recorder().reset();
+    for second in 1..=3 {
+        let asked = members.iter().map(|member| process.is_member(made.id, member));
+        let answers = futures::future::join_all(asked).await;
+        assert!(answers.into_iter().all(|answer| answer.unwrap()));
+        assert_eq!(reads(), [second, second], "one read alone, then one for all others");
+        tokio::time::advance(Duration::from_millis(1_001)).await;
+    }
+    // A user who is not in the room is never told so from memory.
+    assert!(process.is_member(made.id, &members[0]).await.unwrap());
+    assert!(!process.is_member(made.id, &user("late")).await.unwrap());
+    sandbox.store.add_member(made.id, &user("late"), sandbox.store.now()).await.unwrap();
+    assert!(process.is_member(made.id, &user("late")).await.unwrap());
 }
