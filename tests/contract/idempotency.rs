@@ -41,7 +41,7 @@ async fn a_run_that_ended_without_an_answer_is_taken_over_by_one_under_the_same_
 }
 
 #[tokio::test]
-async fn a_key_that_was_release_runs_again_at_once_under_the_same_operation() {
+async fn a_key_that_was_released_runs_again_at_once_under_the_same_operation() {
     let sandbox = Sandbox::new(3);
     let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
     store.begin("k", "p", op, now).await.unwrap();
@@ -122,7 +122,7 @@ async fn an_operation_whose_key_ran_out_meanwhile_is_not_taken_over() {
     meanwhile(&sandbox, TAKE_OVER, async move {
         let begun = other.begin("k", "p", next, now.plus_ms(86_400_000)).await.unwrap();
         assert_eq!(begun, Begun::Fresh(next));
-        // Let go as well: the leases are the same.
+        // Released as well: the leases are the same.
         other.release("k", next).await.unwrap();
     });
     let last = now.plus_ms(86_400_000 - 1);
@@ -139,11 +139,11 @@ async fn item(sandbox: &Sandbox) -> HashMap<String, Av> {
 }
 
 #[tokio::test]
-async fn a_key_is_release_only_by_the_operation_that_has_it_and_not_once_it_is_answered() {
+async fn a_key_is_released_only_by_the_operation_that_has_it_and_not_once_it_is_answered() {
     let sandbox = Sandbox::new(9);
     let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
     store.release("k", op).await.unwrap();
-    assert!(item(&sandbox).await.is_empty(), "there is nothing to let go");
+    assert!(item(&sandbox).await.is_empty(), "there is nothing to release");
     store.begin("k", "p", op, now).await.unwrap();
     store.release("k", sandbox.id()).await.unwrap();
     let still = store.begin("k", "p", sandbox.id(), now).await.unwrap();

@@ -1,4 +1,4 @@
-//! Lets something happen in the middle of a port's method: between what it read and what it writes.
+//! A fault hook that runs work in the middle of a port's method: between its read and its write.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use largesse_emulator::{Call, Fault, FaultHook};
 use largesse_tests::Sandbox;
 
-/// Which call something gets ahead of: the n-th (from 1) of this operation on this table.
+/// Before which call the work runs: the n-th (from 1) of this operation on this table.
 pub(crate) struct Before(pub(crate) usize, pub(crate) &'static str, pub(crate) &'static str);
 
 struct Meanwhile {
@@ -28,7 +28,7 @@ impl FaultHook for Meanwhile {
         if self.seen.fetch_add(1, Ordering::Relaxed) + 1 != nth {
             return async { None }.boxed();
         }
-        // What the work calls itself is counted too, but comes later than the n-th.
+        // The calls of the work itself are counted too, but come after the n-th.
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         async {
             if let Some(work) = work {

@@ -29,7 +29,7 @@ fn transactions(sandbox: &Sandbox) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transaction_that_others_got_in_the_way_of_is_tried_again() {
+async fn a_transaction_that_conflicts_with_others_is_tried_again() {
     let sandbox = Sandbox::new(1);
     let conflicts = (1..=4).fold(Faults::seeded(0), |plan, n| {
         plan.nth(n, Matching::operation("TransactWriteItems"), Fault::TransactionConflict)
@@ -65,7 +65,7 @@ async fn a_refused_condition_is_an_answer_and_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_lost_is_made_good_under_the_same_request_token() {
+async fn a_reply_that_is_lost_is_repeated_under_the_same_request_token() {
     let sandbox = Sandbox::new(4);
     let lost =
         Faults::seeded(0).nth(1, Matching::operation("TransactWriteItems"), Fault::ReplyLost);
