@@ -67,7 +67,7 @@ impl Scene {
         let spray = create::create(&*store, Create { id, room: room.id, sender, terms });
         let spray = spray.await.unwrap();
         let request = Claim { room: room.id, token: spray.token, member: user("bob") };
-        claim(&*store, request).await.unwrap();
+        claim(&*store, &request).await.unwrap();
         let grant = store.books().await.unwrap().unpaid().pop().unwrap();
         Self { world, store, grant }
     }
