@@ -363,6 +363,7 @@ async fn a_grant_without_a_message_is_listed_retried_and_voided_by_its_key() {
     scene.world.settle_with_time().await.unwrap();
     assert_eq!(scene.status().await, Some(GrantStatus::PermanentlyFailed));
     scene.delete_all(GRANTS_DLQ).await;
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
     let report = retry_all(&dlq).await;
     assert_eq!((report.sent, report.sent_from_table), (0, 1));
     assert_eq!(report.unreadable_items.len(), 1);
