@@ -89,9 +89,9 @@ async fn update(client: &Client, table: &str, key: [(&str, &str); 2], set: &str)
 #[case::money_set_aside_from_nowhere("ledger", "BALANCE", "SET held = held + :one")]
 #[case::a_larger_transfer("ledger", "TX#", "SET amount = amount + :one")]
 #[case::a_transfer_out_of_its_sequence("ledger", "TX#", "SET seq = seq + :one")]
-#[case::a_larger_grant("grants", "MEMBER#", "SET amount = amount + :one")]
-#[case::a_share_drawn_twice("grants", "MEMBER#", "SET drawn = drawn - :one")]
-#[case::a_fuller_pool("pools", "", "SET amount = amount + :one")]
+#[case::a_share_drawn_twice("pools", "", "SET draws.eve = draws.eve - :one")]
+#[case::an_entry_that_is_gone("pools", "", "REMOVE draws.bob")]
+#[case::a_larger_share("pools", "", "SET worth[0] = worth[0] + :one")]
 #[case::a_share_come_back("pools", "", "SET taken = taken - :one")]
 #[tokio::test]
 async fn a_tampered_item_fails_the_world_when_it_is_dropped(

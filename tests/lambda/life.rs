@@ -84,7 +84,7 @@ async fn a_batch_returns_to_its_queue_before_the_deadline_when_aws_does_not_answ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_another_shape_fails_its_invocation_and_not_the_process() {
-    let scene = Scene::new().await;
+    let scene = Scene::with_grants().await;
     for function in stack().functions.iter().filter(|function| function.schedules.is_empty()) {
         let mut process = Bootstrap::start(&scene, &function.binary).await;
         for event in [json!(null), json!("text"), json!({ "Records": 5 })] {

@@ -4,10 +4,10 @@ use std::ops::Deref;
 
 use largesse_app::ports::{Clock, Grants, Once, Pools, Room, Rooms, Sprays, Wallets};
 use largesse_aws::production::SystemClock;
-use largesse_domain::grant::Grant;
+use largesse_domain::grant::{FailedGrant, Grant};
 use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
-use largesse_domain::pool::{Ask, Attempt, Draw};
+use largesse_domain::pool::{BucketId, Draw, Nonce};
 use largesse_domain::room::RoomName;
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
@@ -79,21 +79,19 @@ impl Scene {
         assert!(matches!(made, Ok(Once::Now(_))), "{made:?}");
     }
 
-    /// A member draws and is killed before the draw is recorded.
-    pub(crate) async fn draw(&self, name: &str, at: Timestamp) -> Grant {
-        let attempt = Attempt::from_bits(1);
-        let draw = Draw { member: user(name), at, attempt, ask: Ask::Next };
-        let won = self.store.draw(pool(), draw).await.expect("an answer").expect("a share");
-        Grant::of_draw(pool(), user(name), won.drawn, won.amount, user("alice"))
+    /// A member draws.
+    pub(crate) async fn draw(&self, name: &str, at: Timestamp) {
+        let draw = Draw { member: user(name), at, nonce: Nonce::from_bits(1) };
+        let bucket = BucketId { pool: pool(), number: 0 };
+        self.store.draw(bucket, &draw).await.expect("an answer").expect("a share");
     }
 
-    /// The spray of the events, drawn by all its members, recorded, and not yet paid.
+    /// The spray of the events, drawn by all its members, and not yet paid.
     pub(crate) async fn with_grants() -> Self {
         let scene = Self::with_room().await;
         scene.spray(Timestamp::from_ms(SPRAYED_MS)).await;
         for (name, at) in DRAWN_MS {
-            let grant = scene.draw(name, Timestamp::from_ms(at)).await;
-            scene.store.record(&grant).await.expect("a record");
+            scene.draw(name, Timestamp::from_ms(at)).await;
         }
         scene
     }
@@ -110,7 +108,14 @@ impl Scene {
 
     /// What a member drew from the spray.
     pub(crate) async fn grant(&self, name: &str) -> Option<Grant> {
-        self.store.grant(pool(), &user(name)).await.expect("an answer")
+        let bucket = self.store.buckets(pool(), &[0]).await.expect("an answer").remove(0);
+        let entry = bucket.draws.get(&user(name))?;
+        bucket.grant(&user(name), *entry)
+    }
+
+    /// What a member drew, and the money service refused to pay.
+    pub(crate) async fn failed(&self, name: &str) -> Option<FailedGrant> {
+        self.store.failed_grant(pool(), &user(name)).await.expect("an answer")
     }
 
     /// Which of these have been paid what they drew.

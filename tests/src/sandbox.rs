@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
 use largesse::compose;
 use largesse_app::ports::{Clock, Once, Rooms, Wallets};
 use largesse_app::spray::create::{self, Create};
@@ -10,7 +11,7 @@ use largesse_aws::Store;
 use largesse_aws::production::SecureRng;
 use largesse_domain::id::{RoomId, SprayId, TransferId, Ulid, UserId};
 use largesse_domain::ledger::{Transfer, TransferOrder};
-use largesse_domain::money::Amount;
+use largesse_domain::money::{AMOUNT_MAX, Amount, BALANCE_MAX};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
@@ -92,6 +93,39 @@ impl Sandbox {
         deposit::deposit(&*self.store, deposit).await.expect("a deposit")
     }
 
+    /// Fills a wallet to the last won that a wallet may hold: its deposits are written into the table,
+    /// since making them one by one takes too long.
+    pub async fn fill_wallet(&self, name: &str) {
+        let client = aws_sdk_dynamodb::Client::new(&self.world.sdk_config());
+        let key = |sk: String| {
+            PutRequest::builder().item("pk", Av::S(format!("WALLET#{name}"))).item("sk", Av::S(sk))
+        };
+        let number = |n: u64| Av::N(n.to_string());
+        let (mut balance, mut seq, mut puts) = (0, 0, Vec::new());
+        while balance < BALANCE_MAX {
+            let amount = AMOUNT_MAX.min(BALANCE_MAX - balance);
+            (balance, seq) = (balance + amount, seq + 1);
+            let transfer = key(format!("TX#{}", self.id()))
+                .item("kind", Av::S("deposit".to_owned()))
+                .item("amount", number(amount))
+                .item("at_ms", Av::N(self.store.now().ms().to_string()))
+                .item("balance_after", number(balance))
+                .item("seq", number(seq));
+            puts.push(transfer.build().expect("a transfer"));
+        }
+        let wallet = key("BALANCE".to_owned())
+            .item("balance", number(balance))
+            .item("held", number(0))
+            .item("seq", number(seq));
+        puts.push(wallet.build().expect("a wallet"));
+        for puts in puts.chunks(25) {
+            let write = |put: &PutRequest| WriteRequest::builder().put_request(put.clone()).build();
+            let request = client.batch_write_item();
+            let writes = puts.iter().map(write).collect();
+            request.request_items("largesse-ledger", writes).send().await.expect("written");
+        }
+    }
+
     /// Makes a room of these members; returns its id.
     pub async fn room(&self, members: &[&str]) -> RoomId {
         let id = RoomId(self.id());
@@ -112,8 +146,8 @@ impl Sandbox {
         self.deposit(sender, minor).await;
         let terms = Terms::new(minor, recipients, Split::Random, 600).expect("terms");
         let (id, sender) = (SprayId(self.id()), user(sender));
-        let wish = Create { id, room, sender, terms };
-        create::create(&*self.store, wish).await.expect("a spray")
+        let request = Create { id, room, sender, terms };
+        create::create(&*self.store, request).await.expect("a spray")
     }
 
     /// A new id.

@@ -16,6 +16,7 @@ use largesse_app::grant::dispatch::dispatch;
 use largesse_app::ports::{DeadRecords, GrantMessage, GrantQueue, UnreadableRecord};
 use largesse_aws::pool::stream::new_entries;
 use largesse_domain::id::UserId;
+use serde_dynamo::AttributeValue;
 
 /// The ports that the function uses.
 pub trait Deps: GrantQueue + DeadRecords {}
@@ -84,7 +85,12 @@ async fn dead_letter<D: Deps>(deps: &D, records: Vec<Unreadable<'_>>) -> Option<
     for Unreadable { position, record, problem, members } in records {
         let number = record.change.sequence_number.as_deref();
         let count = members.len();
+        let bucket = match record.change.keys.get("pk") {
+            Some(AttributeValue::S(key)) => key.as_str(),
+            _ => "",
+        };
         tracing::error!(
+            bucket.key = bucket,
             stream.sequence_number = number,
             entries.impossible = count,
             problem,

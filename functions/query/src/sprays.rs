@@ -26,6 +26,9 @@ pub struct ClaimView {
     /// The amount of the share.
     #[schema(example = 3_337)]
     amount: u64,
+    /// The number of the share, from 0: with the seed, anyone recomputes the share of that number.
+    #[schema(example = 0)]
+    share: u64,
     /// When it was claimed.
     #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
     claimed_at: String,
@@ -40,6 +43,7 @@ impl ClaimView {
         let view = |(claim, status): (&Claim, &GrantStatus)| Self {
             user: claim.member.to_string(),
             amount: claim.amount.get(),
+            share: claim.number,
             claimed_at: time::format(claim.at),
             status: status.as_str(),
         };
@@ -134,7 +138,7 @@ impl SprayView {
         }
     }
 
-    /// What is told in full adds up to what is told in sum.
+    /// The totals are the sums of the claims that are listed.
     fn of(detail: &SprayDetail) -> Self {
         let amounts = detail.claims.iter().map(|claim| claim.amount.get());
         let row = SprayRow {

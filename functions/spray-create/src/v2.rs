@@ -24,7 +24,7 @@ pub enum SplitName {
     /// At random: every split is equally likely.
     #[default]
     Random,
-    /// Equally; the remainder goes to the first claims, one unit each.
+    /// Equally; the remainder goes to the shares with the lowest numbers, one unit each.
     Equal,
 }
 

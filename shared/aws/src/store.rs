@@ -1,5 +1,6 @@
 //! The one value that implements all ports.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::spray::{LIVE_SPRAYS_MAX, TokenEntry};
 use largesse_domain::time::Timestamp;
 
-use crate::cache::{Cache, Turns};
+use crate::cache::{Cache, KeyedLocks};
 use crate::{deadline, retry};
 
 /// The names of what template.yaml deploys, as the functions' environment gives them.
@@ -79,9 +80,11 @@ pub struct Outside {
 }
 
 /// How long a "yes, a member" may be remembered (ports: at most one second old).
-const MEMBER_CACHE_MS: u64 = 1_000;
+pub(crate) const MEMBER_CACHE_MS: u64 = 1_000;
 /// How many tokens and how many members one process remembers.
 const CACHE_LEN_MAX: usize = 10_000;
+/// Of how many rooms one process remembers the members, up to 1,000 each.
+const ROOMS_MAX: usize = 256;
 /// How many full buckets one process remembers, of some 2 KB each.
 const FULL_BUCKETS_MAX: usize = 4_096;
 
@@ -93,8 +96,13 @@ pub struct Store {
     pub(crate) names: Names,
     pub(crate) outside: Outside,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
+    /// Rooms of which a member was read within the last second.
+    pub(crate) recent_rooms: Cache<RoomId, ()>,
+    /// The members of rooms of which several were read within a second.
+    pub(crate) room_members: Cache<RoomId, Arc<HashSet<UserId>>>,
+    pub(crate) room_locks: KeyedLocks<RoomId>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
-    pub(crate) wallet_turns: Turns<UserId>,
+    pub(crate) wallet_locks: KeyedLocks<UserId>,
     pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
     pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
@@ -144,8 +152,11 @@ impl Store {
             names,
             outside,
             members: Cache::new(CACHE_LEN_MAX),
+            recent_rooms: Cache::new(CACHE_LEN_MAX),
+            room_members: Cache::new(ROOMS_MAX),
+            room_locks: KeyedLocks::default(),
             tokens: Cache::new(CACHE_LEN_MAX),
-            wallet_turns: Turns::default(),
+            wallet_locks: KeyedLocks::default(),
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
             tokens_full: Mutex::default(),
         }

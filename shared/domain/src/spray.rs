@@ -265,7 +265,7 @@ impl TokenEntry {
     }
 }
 
-/// Why a claim is refused before the pool is asked, in order of precedence.
+/// Why a claim is refused before the draw, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimBarred {
     /// The caller is not in the room.
@@ -282,7 +282,7 @@ pub enum ClaimBarred {
     WindowOver,
 }
 
-/// Says whether `member` may ask the pool for a share at all.
+/// Says whether `member` may draw a share at all.
 ///
 /// # Errors
 /// [`ClaimBarred`], the first reason in its order.

@@ -7,7 +7,7 @@
 //! # Guarantees
 //! * One write, and nothing before it, while the first bucket of the walk has room:
 //!   `a_draw_is_one_write`.
-//! * Nobody is told *sold out* while a part is left, and a pool that this process has seen sold out
+//! * No member is told *sold out* while a part is left, and a pool that this process has seen sold out
 //!   costs neither reads nor writes: `sold_out_is_said_only_when_true_and_then_costs_nothing`.
 
 use largesse_domain::id::PoolId;

@@ -3,7 +3,7 @@
 //! A draw puts its bucket into a sparse index, under the time some minutes later. The sweep looks up
 //! the payment of every entry of the bucket and sends again what is neither paid nor given up. So a
 //! stream that was stopped or forgotten, a message that was lost, or a table that was restored
-//! leaves nobody unpaid.
+//! leaves no member unpaid.
 //!
 //! # Guarantees
 //! * An entry that is paid or given up is not sent again: `the_sweep_sends_only_what_is_unpaid`.
@@ -20,8 +20,8 @@ use largesse_domain::time::Timestamp;
 use super::read;
 use crate::grant::dispatch::dispatch;
 use crate::ports::{
-    Clock, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Money, Pools, PortError, PortErrorKind,
-    PortResult, Rng, Sweepable,
+    Clock, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Ids, Money, Pools, PortError,
+    PortErrorKind, PortResult, Rng, Sweepable,
 };
 
 /// How old an entry is when its payment is looked up for the first time: longer than the outbox
@@ -50,14 +50,13 @@ pub struct SweepReport {
 }
 
 /// Sweeps what is to be swept until `stop_at`, longest waiting first in each shard of the index.
-/// Each run begins with another shard, and a bucket that fails is passed by, so that none holds up
-/// the rest.
+/// Each run begins with another shard, and goes on after a bucket that fails.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a bucket that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<SweepReport>
 where
-    D: Pools + Money + Grants + GrantQueue + Rng + Clock,
+    D: Pools + Money + Grants + GrantQueue + Ids + Rng + Clock,
 {
     let mut report = SweepReport::default();
     let first = deps.below(INDEX_SHARDS);
@@ -83,7 +82,7 @@ where
 
 async fn sweep_page<D>(deps: &D, rows: &[Sweepable], report: &mut SweepReport)
 where
-    D: Pools + Money + Grants + GrantQueue + Clock,
+    D: Pools + Money + Grants + GrantQueue + Ids + Clock,
 {
     let sweeps: Vec<_> = rows.iter().map(async |row| (row.id, sweep(deps, row.id).await)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
@@ -118,7 +117,7 @@ pub struct Swept {
 /// [`PortError`].
 pub async fn sweep<D>(deps: &D, id: BucketId) -> PortResult<Swept>
 where
-    D: Pools + Money + Grants + GrantQueue + Clock,
+    D: Pools + Money + Grants + GrantQueue + Ids + Clock,
 {
     let read = deps.buckets(id.pool, &[id.number]).await?;
     let Some(bucket) = read.into_iter().next() else { return Ok(Swept::default()) };
@@ -133,7 +132,16 @@ where
     let old = entries().filter(|(_, entry)| is_old(entry));
     let grants: Vec<Grant> = old.filter_map(|(member, e)| bucket.grant(member, *e)).collect();
     let unpaid = unpaid(deps, &bucket, grants).await?;
-    if let Some(oldest) = unpaid.iter().map(Grant::decided_at).min() {
+    if !impossible.is_empty() {
+        let (pool, count) = (id.pool.to_string(), impossible.len());
+        tracing::error!(
+            pool.id = pool,
+            bucket = id.number,
+            entries.impossible = count,
+            "entries that no draw can have written are not paid"
+        );
+    }
+    if let Some(oldest) = unpaid.iter().map(|message| message.grant.decided_at()).min() {
         let again = look_again_at(oldest, now);
         next = Some(next.map_or(again, |next| next.min(again)));
         resend(deps, &unpaid).await?;
@@ -149,30 +157,30 @@ fn look_again_at(drawn: Timestamp, now: Timestamp) -> Timestamp {
     now.plus_ms(now.ms_since(drawn).clamp(SWEEP_AFTER_MS, SWEEP_AGAIN_MS_MAX))
 }
 
-/// Those of the grants that are neither paid nor given up.
-async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Vec<Grant>>
+/// The messages of those grants that are neither paid nor given up.
+async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Vec<GrantMessage>>
 where
-    D: Money + Grants,
+    D: Money + Grants + Ids,
 {
     if grants.is_empty() {
-        return Ok(grants);
+        return Ok(Vec::new());
     }
     let statuses = read::statuses(deps, bucket.id.pool, &grants).await?;
-    let is_unpaid = |status: GrantStatus| match status {
-        // A failed grant is retried by its message, which may be lost just as well.
-        GrantStatus::Pending | GrantStatus::Failed => true,
-        GrantStatus::Success | GrantStatus::PermanentlyFailed | GrantStatus::Voided => false,
+    let message = |(grant, status): (Grant, GrantStatus)| match status {
+        GrantStatus::Pending => Some(GrantMessage::first(grant)),
+        // A failed grant is retried by its message, which may be lost just as well. The payment is
+        // to remove the item of the failure.
+        GrantStatus::Failed => Some(GrantMessage { grant, retry: Some(deps.ulid()) }),
+        GrantStatus::Success | GrantStatus::PermanentlyFailed | GrantStatus::Voided => None,
     };
-    let unpaid = grants.into_iter().zip(statuses).filter(|(_, status)| is_unpaid(*status));
-    Ok(unpaid.map(|(grant, _)| grant).collect())
+    Ok(grants.into_iter().zip(statuses).filter_map(message).collect())
 }
 
-async fn resend<D: GrantQueue>(deps: &D, unpaid: &[Grant]) -> PortResult<()> {
-    for grant in unpaid {
+async fn resend<D: GrantQueue>(deps: &D, unpaid: &[GrantMessage]) -> PortResult<()> {
+    for GrantMessage { grant, .. } in unpaid {
         tracing::warn!(grant.id = %grant.id.0, "unpaid minutes after its draw: sent again");
     }
-    let messages: Vec<GrantMessage> = unpaid.iter().cloned().map(GrantMessage::first).collect();
-    match dispatch(deps, &messages).await {
+    match dispatch(deps, unpaid).await {
         None => Ok(()),
         Some(_) => {
             let (operation, kind) = ("resend grants: not all were taken", PortErrorKind::Throttled);

@@ -51,8 +51,9 @@ pub trait Grants: Send + Sync {
 pub struct GrantMessage {
     /// What is to be paid.
     pub grant: Grant,
-    /// `Some` when the grant failed before and an operator sends it again: each such retry has an
-    /// id of its own, so that the queue's deduplication does not drop it.
+    /// `Some` when the grant failed before and is sent again, by an operator or the sweep. Each such
+    /// retry has an id of its own, so that the queue's deduplication does not drop it. Its payment
+    /// removes the item of the failure.
     pub retry: Option<Ulid>,
 }
 

@@ -25,7 +25,7 @@ pub enum Payment {
     Voided,
     /// The service said no. No money moved.
     Refused(Refusal),
-    /// The service cannot be asked, or not now. No money moved.
+    /// The service does not work, or not now. No money moved.
     NotNow {
         /// When to try again, where the service says so.
         retry_after_ms: Option<u64>,

@@ -140,7 +140,7 @@ pub trait TokenSpace: Send + Sync {
     /// under a lease of a few seconds.
     fn replenish(&self, now: Timestamp) -> impl Future<Output = PortResult<Replenished>> + Send;
 
-    /// When the first token becomes free, if this process was told a moment ago that none is.
+    /// When the first token becomes free, if this process learned a moment ago that none is.
     fn known_full(&self, now: Timestamp) -> Option<Timestamp>;
 
     /// Remembers for a few seconds that no token is free.

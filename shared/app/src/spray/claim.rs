@@ -79,14 +79,14 @@ where
     let Some(entry) = entry else { return Err(ClaimError::NoSuchToken) };
     let mut bits = [0; 8];
     deps.fill(&mut bits);
-    let wish = Draw {
+    let request = Draw {
         member: request.member.clone(),
         // A spray is open from its creation: only a clock that is behind the creator's reads an
         // earlier time.
         at: now.max(entry.window.opens),
         nonce: Nonce::from_bits(u64::from_be_bytes(bits)),
     };
-    match draw(deps, PoolId::Spray(spray), entry.recipients, &wish).await? {
+    match draw(deps, PoolId::Spray(spray), entry.recipients, &request).await? {
         Ok(won) => amount_of(won),
         Err(NotWon::Already(won)) => Err(ClaimError::Already { amount: amount_of(won)? }),
         Err(NotWon::SoldOut) => Err(ClaimError::Exhausted),

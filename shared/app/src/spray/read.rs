@@ -22,6 +22,8 @@ pub struct Claim {
     pub member: UserId,
     /// Their share.
     pub amount: Amount,
+    /// The share's number in the cut, from 0.
+    pub number: u64,
     /// When.
     pub at: Timestamp,
 }
@@ -98,9 +100,8 @@ pub async fn detail<D>(deps: &D, spray: Spray) -> PortResult<SprayDetail>
 where
     D: Pools + Money + Grants + Clock,
 {
-    let grants = grants_of(deps, &spray).await?;
+    let (claims, grants): (_, Vec<Grant>) = draws_of(deps, &spray).await?.into_iter().unzip();
     let statuses = statuses(deps, spray.pool(), &grants).await?;
-    let claims = grants.iter().map(Claim::from).collect();
     Ok(SprayDetail { spray, claims, statuses, now: deps.now() })
 }
 
@@ -109,23 +110,22 @@ where
 /// # Errors
 /// [`PortError`].
 pub async fn claims_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<Claim>> {
-    Ok(grants_of(deps, spray).await?.iter().map(Claim::from).collect())
+    Ok(draws_of(deps, spray).await?.into_iter().map(|(claim, _)| claim).collect())
 }
 
-impl From<&Grant> for Claim {
-    fn from(grant: &Grant) -> Self {
-        Self { member: grant.member.clone(), amount: grant.amount, at: grant.decided_at() }
-    }
-}
-
-async fn grants_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<Grant>> {
+/// Every draw: the claim, and the duty to pay that it is.
+async fn draws_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<(Claim, Grant)>> {
     let buckets = buckets(deps, spray.pool(), spray.recipients).await?;
     let entries = buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
-    let grant =
-        |(bucket, (member, entry)): (&Bucket, (&UserId, &Entry))| bucket.grant(member, *entry);
-    let mut grants: Vec<Grant> = entries.filter_map(grant).collect();
-    grants.sort_by(|a, b| (a.decided_at(), &a.member).cmp(&(b.decided_at(), &b.member)));
-    Ok(grants)
+    let draw = |(bucket, (member, entry)): (&Bucket, (&UserId, &Entry))| {
+        let grant = bucket.grant(member, *entry)?;
+        let (member, amount) = (member.clone(), grant.amount);
+        let number = bucket.part(entry.index);
+        Some((Claim { member, amount, number, at: entry.at }, grant))
+    };
+    let mut draws: Vec<(Claim, Grant)> = entries.filter_map(draw).collect();
+    draws.sort_by(|(a, _), (b, _)| (a.at, a.number).cmp(&(b.at, b.number)));
+    Ok(draws)
 }
 
 /// A spray of a list, with what was claimed of it in all.

@@ -107,8 +107,8 @@ impl Grants for Store {
                  OR (grant_id = :id AND attempts = :seen AND #status <> :voided)",
             )
         } else {
-            // This very grant. As many refusals as were read: each refusal counts once, whoever
-            // counts it. Not voided: a voided grant stays voided.
+            // This very grant. As many refusals as were read: each refusal counts once,
+            // whichever worker counts it. Not voided: a voided grant stays voided.
             put.condition_expression("grant_id = :id AND attempts = :seen AND #status <> :voided")
         };
         let sent = put

@@ -67,7 +67,7 @@ impl Store {
             .table_name(&self.names.edge)
             .set_key(Some(keys::idempotency(key)))
             .update_expression("SET lease_ms = :until")
-            // Still that operation; not answered meanwhile; and nobody else took it over: they
+            // Still that operation; not answered meanwhile; and no other request took it over: it
             // would have moved the lease.
             .condition_expression("op = :op AND #state = :running AND lease_ms = :lease")
             .expression_attribute_names("#state", "state")
@@ -107,7 +107,7 @@ impl Idempotency for Store {
             .put_item()
             .table_name(&self.names.edge)
             .set_item(Some(item))
-            // Nobody has used the key, or its 24 hours are over by its own timestamp: TTL may
+            // The key is new, or its 24 hours are over by its own timestamp: TTL may
             // delete it days later.
             .condition_expression("attribute_not_exists(pk) OR until_ms <= :now")
             .expression_attribute_values(":now", ms(now))
@@ -164,6 +164,6 @@ impl Idempotency for Store {
             .expression_attribute_values(":running", s(RUNNING))
             .send()
             .await;
-        unless_refused("let go of request", sent)
+        unless_refused("release request", sent)
     }
 }

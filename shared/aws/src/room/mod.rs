@@ -1,5 +1,8 @@
 //! Rooms and members: table `rooms`.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem};
@@ -12,10 +15,21 @@ use largesse_domain::time::Timestamp;
 use crate::errors::{TransactError, condition_failed, port_error};
 use crate::item::{Item, Reader, ms, s};
 use crate::keys::{self, MEMBER, PK, SK};
-use crate::store::Store;
+use crate::store::{MEMBER_CACHE_MS, Store};
 use crate::wallet::request_token;
 
+/// How many members of a crowded room are read at once: some 100 KB.
+const CROWD_MEMBERS_MAX: u32 = 1_000;
+
 impl Store {
+    /// Whether this process read a moment ago that the user is in the room. `false` says nothing.
+    fn is_known_member(&self, room: RoomId, user: &UserId) -> bool {
+        let now = self.now();
+        let is_in_room = |members: Arc<HashSet<UserId>>| members.contains(user);
+        self.members.get(&(room, user.clone()), now).is_some()
+            || self.room_members.get(&room, now).is_some_and(is_in_room)
+    }
+
     fn put_in_rooms(&self, item: Item, condition: Option<&str>) -> PortResult<TransactWriteItem> {
         let put = Put::builder()
             .table_name(&self.names.rooms)
@@ -71,9 +85,27 @@ impl Rooms for Store {
     }
 
     async fn is_member(&self, room: RoomId, user: &UserId) -> PortResult<bool> {
-        if self.members.get(&(room, user.clone()), self.now()).is_some() {
+        if self.is_known_member(room, user) {
             return Ok(true);
         }
+        let until = self.now().plus_ms(MEMBER_CACHE_MS);
+        if self.recent_rooms.get(&room, self.now()).is_some() {
+            // A crowd of one room reads its members once a second, not one by one.
+            let _lock = self.room_locks.lock(&room).await;
+            if self.is_known_member(room, user) {
+                return Ok(true);
+            }
+            if self.room_members.get(&room, self.now()).is_none() {
+                let page = self.members(room, None, CROWD_MEMBERS_MAX).await?;
+                let members: HashSet<UserId> = page.rows.into_iter().collect();
+                let is_member = members.contains(user);
+                self.room_members.put(room, Arc::new(members), until);
+                if is_member || page.next.is_none() {
+                    return Ok(is_member);
+                }
+            }
+        }
+        self.recent_rooms.put(room, (), until);
         let got = self
             .dynamo
             .get_item()
@@ -156,6 +188,7 @@ impl Rooms for Store {
             .await
             .map_err(|error| port_error("remove member", error))?;
         self.members.forget(&(room, user.clone()));
+        self.room_members.forget(&room);
         let was_there = deleted.attributes.is_some_and(|item| !item.is_empty());
         Ok(if was_there { MembersChanged::Changed } else { MembersChanged::Unchanged })
     }

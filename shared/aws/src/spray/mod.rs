@@ -105,7 +105,7 @@ impl Sprays for Store {
         order: &TransferOrder,
     ) -> PortResult<Result<Once<Spray>, SprayNotMade>> {
         let (head, buckets) = self.creation(spray)?;
-        let _turn = self.wallet_turns.wait(&spray.sender).await;
+        let _lock = self.wallet_locks.lock(&spray.sender).await;
         let mut wallet = self.wallet(&spray.sender).await?;
         for _ in 0..POST_TRIES_MAX {
             let transfer = match wallet.post(order.clone()) {

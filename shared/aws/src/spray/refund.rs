@@ -164,7 +164,7 @@ impl Refunds for Store {
         fixed.push(self.settling(spray, as_read, now)?);
         let order = spray.refund_order(remainder(as_read));
         let mut present = Present { token: true, live: true };
-        let _turn = self.wallet_turns.wait(&spray.sender).await;
+        let _lock = self.wallet_locks.lock(&spray.sender).await;
         let mut wallet: Option<Wallet> = match &order {
             Some(_) => Some(self.wallet(&spray.sender).await?),
             None => None,

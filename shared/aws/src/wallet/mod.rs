@@ -28,7 +28,7 @@ use codec::transfer_item;
 pub(crate) use codec::{read_posted, read_wallet};
 
 /// How often a transfer is posted anew after losing against another on the same wallet. Writers of
-/// one process take turns, so this counts concurrent processes.
+/// one process wait for each other, so this counts concurrent processes.
 pub(crate) const POST_TRIES_MAX: u32 = 32;
 
 /// A request token of an attempt: of the operation's id and what the attempt stands on, since AWS
@@ -47,7 +47,7 @@ impl Store {
     ///
     /// The wallet's condition: `seq = :seen`, nothing was posted since it was read, hence the
     /// balance is still what the domain decided on; for a wallet that never had a transfer,
-    /// `attribute_not_exists(pk)`, nobody made it meanwhile.
+    /// `attribute_not_exists(pk)`, no other call made it meanwhile.
     /// The transfer's condition: `attribute_not_exists(pk)`, this id never moved money; permanent,
     /// where the request token lasts ten minutes.
     pub(crate) fn posting(
@@ -184,7 +184,7 @@ impl Store {
     /// Carries out an order, at most once for its id, for ever.
     pub(crate) async fn post_order(&self, order: TransferOrder) -> PortResult<Posting> {
         let user = order.wallet.clone();
-        let _turn = self.wallet_turns.wait(&user).await;
+        let _lock = self.wallet_locks.lock(&user).await;
         let mut wallet = self.wallet(&user).await?;
         for _ in 0..POST_TRIES_MAX {
             let transfer = match wallet.post(order.clone()) {
@@ -237,7 +237,7 @@ impl Store {
         let from = filter.from.unwrap_or(Timestamp::from_ms(0));
         let to = filter.to.unwrap_or(Timestamp::from_ms(TIMESTAMP_MS_MAX));
         let (first, last) = (keys::transfer_sk_from(from), keys::transfer_sk_before(to));
-        // An empty range is asked as one that holds nothing: BETWEEN must not be reversed.
+        // BETWEEN must not be reversed: an empty range becomes one that holds nothing.
         let first = if first <= last { first } else { last.clone() };
         let query = self
             .dynamo

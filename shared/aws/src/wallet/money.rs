@@ -58,9 +58,9 @@ impl Store {
             return Ok(false);
         }
         // In the order of the members' ids, so that two batches never wait for each other.
-        let mut turns = Vec::with_capacity(members.len());
+        let mut locks = Vec::with_capacity(members.len());
         for member in &members {
-            turns.push(self.wallet_turns.wait(member).await);
+            locks.push(self.wallet_locks.lock(member).await);
         }
         let keys = members.iter().map(|member| keys::wallet(member)).collect();
         let items = self.batch_get("read wallets", &self.names.ledger, keys).await?;

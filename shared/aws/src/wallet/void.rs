@@ -80,7 +80,7 @@ fn refusal(grant: &Grant, reasons: &[CancellationReason]) -> PortResult<Option<V
 impl Voids for Store {
     async fn void(&self, given_up: &FailedGrant) -> PortResult<Void> {
         let grant = &given_up.grant;
-        let _turn = self.wallet_turns.wait(&grant.funder).await;
+        let _lock = self.wallet_locks.lock(&grant.funder).await;
         let mut wallet = self.wallet(&grant.funder).await?;
         for _ in 0..POST_TRIES_MAX {
             let transfer = match wallet.post(grant.void_return()) {
