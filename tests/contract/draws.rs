@@ -1,235 +1,155 @@
-//! The clauses under which a head is drawn from and swept: what one process believes of a head that
-//! another one has changed does no harm.
+//! Draws: one test for each clause of the condition, and for the order in which a refusal is
+//! explained.
 
-use largesse_app::ports::{
-    Grants, INDEX_SHARDS, NotWon, Pools, RefundOutcome, Refunds, Sprays, Won,
-};
-use largesse_aws::Store;
-use largesse_domain::grant::Grant;
-use largesse_domain::id::{PoolId, SprayId};
-use largesse_domain::pool::{Ask, Attempt, Draw, PENDING_MAX, Pool};
-use largesse_domain::time::Timestamp;
-use largesse_tests::{Sandbox, amount, user};
-use rstest::rstest;
+use std::sync::Arc;
 
-use crate::meanwhile::{Before, meanwhile};
+use largesse_app::ports::{Clock, NotDrawn, Pools, RefundOutcome, Refunds, Won};
+use largesse_domain::pool::BucketId;
+use largesse_domain::spray::Spray;
+use largesse_emulator::{Fault, Faults, Matching, Service};
+use largesse_tests::{Sandbox, user};
 
-fn draw(sandbox: &Sandbox, member: &str) -> Draw {
-    let at = largesse_app::ports::Clock::now(&*sandbox.store);
-    Draw { member: user(member), at, attempt: Attempt::from_bits(1), ask: Ask::Next }
+use crate::scene::{bucket, buckets, draw, first, request, sprayed};
+
+/// Returns the rest of the spray to its sender, by a process whose clock is at the window's end.
+async fn refunded(sandbox: &Sandbox, spray: &Spray) {
+    let as_read = buckets(sandbox, spray).await;
+    let outcome = sandbox.store.refund_spray(spray, &as_read, spray.window.closes).await;
+    assert_eq!(outcome.unwrap(), RefundOutcome::Done);
 }
 
-async fn sprayed(sandbox: &Sandbox, recipients: u64) -> SprayId {
-    let room = sandbox.room(&["s"]).await;
-    sandbox.spray(room, "s", recipients * 10, recipients).await.id
-}
-
-async fn head(sandbox: &Sandbox, pool: PoolId) -> Pool {
-    sandbox.store.pool(pool).await.unwrap().unwrap()
-}
-
-async fn won(sandbox: &Sandbox, store: &Store, pool: PoolId, member: &str) -> Won {
-    store.draw(pool, draw(sandbox, member)).await.unwrap().unwrap()
-}
-
-/// The write of all draws but the first, of several that one process makes at once.
-const SECOND_WRITE: Before = Before(2, "UpdateItem", "largesse-pools");
-
-/// Draws of the sandbox's own process, made at once: the first of them writes alone, and what comes
-/// while it does goes into the next write.
-async fn together(
-    sandbox: &Sandbox,
-    pool: PoolId,
-    draws: impl IntoIterator<Item = Draw>,
-) -> Vec<Result<Won, NotWon>> {
-    let draws = draws.into_iter().map(|draw| sandbox.store.draw(pool, draw));
-    futures::future::join_all(draws).await.into_iter().map(Result::unwrap).collect()
-}
-
-/// A pool of which as many numbers are drawn and given back, and one more of these drawn by the
-/// sandbox's own process: it knows of the others.
-async fn released(sandbox: &Sandbox, numbers: u64) -> PoolId {
-    let pool = PoolId::Spray(sprayed(sandbox, 60).await);
-    let other = sandbox.another_process(90);
-    let mut notes = Vec::new();
-    for n in 0..=numbers {
-        let member = format!("was{n}");
-        notes.push((user(&member), won(sandbox, &other, pool, &member).await.drawn));
-    }
-    for (member, note) in notes {
-        other.release(pool, &member, note).await.unwrap();
-    }
-    assert_eq!(won(sandbox, &sandbox.store, pool, "first").await.drawn.part, 0);
-    pool
-}
-
-#[tokio::test]
-async fn a_released_number_that_another_process_drew_is_missed_and_a_new_one_taken() {
+#[tokio::test(start_paused = true)]
+async fn a_closed_bucket_gives_nothing_to_a_clock_that_is_behind() {
     let sandbox = Sandbox::new(1);
-    let pool = released(&sandbox, 1).await;
-    let other = sandbox.another_process(91);
-    assert_eq!(won(&sandbox, &other, pool, "other").await.drawn.part, 1);
-    assert_eq!(won(&sandbox, &sandbox.store, pool, "second").await.drawn.part, 2);
-}
-
-#[rstest]
-#[case::one_released_one_new(2, 3)]
-#[case::two_released(3, 3)]
-#[case::two_released_one_new(3, 4)]
-#[tokio::test]
-async fn a_released_number_gone_before_a_write_of_several_draws_is_missed_likewise(
-    #[case] numbers: u64,
-    #[case] draws: u64,
-) {
-    let sandbox = Sandbox::new(2);
-    let pool = released(&sandbox, numbers).await;
-    let (other, theirs) = (sandbox.another_process(91), draw(&sandbox, "other"));
-    // The first of them writes alone; the others, together, go by the numbers that it leaves.
-    meanwhile(&sandbox, SECOND_WRITE, async move {
-        assert_eq!(other.draw(pool, theirs).await.unwrap().unwrap().drawn.part, 2);
-    });
-    let members: Vec<String> = (0..draws).map(|n| format!("m{n}")).collect();
-    let answers = together(&sandbox, pool, members.iter().map(|m| draw(&sandbox, m))).await;
-    let parts: Vec<u64> = answers.into_iter().map(|won| won.unwrap().drawn.part).collect();
-    assert_eq!(parts, (1..=draws + 1).filter(|n| *n != 2).collect::<Vec<u64>>());
-}
-
-#[tokio::test]
-async fn each_of_several_draws_in_one_write_must_lie_in_the_window() {
-    let sandbox = Sandbox::new(8);
-    let pool = PoolId::Spray(sprayed(&sandbox, 60).await);
-    let window = head(&sandbox, pool).await.window;
-    let at = |member: &str, at| Draw { at, ..draw(&sandbox, member) };
-    let inside = window.opens.plus_ms(1);
-    for (n, at_the_edge, refused) in
-        [(0, window.opens.minus_ms(1), NotWon::Ahead), (1, window.closes, NotWon::Over)]
-    {
-        let draws = [("alone", inside), ("edge", at_the_edge), ("inside", inside)];
-        let draws = draws.map(|(member, moment)| at(&format!("{member}{n}"), moment));
-        let answers = together(&sandbox, pool, draws).await;
-        assert!(answers[0].is_ok() && answers[2].is_ok(), "{answers:?}");
-        assert_eq!(answers[1], Err(refused));
-    }
-}
-
-#[tokio::test]
-async fn a_pool_that_gave_back_its_remainder_gives_nothing_to_a_clock_that_is_behind() {
-    let sandbox = Sandbox::new(3);
     let spray = sprayed(&sandbox, 3).await;
-    let spray = sandbox.store.spray(spray).await.unwrap().unwrap();
-    let closes = spray.pool.window.closes;
-    let refunded = sandbox.store.refund_spray(&spray, 30, closes).await.unwrap();
-    assert_eq!(refunded, RefundOutcome::Done);
-    let late = Draw { at: closes.minus_ms(1), ..draw(&sandbox, "m") };
-    assert_eq!(sandbox.store.draw(spray.pool.id, late).await.unwrap(), Err(NotWon::Over));
-    assert!(head(&sandbox, spray.pool.id).await.pending.is_empty());
+    refunded(&sandbox, &spray).await;
+    let late = request("m", spray.window.closes.minus_ms(1), 1);
+    assert_eq!(draw(&sandbox.store, &spray, &late).await, Err(NotDrawn::Over));
+    assert!(bucket(&sandbox, &spray).await.draws.is_empty());
 }
 
-#[tokio::test]
-async fn an_amount_above_what_is_left_takes_nothing() {
+#[tokio::test(start_paused = true)]
+async fn a_draw_is_taken_from_the_first_moment_of_the_window_up_to_its_last() {
+    let sandbox = Sandbox::new(2);
+    let spray = sprayed(&sandbox, 4).await;
+    let (opens, closes) = (spray.window.opens, spray.window.closes);
+    for (member, at, refused) in [
+        ("early", opens.minus_ms(1), Some(NotDrawn::Ahead)),
+        ("first", opens, None),
+        ("last", closes.minus_ms(1), None),
+        ("late", closes, Some(NotDrawn::Over)),
+    ] {
+        let answer = draw(&sandbox.store, &spray, &request(member, at, 1)).await;
+        assert_eq!(answer.err(), refused, "{member}");
+    }
+    let members: Vec<String> =
+        bucket(&sandbox, &spray).await.draws.keys().map(ToString::to_string).collect();
+    assert_eq!(members, ["first", "last"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bucket_gives_nothing_to_another_member() {
+    let sandbox = Sandbox::new(3);
+    let (spray, now) = (sprayed(&sandbox, 3).await, sandbox.store.now());
+    for (index, member) in ["a", "b", "c"].into_iter().enumerate() {
+        let won = draw(&sandbox.store, &spray, &request(member, now, 1)).await.unwrap();
+        assert_eq!((won.entry.index as usize, won.part), (index, index as u64));
+    }
+    let full = bucket(&sandbox, &spray).await;
+    let refused = draw(&sandbox.store, &spray, &request("d", now, 1)).await;
+    assert_eq!(refused, Err(NotDrawn::Full));
+    assert_eq!(bucket(&sandbox, &spray).await, full);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_draws_once_and_another_request_gets_the_first_entry() {
     let sandbox = Sandbox::new(4);
-    let pool = PoolId::Spray(sprayed(&sandbox, 3).await);
-    let before = head(&sandbox, pool).await;
-    let above = Draw { ask: Ask::Amount(amount(4)), ..draw(&sandbox, "m") };
-    let answer = sandbox.store.draw(pool, above).await.unwrap();
-    assert_eq!(answer, Err(NotWon::AboveRemaining { remaining: 3 }));
-    assert_eq!(head(&sandbox, pool).await, before);
+    let (spray, now) = (sprayed(&sandbox, 3).await, sandbox.store.now());
+    let won = draw(&sandbox.store, &spray, &request("m", now, 1)).await.unwrap();
+    let before = bucket(&sandbox, &spray).await;
+    // Another nonce, and another time under the same nonce.
+    for again in [request("m", now, 2), request("m", now.plus_ms(1), 1)] {
+        let answer = draw(&sandbox.store, &spray, &again).await;
+        assert_eq!(answer, Err(NotDrawn::Already(won)));
+    }
+    assert_eq!(bucket(&sandbox, &spray).await, before);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_holds_as_many_notes_as_it_may_and_takes_no_more_from_any_process() {
-    let sandbox = Sandbox::new(6);
-    let pool = PoolId::Spray(sprayed(&sandbox, 60).await);
-    let mut last = None;
-    for n in 0..PENDING_MAX {
-        last = Some(won(&sandbox, &sandbox.store, pool, &format!("m{n}")).await.drawn);
-    }
-    // One of them knows that the head is full, the other one has never seen it.
-    for store in [&sandbox.store, &sandbox.another_process(96)] {
-        let crowded = store.draw(pool, draw(&sandbox, "late")).await.unwrap();
-        assert_eq!(crowded, Err(NotWon::Crowded));
-    }
-    assert_eq!(head(&sandbox, pool).await.pending.len(), PENDING_MAX);
-    let member = user(&format!("m{}", PENDING_MAX - 1));
-    sandbox.store.release(pool, &member, last.unwrap()).await.unwrap();
-    won(&sandbox, &sandbox.store, pool, "late").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn several_draws_in_one_write_leave_no_more_notes_than_a_head_may_hold() {
-    let sandbox = Sandbox::new(9);
-    let pool = PoolId::Spray(sprayed(&sandbox, 60).await);
-    for n in 3..PENDING_MAX {
-        won(&sandbox, &sandbox.store, pool, &format!("m{n}")).await;
-    }
-    let (other, theirs) = (sandbox.another_process(99), draw(&sandbox, "other"));
-    meanwhile(&sandbox, SECOND_WRITE, async move {
-        other.draw(pool, theirs).await.unwrap().unwrap();
-    });
-    let draws = ["alone", "last", "late"].map(|member| draw(&sandbox, member));
-    let answers = together(&sandbox, pool, draws).await;
-    assert!(answers[0].is_ok() && answers[1].is_ok(), "{answers:?}");
-    assert_eq!(answers[2], Err(NotWon::Crowded));
-    assert_eq!(head(&sandbox, pool).await.pending.len(), PENDING_MAX);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_full_head_has_room_for_a_draw_that_trims_another_ones_note() {
-    let sandbox = Sandbox::new(10);
-    let pool = PoolId::Spray(sprayed(&sandbox, 60).await);
-    let first = won(&sandbox, &sandbox.store, pool, "m0").await;
-    for n in 1..PENDING_MAX {
-        won(&sandbox, &sandbox.store, pool, &format!("m{n}")).await;
-    }
-    let grant = Grant::of_draw(pool, user("m0"), first.drawn, first.amount, user("s"));
-    sandbox.store.record(&grant).await.unwrap();
-    sandbox.store.trim_later(pool, &user("m0"), first.drawn);
-    won(&sandbox, &sandbox.store, pool, "late").await;
-    let pending = head(&sandbox, pool).await.pending;
-    assert_eq!((pending.len(), pending.contains_key(&user("m0"))), (PENDING_MAX, false));
-}
-
-#[tokio::test]
-async fn a_draw_is_given_back_once_and_a_later_one_of_the_member_is_not_given_back_for_it() {
-    let sandbox = Sandbox::new(7);
-    let pool = PoolId::Spray(sprayed(&sandbox, 3).await);
-    let first = won(&sandbox, &sandbox.store, pool, "a").await.drawn;
-    sandbox.store.release(pool, &user("a"), first).await.unwrap();
-    let released = head(&sandbox, pool).await;
-    sandbox.store.release(pool, &user("a"), first).await.unwrap();
-    assert_eq!(head(&sandbox, pool).await, released);
-    let later = Draw { attempt: Attempt::from_bits(2), ..draw(&sandbox, "a") };
-    let later = sandbox.store.draw(pool, later).await.unwrap().unwrap().drawn;
-    assert_eq!(later.part, first.part);
-    let drawn = head(&sandbox, pool).await;
-    sandbox.store.release(pool, &user("a"), first).await.unwrap();
-    assert_eq!(head(&sandbox, pool).await, drawn);
-}
-
-/// Whether any part of the index names the pool.
-async fn is_to_be_swept(sandbox: &Sandbox, pool: PoolId, now: Timestamp) -> bool {
-    let store = &sandbox.store;
-    let parts = (0..INDEX_SHARDS).map(async |shard| store.sweepable(shard, now, None, 10).await);
-    let parts = futures::future::join_all(parts).await;
-    parts.into_iter().any(|part| part.unwrap().rows.iter().any(|row| row.id == pool))
-}
-
-#[tokio::test]
-async fn a_draw_that_came_since_the_pool_was_read_is_not_slept_through() {
+async fn a_draw_whose_reply_is_lost_is_repeated_and_wins_the_first_part() {
     let sandbox = Sandbox::new(5);
-    let pool = PoolId::Spray(sprayed(&sandbox, 60).await);
-    won(&sandbox, &sandbox.store, pool, "a").await;
-    let as_read = head(&sandbox, pool).await;
-    let due = Pool::sweep_at(draw(&sandbox, "a").at).plus_ms(1_000);
-    won(&sandbox, &sandbox.store, pool, "b").await;
-    for next in [None, Some(due.plus_ms(1))] {
-        sandbox.store.swept(&as_read, next).await.unwrap();
-        assert!(is_to_be_swept(&sandbox, pool, due).await, "{next:?}");
-    }
-    let as_read = head(&sandbox, pool).await;
-    sandbox.store.swept(&as_read, Some(due.plus_ms(1))).await.unwrap();
-    assert!(!is_to_be_swept(&sandbox, pool, due).await);
-    assert!(is_to_be_swept(&sandbox, pool, due.plus_ms(1)).await);
-    sandbox.store.swept(&as_read, None).await.unwrap();
-    assert!(!is_to_be_swept(&sandbox, pool, due.plus_ms(1)).await);
+    let (spray, now) = (sprayed(&sandbox, 3).await, sandbox.store.now());
+    let lost = Faults::seeded(0).nth(1, Matching::operation("UpdateItem"), Fault::ReplyLost);
+    sandbox.world.set_fault_hook(Some(Arc::new(lost)));
+    sandbox.world.recorder().reset();
+    let wish = request("m", now, 7);
+    let won = draw(&sandbox.store, &spray, &wish).await.unwrap();
+    assert_eq!(sandbox.world.recorder().operation(Service::DynamoDb, "UpdateItem").calls, 2);
+    assert_eq!((won.entry.index, won.entry.at, won.entry.nonce), (0, now, wish.nonce));
+    assert_eq!(bucket(&sandbox, &spray).await.draws.len(), 1);
+}
+
+/// The first that applies, of: this very request drew, ahead, over, already, full.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_the_first_reason_in_its_order() {
+    let sandbox = Sandbox::new(6);
+    let spray = sprayed(&sandbox, 1).await;
+    let (opens, closes) = (spray.window.opens, spray.window.closes);
+    let wish = request("m", opens, 1);
+    let won = draw(&sandbox.store, &spray, &wish).await.unwrap();
+    let answer = async |member: &str, at, nonce| {
+        draw(&sandbox.store, &spray, &request(member, at, nonce)).await
+    };
+    // The bucket is full and has the member's entry.
+    assert_eq!(answer("m", opens, 1).await, Ok(won));
+    assert_eq!(answer("m", opens.minus_ms(1), 2).await, Err(NotDrawn::Ahead));
+    assert_eq!(answer("m", closes, 2).await, Err(NotDrawn::Over));
+    assert_eq!(answer("m", opens, 2).await, Err(NotDrawn::Already(won)));
+    assert_eq!(answer("o", opens.minus_ms(1), 1).await, Err(NotDrawn::Ahead));
+    assert_eq!(answer("o", closes, 1).await, Err(NotDrawn::Over));
+    assert_eq!(answer("o", opens, 1).await, Err(NotDrawn::Full));
+    // It is closed too.
+    refunded(&sandbox, &spray).await;
+    assert_eq!(answer("m", opens, 1).await, Ok(won), "a repeat, however late it comes");
+    assert_eq!(answer("m", opens, 2).await, Err(NotDrawn::Over));
+    assert_eq!(answer("m", opens.minus_ms(1), 2).await, Err(NotDrawn::Ahead));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draw_from_a_bucket_that_is_not_there_makes_none() {
+    let sandbox = Sandbox::new(7);
+    let (spray, now) = (sprayed(&sandbox, 3).await, sandbox.store.now());
+    let beyond = BucketId { number: 1, ..first(&spray) };
+    let answer = sandbox.store.draw(beyond, &request("m", now, 1)).await.unwrap();
+    assert_eq!(answer, Err(NotDrawn::NoSuchBucket));
+    assert_eq!(sandbox.store.buckets(spray.pool(), &[0, 1]).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn processes_that_draw_at_once_never_get_the_same_part() {
+    let sandbox = Sandbox::new(8);
+    let (spray, now) = (sprayed(&sandbox, 16).await, sandbox.store.now());
+    let stores = [sandbox.another_process(81), sandbox.another_process(82)];
+    let answers = futures::future::join_all((0..20).map(|n| {
+        let (store, spray) = (stores[n % 2].clone(), spray.clone());
+        async move { draw(&store, &spray, &request(&format!("m{n}"), now, 1)).await }
+    }))
+    .await;
+    let mut parts: Vec<u64> = answers.iter().flatten().map(|won| won.part).collect();
+    parts.sort_unstable();
+    assert_eq!(parts, (0..16).collect::<Vec<u64>>());
+    assert_eq!(answers.iter().filter(|a| **a == Err(NotDrawn::Full)).count(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_draw_wins_is_what_the_bucket_holds() {
+    let sandbox = Sandbox::new(9);
+    let (spray, now) = (sprayed(&sandbox, 20).await, sandbox.store.now());
+    let second = BucketId { number: 1, ..first(&spray) };
+    let won = sandbox.store.draw(second, &request("m", now, 3)).await.unwrap().unwrap();
+    let read = buckets(&sandbox, &spray).await.remove(1);
+    assert_eq!(Won::of(&read, read.draws[&user("m")]), won);
+    assert_eq!((won.part, won.entry.at), (16, now));
+    assert_eq!(won.amount.unwrap().get(), spray.cut().shares()[16]);
+    assert_eq!(read.check(), Ok(()));
 }

@@ -1,141 +1,124 @@
-//! A caller that writes for others is dropped in the middle of the shared write.
+//! A caller that is dropped at any of its waits loses nothing.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use largesse_app::ports::{Clock, NotWon, Pools, PortResult, Won};
-use largesse_domain::id::PoolId;
-use largesse_domain::pool::{Ask, Attempt, Draw};
-use largesse_emulator::{Call, Fault, Interpose, Outcome};
+use largesse_app::pool::draw::{NotWon, draw};
+use largesse_app::ports::{Clock, Money, Payment, Void, Voids};
+use largesse_domain::grant::Grant;
+use largesse_domain::spray::Spray;
+use largesse_tests::kill::kill_at;
 use largesse_tests::{Sandbox, user};
-use rstest::rstest;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
 
-/// Whom the dropped caller writes for.
-const OTHERS: [&str; 4] = ["a", "b", "c", "d"];
+use crate::scene::{balance, buckets, drawn, given_up, request, sprayed};
 
-/// Where a write of a head is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    BeforeItsEffect,
-    AfterItsEffect,
+/// More waits than any of these calls has.
+const WAITS_MAX: usize = 500;
+
+/// How many entries the member has in the whole pool.
+async fn entries(sandbox: &Sandbox, spray: &Spray, member: &str) -> usize {
+    let buckets = buckets(sandbox, spray).await;
+    buckets.iter().filter(|bucket| bucket.draws.contains_key(&user(member))).count()
 }
 
-/// Holds every write of a head until it is let through.
-struct Gate {
-    held: Held,
-    arrived: watch::Sender<usize>,
-    passes: Semaphore,
-}
-
-impl Gate {
-    fn new(held: Held) -> Self {
-        Self { held, arrived: watch::Sender::new(0), passes: Semaphore::new(0) }
-    }
-
-    /// How many writes have come this far.
-    fn arrived(&self) -> usize {
-        *self.arrived.borrow()
-    }
-
-    /// Waits until the `n`-th write is held.
-    async fn holds(&self, n: usize) {
-        let mut arrived = self.arrived.subscribe();
-        let arrived = arrived.wait_for(|count| *count == n);
-        let in_time = tokio::time::timeout(Duration::from_secs(60), arrived).await;
-        drop(in_time.expect("the write comes").unwrap());
-    }
-
-    async fn hold(&self, call: &Call, here: Held) -> Option<Fault> {
-        let is_write = call.operation == "UpdateItem" && call.resources == ["largesse-pools"];
-        if is_write && here == self.held {
-            self.arrived.send_modify(|count| *count += 1);
-            self.passes.acquire().await.unwrap().forget();
-        }
-        None
-    }
-}
-
-impl Interpose for Gate {
-    fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
-        self.hold(call, Held::BeforeItsEffect).boxed()
-    }
-
-    fn after<'a>(&'a self, call: &'a Call, _: Outcome) -> BoxFuture<'a, Option<Fault>> {
-        self.hold(call, Held::AfterItsEffect).boxed()
-    }
-}
-
-type Answer = PortResult<Result<Won, NotWon>>;
-
-fn draw(sandbox: &Sandbox, pool: PoolId, member: &str) -> JoinHandle<Answer> {
-    let (store, at) = (sandbox.store.clone(), sandbox.store.now());
-    let attempt = Attempt::from_bits(member.bytes().map(u64::from).sum());
-    let draw = Draw { member: user(member), at, attempt, ask: Ask::Next };
-    tokio::spawn(async move { store.draw(pool, draw).await })
-}
-
-/// Whose notes the head holds.
-async fn noted(sandbox: &Sandbox, pool: PoolId) -> BTreeSet<String> {
-    let head = sandbox.store.pool(pool).await.unwrap().unwrap();
-    head.pending.keys().map(ToString::to_string).collect()
-}
-
-fn names(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(ToString::to_string).collect()
-}
-
-/// The share, which a repeat of a write that took effect finds as its own note.
-fn share(answer: Answer, held: Held) -> Won {
-    match (held, answer.unwrap()) {
-        (Held::BeforeItsEffect, Ok(won)) | (Held::AfterItsEffect, Err(NotWon::Already(won))) => won,
-        (held, other) => panic!("{held:?}: {other:?}"),
-    }
-}
-
-#[rstest]
-#[case(Held::BeforeItsEffect)]
-#[case(Held::AfterItsEffect)]
 #[tokio::test(start_paused = true)]
-async fn a_caller_dropped_in_the_middle_of_a_shared_write_takes_nobody_with_it(#[case] held: Held) {
-    let sandbox = Sandbox::new(7);
-    let room = sandbox.room(&["s"]).await;
-    let pool = PoolId::Spray(sandbox.spray(room, "s", 600, 60).await.id);
-    let gate = Arc::new(Gate::new(held));
-    sandbox.world.interpose(Some(gate.clone()));
-    // While the first write is under way the others gather; the next in turn writes for them all.
-    let opener = draw(&sandbox, pool, "opener");
-    gate.holds(1).await;
-    let writer = draw(&sandbox, pool, "writer");
-    let others = OTHERS.map(|name| draw(&sandbox, pool, name));
-    tokio::task::yield_now().await;
-    gate.passes.add_permits(1);
-    let first = opener.await.unwrap().unwrap().unwrap();
-    gate.holds(2).await;
-    let written = match held {
-        Held::BeforeItsEffect => names(&["opener"]),
-        Held::AfterItsEffect => names(&[&["opener", "writer"], &OTHERS[..]].concat()),
-    };
-    assert_eq!(noted(&sandbox, pool).await, written);
-    writer.abort();
-    assert!(writer.await.unwrap_err().is_cancelled());
-    // Those it wrote for ask again, and one of them writes for the rest.
-    gate.holds(3).await;
-    gate.passes.add_permits(Semaphore::MAX_PERMITS - 1);
-    let mut won = vec![first];
-    for other in others {
-        won.push(share(other.await.unwrap(), held));
+async fn a_draw_dropped_at_any_wait_leaves_one_entry_or_none_and_the_next_one_finds_it() {
+    let (mut without, mut with) = (0, 0);
+    for wait in 1..WAITS_MAX {
+        let sandbox = Sandbox::new(1);
+        let spray = sprayed(&sandbox, 40).await;
+        // The first bucket of the walk is full, so that a draw is two writes and a read.
+        let walk = largesse_domain::pool::Walk::new(&spray.pool(), &user("m"), 3).next().unwrap();
+        let full = largesse_domain::pool::BucketId { pool: spray.pool(), number: walk };
+        for n in 0..buckets(&sandbox, &spray).await[walk as usize].size {
+            use largesse_app::ports::Pools;
+            let other = request(&format!("o{n}"), sandbox.store.now(), 1);
+            sandbox.store.draw(full, &other).await.unwrap().unwrap();
+        }
+        let store = sandbox.another_process(2);
+        let wish = request("m", store.now(), 1);
+        let killed = kill_at(wait, draw(&*store, spray.pool(), 40, &wish)).await.is_none();
+        let left = entries(&sandbox, &spray, "m").await;
+        // The next request, by the same process and by another one.
+        for (nonce, store) in [(2, store), (3, sandbox.another_process(3))] {
+            let next = request("m", store.now(), nonce);
+            let answer = draw(&*store, spray.pool(), 40, &next).await.unwrap();
+            let is_new = left == 0 && nonce == 2;
+            assert_eq!(answer.is_ok(), is_new, "wait {wait}: {answer:?}");
+            assert!(is_new || matches!(answer, Err(NotWon::Already(_))), "{answer:?}");
+        }
+        assert_eq!(entries(&sandbox, &spray, "m").await, 1);
+        match (killed, left) {
+            (true, 0) => without += 1,
+            (true, _) => with += 1,
+            (false, _) => {
+                assert!(without > 0 && with > 0, "{without} before the write, {with} behind it");
+                return;
+            }
+        }
     }
-    assert_eq!(gate.arrived(), 3, "five draws were one write, and four of them one more");
-    // The dropped one's own repeat.
-    won.push(share(draw(&sandbox, pool, "writer").await.unwrap(), held));
-    let parts: BTreeSet<u64> = won.iter().map(|won| won.drawn.part).collect();
-    assert_eq!(parts, (0..6).collect(), "one share each, and none is lost");
-    assert_eq!(noted(&sandbox, pool).await.len(), 6);
-    let head = sandbox.store.pool(pool).await.unwrap().unwrap();
-    assert_eq!(head.supply.left(), 54);
+    panic!("a draw ends");
+}
+
+/// Pays and drops the call at each wait in turn; then all are paid, by the same process.
+async fn paid_in_spite_of_drops(members: u64) {
+    let (mut without, mut with) = (0, 0);
+    for wait in 1..WAITS_MAX {
+        let sandbox = Sandbox::new(2);
+        let spray = sprayed(&sandbox, members).await;
+        let mut grants: Vec<Grant> = Vec::new();
+        for n in 0..members {
+            grants.push(drawn(&sandbox, &spray, &format!("m{n}")).await);
+        }
+        let killed = kill_at(wait, sandbox.store.pay(&grants)).await.is_none();
+        let is_paid = balance(&sandbox, "m0").await > 0;
+        // A lock on a wallet that the dropped call held is free again.
+        for payment in sandbox.store.pay(&grants).await {
+            assert!(matches!(payment, Payment::Paid | Payment::AlreadyPaid), "{payment:?}");
+        }
+        for grant in &grants {
+            let held = balance(&sandbox, grant.member.as_str()).await;
+            assert_eq!(held, grant.amount.get(), "wait {wait}");
+        }
+        match (killed, is_paid) {
+            (true, false) => without += 1,
+            (true, true) => with += 1,
+            (false, _) => {
+                assert!(without > 0 && with > 0, "{without} before the write, {with} behind it");
+                return;
+            }
+        }
+    }
+    panic!("a payment ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_dropped_at_any_wait_is_made_once() {
+    paid_in_spite_of_drops(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn payments_made_together_and_dropped_at_any_wait_are_made_once_each() {
+    paid_in_spite_of_drops(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_void_dropped_at_any_wait_returns_the_amount_once() {
+    let (mut without, mut with) = (0, 0);
+    for wait in 1..WAITS_MAX {
+        let sandbox = Sandbox::new(3);
+        let spray = sprayed(&sandbox, 1).await;
+        let failed = given_up(&sandbox, &drawn(&sandbox, &spray, "m").await).await;
+        let killed = kill_at(wait, sandbox.store.void(&failed)).await.is_none();
+        let is_voided = balance(&sandbox, "s").await > 0;
+        let expected = if is_voided { Void::AlreadyVoided } else { Void::Voided };
+        assert_eq!(sandbox.store.void(&failed).await.unwrap(), expected, "wait {wait}");
+        assert_eq!(balance(&sandbox, "s").await, 10);
+        match (killed, is_voided) {
+            (true, false) => without += 1,
+            (true, true) => with += 1,
+            (false, _) => {
+                assert!(without > 0 && with > 0, "{without} before the write, {with} behind it");
+                return;
+            }
+        }
+    }
+    panic!("a void ends");
 }

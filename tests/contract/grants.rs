@@ -1,152 +1,144 @@
-//! Grants: one record for a member, and what is paid stays paid.
+//! Grants that were refused: each refusal counts once, whichever worker counts it, and a voided
+//! grant stays voided. One test for each clause of the two conditions.
 
-use largesse_app::ports::{GrantRef, Grants, PayOutcome, Pools, Recorded, Wallets};
-use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::PoolId;
-use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
+use std::collections::BTreeSet;
+
+use largesse_app::ports::{Grants, Money, Written};
+use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
+use largesse_domain::id::GrantId;
 use largesse_tests::{Sandbox, user};
+use rstest::rstest;
 
-async fn drawn(sandbox: &Sandbox) -> Grant {
-    let room = sandbox.room(&["s"]).await;
-    let pool = PoolId::Spray(sandbox.spray(room, "s", 30, 3).await.id);
-    let at = largesse_app::ports::Clock::now(&*sandbox.store);
-    let attempt = Attempt::from_bits(1);
-    let draw = Draw { member: user("m"), at, attempt, ask: Ask::Next };
-    let won = sandbox.store.draw(pool, draw).await.unwrap().unwrap();
-    Grant::of_draw(pool, user("m"), won.drawn, won.amount, user("s"))
+use crate::scene::{Table, drawn, key_with, n, refused, s, sprayed};
+
+async fn one(sandbox: &Sandbox) -> Grant {
+    let spray = sprayed(sandbox, 1).await;
+    drawn(sandbox, &spray, "m").await
 }
 
-#[tokio::test]
-async fn a_record_is_put_once_and_another_draw_finds_it() {
+async fn kept(sandbox: &Sandbox, grant: &Grant) -> Option<FailedGrant> {
+    sandbox.store.failed_grant(grant.source, &grant.member).await.unwrap()
+}
+
+/// Writes the grant as failed, if so many refusals are counted.
+async fn write(sandbox: &Sandbox, grant: &Grant, attempts: u32, seen: u32) -> Written {
+    let failed = refused(grant, GrantStatus::Failed, attempts);
+    sandbox.store.put_failed(&failed, seen).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_counted_once_and_none_is_left_out() {
     let sandbox = Sandbox::new(1);
-    let grant = drawn(&sandbox).await;
-    assert_eq!(sandbox.store.record(&grant).await.unwrap(), Recorded::New);
-    assert_eq!(sandbox.store.record(&grant).await.unwrap(), Recorded::Same(grant.clone()));
-    let drawn = Drawn { part: 2, ..grant.drawn };
-    let other = Grant { drawn, ..grant.clone() };
-    assert_eq!(sandbox.store.record(&other).await.unwrap(), Recorded::Other(grant.clone()));
-    let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap();
-    assert_eq!(read, Some(grant));
+    let grant = one(&sandbox).await;
+    assert_eq!(kept(&sandbox, &grant).await, None);
+    for attempts in 1..=3 {
+        // The first of two that read the same count, and the other.
+        let seen = attempts - 1;
+        assert_eq!(write(&sandbox, &grant, attempts, seen).await, Written::Done);
+        assert_eq!(write(&sandbox, &grant, attempts, seen).await, Written::Changed);
+        let expected = refused(&grant, GrantStatus::Failed, attempts);
+        assert_eq!(kept(&sandbox, &grant).await, Some(expected));
+    }
+    // An operator's retry begins anew; then a first refusal finds the item.
+    assert_eq!(write(&sandbox, &grant, 0, 3).await, Written::Done);
+    assert_eq!(write(&sandbox, &grant, 1, 0).await, Written::Done);
+    assert_eq!(kept(&sandbox, &grant).await.unwrap().attempts, 1);
 }
 
-#[tokio::test]
-async fn what_is_paid_stays_paid_and_a_failure_counts_once() {
+#[tokio::test(start_paused = true)]
+async fn a_later_refusal_of_a_grant_that_has_no_item_is_not_written() {
     let sandbox = Sandbox::new(2);
-    let grant = drawn(&sandbox).await;
-    sandbox.store.record(&grant).await.unwrap();
-    let failed = |attempts| PayOutcome::NotPaid {
-        attempts,
-        status: GrantStatus::Failed,
-        failure: "why".to_owned(),
-    };
-    let note = async |outcome| sandbox.store.note_outcome(&grant, &outcome).await.unwrap();
-    assert_eq!(note(failed(1)).await, GrantStatus::Failed);
-    assert_eq!(note(failed(1)).await, GrantStatus::Failed);
-    let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
-    assert_eq!((read.attempts, read.failure.as_deref()), (1, Some("why")));
-    let wanted = GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id };
-    let policy = largesse_domain::grant::RetryPolicy::default();
-    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
-    let read = async || sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
-    let paid = read().await;
-    assert_eq!(paid.status, GrantStatus::Success);
-    // Whatever comes late changes nothing: a failure, the last one, an operator, a second payment.
-    assert_eq!(note(failed(2)).await, GrantStatus::Success);
-    let given_up = PayOutcome::NotPaid {
-        attempts: 4,
-        status: GrantStatus::PermanentlyFailed,
-        failure: "why".to_owned(),
-    };
-    assert_eq!(note(given_up).await, GrantStatus::Success);
-    let revived = sandbox.store.revive_grant(&wanted).await.unwrap();
-    assert_eq!(revived, Some(GrantStatus::Success));
-    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
-    assert_eq!(read().await, paid);
-    let wallet = Wallets::wallet(&*sandbox.store, &grant.member).await.unwrap();
-    assert_eq!(wallet.balance.get(), grant.amount.get(), "once");
+    let grant = one(&sandbox).await;
+    assert_eq!(write(&sandbox, &grant, 2, 1).await, Written::Changed);
+    assert_eq!(kept(&sandbox, &grant).await, None);
 }
 
-#[tokio::test]
-async fn a_failure_that_is_told_late_does_not_undo_a_later_one() {
-    let sandbox = Sandbox::new(5);
-    let grant = drawn(&sandbox).await;
-    sandbox.store.record(&grant).await.unwrap();
-    let policy = largesse_domain::grant::RetryPolicy::default();
-    for attempts in [4, 3] {
-        let status = policy.after_failure(attempts);
-        let failed = PayOutcome::NotPaid { attempts, status, failure: format!("{attempts}") };
-        let stands = sandbox.store.note_outcome(&grant, &failed).await.unwrap();
-        assert_eq!(stands, GrantStatus::PermanentlyFailed);
-    }
-    let read = sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
-    assert_eq!((read.attempts, read.failure.as_deref()), (4, Some("4")));
-    assert_eq!(read.status, GrantStatus::PermanentlyFailed, "it is not tried once more");
-}
-
-#[tokio::test]
-async fn an_outcome_is_noted_on_the_grant_it_is_about_and_on_no_other_of_the_member() {
-    let sandbox = Sandbox::new(6);
-    let grant = drawn(&sandbox).await;
-    let failed =
-        PayOutcome::NotPaid { attempts: 1, status: GrantStatus::Failed, failure: "why".to_owned() };
-    let read = async || sandbox.store.grant(grant.pool, &grant.member).await.unwrap();
-    let id = largesse_domain::id::GrantId::of_draw(&grant.pool, &user("x"), grant.drawn.at);
-    let other = Grant { id, ..grant.clone() };
-    for outcome in [&PayOutcome::Paid, &failed] {
-        assert!(sandbox.store.note_outcome(&other, outcome).await.is_err());
-        assert_eq!(read().await, None, "{outcome:?} makes no half of a grant");
-    }
-    sandbox.store.record(&grant).await.unwrap();
-    for outcome in [&PayOutcome::Paid, &failed] {
-        let stands = sandbox.store.note_outcome(&other, outcome).await.unwrap();
-        assert_eq!(stands, GrantStatus::Pending);
-        assert_eq!(read().await.as_ref(), Some(&grant), "{outcome:?}");
-    }
-}
-
-#[tokio::test]
-async fn only_what_was_given_up_is_revived_and_it_is_paid_once() {
+/// What stands in the table, and how many refusals a writer has seen there: as many as it says.
+#[rstest]
+#[case::another_grant_reset(true, GrantStatus::Failed, 0)]
+#[case::another_grant(true, GrantStatus::Failed, 2)]
+#[case::voided_reset(false, GrantStatus::Voided, 0)]
+#[case::voided(false, GrantStatus::Voided, 2)]
+#[tokio::test(start_paused = true)]
+async fn a_voided_grant_and_one_of_another_id_stay_as_they_are(
+    #[case] is_another: bool,
+    #[case] status: GrantStatus,
+    #[case] attempts: u32,
+) {
     let sandbox = Sandbox::new(3);
-    let grant = drawn(&sandbox).await;
-    let wanted = GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id };
-    let revive = async |wanted: &GrantRef| sandbox.store.revive_grant(wanted).await.unwrap();
-    let read = async || sandbox.store.grant(grant.pool, &grant.member).await.unwrap().unwrap();
-    assert_eq!(revive(&wanted).await, None, "it is not recorded");
-    sandbox.store.record(&grant).await.unwrap();
-    assert_eq!(revive(&wanted).await, Some(GrantStatus::Pending));
-    assert_eq!(read().await, grant, "nothing changed");
-    let given_up = PayOutcome::NotPaid {
-        attempts: 4,
-        status: GrantStatus::PermanentlyFailed,
-        failure: "why".to_owned(),
-    };
-    sandbox.store.note_outcome(&grant, &given_up).await.unwrap();
-    let id = largesse_domain::id::GrantId::of_draw(&grant.pool, &user("x"), grant.drawn.at);
-    assert_eq!(revive(&GrantRef { id, ..wanted.clone() }).await, None, "another grant");
-    assert_eq!(read().await.status, GrantStatus::PermanentlyFailed);
-    for _ in 0..2 {
-        assert_eq!(revive(&wanted).await, Some(GrantStatus::Failed));
-        let revived = read().await;
-        assert_eq!((revived.attempts, revived.failure.as_deref()), (0, Some("why")));
-    }
-    let policy = largesse_domain::grant::RetryPolicy::default();
-    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
-    assert_eq!(revive(&wanted).await, Some(GrantStatus::Success));
-    assert_eq!(read().await.status, GrantStatus::Success, "what is paid stays paid");
+    let grant = one(&sandbox).await;
+    assert_eq!(write(&sandbox, &grant, 1, 0).await, Written::Done);
+    let other = GrantId::of_draw(&grant.source, &user("x"), grant.decided_at());
+    let id = if is_another { other } else { grant.id };
+    let (table, key) = (Table::of(&sandbox, "grants"), key_with(grant.source, "MEMBER#m"));
+    table.set(&key, "grant_id", s(id)).await;
+    table.set(&key, "status", s(status.as_str())).await;
+    table.set(&key, "attempts", n(attempts)).await;
+    let before = table.get(&key).await;
+    assert_eq!(write(&sandbox, &grant, attempts + 1, attempts).await, Written::Changed);
+    assert_eq!(table.get(&key).await, before);
+    table.delete(&key).await;
 }
 
-#[tokio::test]
-async fn what_nobody_has_tried_to_pay_is_listed() {
+#[tokio::test(start_paused = true)]
+async fn what_is_paid_has_no_item_and_removing_it_again_does_nothing() {
     let sandbox = Sandbox::new(4);
-    let grant = drawn(&sandbox).await;
-    let untried = async || sandbox.store.untried_grants(None).await.unwrap();
-    assert!(untried().await.grants.is_empty());
-    sandbox.store.record(&grant).await.unwrap();
-    let found = untried().await;
-    let wanted = GrantRef { pool: grant.pool, member: grant.member.clone(), id: grant.id };
-    assert_eq!((found.grants, found.next), (vec![wanted.clone()], None));
-    assert!(found.unreadable.is_empty());
-    let policy = largesse_domain::grant::RetryPolicy::default();
-    largesse_app::grant::pay::pay(&*sandbox.store, &wanted, policy).await.unwrap();
-    assert!(untried().await.grants.is_empty());
+    let grant = one(&sandbox).await;
+    write(&sandbox, &grant, 1, 0).await;
+    sandbox.store.pay(std::slice::from_ref(&grant)).await;
+    for _ in 0..2 {
+        sandbox.store.remove_failed(&grant).await.unwrap();
+        assert_eq!(kept(&sandbox, &grant).await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_failed_grants_of_a_source_are_listed_in_pages_and_no_others() {
+    let sandbox = Sandbox::new(5);
+    let (mine, other) = (sprayed(&sandbox, 7).await, sprayed(&sandbox, 1).await);
+    let mut expected = BTreeSet::new();
+    for member in 0..7 {
+        let member = format!("m{member}");
+        let grant = drawn(&sandbox, &mine, &member).await;
+        write(&sandbox, &grant, 1, 0).await;
+        expected.insert(grant.member);
+    }
+    let theirs = drawn(&sandbox, &other, "m0").await;
+    write(&sandbox, &theirs, 1, 0).await;
+    for limit in [1, 3, 7, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = sandbox.store.failed_grants(mine.pool(), after, limit).await.unwrap();
+            found.extend(page.rows.into_iter().map(|failed| failed.grant.member));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert!(found.is_sorted());
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_sees_every_failed_grant_and_the_keys_of_what_cannot_be_read() {
+    let sandbox = Sandbox::new(6);
+    let grant = one(&sandbox).await;
+    write(&sandbox, &grant, 1, 0).await;
+    let (table, broken) = (Table::of(&sandbox, "grants"), key_with("nonsense", "MEMBER#m"));
+    table.put(broken.clone()).await;
+    let page = sandbox.store.scan_failed_grants(None).await.unwrap();
+    assert_eq!(page.grants, [refused(&grant, GrantStatus::Failed, 1)]);
+    assert_eq!(page.unreadable, [("nonsense".to_owned(), "MEMBER#m".to_owned())]);
+    assert_eq!(page.next, None);
+    // Behind a key comes what is left.
+    let last = [grant.source.to_string(), "nonsense".to_owned()];
+    let mut left = 0;
+    for pk in last {
+        let page = sandbox.store.scan_failed_grants(Some((pk, "MEMBER#m".to_owned()))).await;
+        let page = page.unwrap();
+        left += page.grants.len() + page.unreadable.len();
+    }
+    assert_eq!(left, 1, "one of the two stands behind the other");
+    table.delete(&broken).await;
 }

@@ -41,11 +41,11 @@ async fn a_run_that_ended_without_an_answer_is_taken_over_by_one_under_the_same_
 }
 
 #[tokio::test]
-async fn a_key_that_was_let_go_runs_again_at_once_under_the_same_operation() {
+async fn a_key_that_was_released_runs_again_at_once_under_the_same_operation() {
     let sandbox = Sandbox::new(3);
     let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
     store.begin("k", "p", op, now).await.unwrap();
-    store.let_go("k", op).await.unwrap();
+    store.release("k", op).await.unwrap();
     let again = store.begin("k", "p", sandbox.id(), now).await.unwrap();
     assert_eq!(again, Begun::Resumed(op));
 }
@@ -117,13 +117,13 @@ async fn an_operation_whose_key_ran_out_meanwhile_is_not_taken_over() {
     let sandbox = Sandbox::new(8);
     let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
     store.begin("k", "p", op, now).await.unwrap();
-    store.let_go("k", op).await.unwrap();
+    store.release("k", op).await.unwrap();
     let (other, next) = (sandbox.another_process(9), sandbox.id());
     meanwhile(&sandbox, TAKE_OVER, async move {
         let begun = other.begin("k", "p", next, now.plus_ms(86_400_000)).await.unwrap();
         assert_eq!(begun, Begun::Fresh(next));
-        // Let go as well: the leases are the same.
-        other.let_go("k", next).await.unwrap();
+        // Released as well: the leases are the same.
+        other.release("k", next).await.unwrap();
     });
     let last = now.plus_ms(86_400_000 - 1);
     assert_eq!(store.begin("k", "p", sandbox.id(), last).await.unwrap(), Begun::InFlight);
@@ -139,17 +139,17 @@ async fn item(sandbox: &Sandbox) -> HashMap<String, Av> {
 }
 
 #[tokio::test]
-async fn a_key_is_let_go_only_by_the_operation_that_has_it_and_not_once_it_is_answered() {
+async fn a_key_is_released_only_by_the_operation_that_has_it_and_not_once_it_is_answered() {
     let sandbox = Sandbox::new(9);
     let (store, now, op) = (&sandbox.store, sandbox.store.now(), sandbox.id());
-    store.let_go("k", op).await.unwrap();
-    assert!(item(&sandbox).await.is_empty(), "there is nothing to let go");
+    store.release("k", op).await.unwrap();
+    assert!(item(&sandbox).await.is_empty(), "there is nothing to release");
     store.begin("k", "p", op, now).await.unwrap();
-    store.let_go("k", sandbox.id()).await.unwrap();
+    store.release("k", sandbox.id()).await.unwrap();
     let still = store.begin("k", "p", sandbox.id(), now).await.unwrap();
     assert_eq!(still, Begun::InFlight);
     store.finish("k", op, &answer()).await.unwrap();
     let answered = item(&sandbox).await;
-    store.let_go("k", op).await.unwrap();
+    store.release("k", op).await.unwrap();
     assert_eq!(item(&sandbox).await, answered);
 }

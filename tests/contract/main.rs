@@ -2,18 +2,28 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod batches;
+mod digits;
 mod draws;
 mod dropped;
 mod grants;
 mod guarantees;
 mod idempotency;
+mod indexes;
 mod meanwhile;
+mod messages;
+mod payments;
+mod permissions;
 mod policies;
 mod pools;
 mod refunds;
 mod rooms;
+mod scene;
 mod sdk;
 mod sprays;
+mod streams;
+mod sweep;
 mod tokens;
+mod voids;
 mod wallets;
 mod wiring;

@@ -1,4 +1,4 @@
-//! Lets something happen in the middle of a port's method: between what it read and what it writes.
+//! A fault hook that runs work in the middle of a port's method: between its read and its write.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use largesse_emulator::{Call, Fault, Interpose};
+use largesse_emulator::{Call, Fault, FaultHook};
 use largesse_tests::Sandbox;
 
-/// Which call something gets ahead of: the n-th (from 1) of this operation on this table.
+/// Before which call the work runs: the n-th (from 1) of this operation on this table.
 pub(crate) struct Before(pub(crate) usize, pub(crate) &'static str, pub(crate) &'static str);
 
 struct Meanwhile {
@@ -18,7 +18,7 @@ struct Meanwhile {
     work: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
-impl Interpose for Meanwhile {
+impl FaultHook for Meanwhile {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         let Before(nth, operation, table) = self.before;
         let is_on = call.resources.iter().any(|resource| resource == table);
@@ -28,7 +28,7 @@ impl Interpose for Meanwhile {
         if self.seen.fetch_add(1, Ordering::Relaxed) + 1 != nth {
             return async { None }.boxed();
         }
-        // What the work calls itself is counted too, but comes later than the n-th.
+        // The calls of the work itself are counted too, but come after the n-th.
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         async {
             if let Some(work) = work {
@@ -48,5 +48,5 @@ pub(crate) fn meanwhile(
 ) {
     let work = Mutex::new(Some(work.boxed()));
     let meanwhile = Meanwhile { before, seen: AtomicUsize::new(0), work };
-    sandbox.world.interpose(Some(Arc::new(meanwhile)));
+    sandbox.world.set_fault_hook(Some(Arc::new(meanwhile)));
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use largesse_app::invocation::{self, Invocation};
 use largesse_app::ports::{Clock, Once, PortErrorKind, Wallets};
-use largesse_aws::deadline;
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_emulator::{Fault, Faults, Matching, Service};
@@ -29,12 +29,12 @@ fn transactions(sandbox: &Sandbox) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transaction_that_others_got_in_the_way_of_is_tried_again() {
+async fn a_transaction_that_conflicts_with_others_is_tried_again() {
     let sandbox = Sandbox::new(1);
     let conflicts = (1..=4).fold(Faults::seeded(0), |plan, n| {
         plan.nth(n, Matching::operation("TransactWriteItems"), Fault::TransactionConflict)
     });
-    sandbox.world.interpose(Some(Arc::new(conflicts)));
+    sandbox.world.set_fault_hook(Some(Arc::new(conflicts)));
     let posted = sandbox.post(deposit(&sandbox)).await;
     assert!(matches!(posted, Once::Now(_)));
     assert_eq!(transactions(&sandbox), 5);
@@ -45,10 +45,10 @@ async fn conflicts_without_end_are_contention_and_no_unknown_outcome() {
     let sandbox = Sandbox::new(2);
     let always = Matching::operation("TransactWriteItems");
     let conflicts = Faults::seeded(0).always(always, Fault::TransactionConflict);
-    sandbox.world.interpose(Some(Arc::new(conflicts)));
+    sandbox.world.set_fault_hook(Some(Arc::new(conflicts)));
     let error = sandbox.store.post(deposit(&sandbox)).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Contended);
-    sandbox.world.interpose(None);
+    sandbox.world.set_fault_hook(None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,11 +65,11 @@ async fn a_refused_condition_is_an_answer_and_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_lost_is_made_good_under_the_same_request_token() {
+async fn a_reply_that_is_lost_is_repeated_under_the_same_request_token() {
     let sandbox = Sandbox::new(4);
     let lost =
         Faults::seeded(0).nth(1, Matching::operation("TransactWriteItems"), Fault::ReplyLost);
-    sandbox.world.interpose(Some(Arc::new(lost)));
+    sandbox.world.set_fault_hook(Some(Arc::new(lost)));
     // Under a random token the second attempt would fail its condition and say "before".
     let posted = sandbox.post(deposit(&sandbox)).await;
     assert!(matches!(posted, Once::Now(_)));
@@ -81,15 +81,16 @@ async fn no_call_outlives_the_invocation_that_made_it() {
     let sandbox = Sandbox::new(5);
     let slow = Fault::DelayReply(Duration::from_secs(60));
     let slow = Faults::seeded(0).always(Matching::any(), slow);
-    sandbox.world.interpose(Some(Arc::new(slow)));
+    sandbox.world.set_fault_hook(Some(Arc::new(slow)));
     let begun = sandbox.store.now();
     let user = user("a");
-    let answer = deadline::scope(begun.plus_ms(300), sandbox.store.wallet(&user)).await;
+    let invocation = Invocation::until(begun.plus_ms(300));
+    let answer = invocation::scope(invocation, sandbox.store.wallet(&user)).await;
     assert_eq!(answer.unwrap_err().kind, PortErrorKind::Unknown);
     assert!(sandbox.store.now().ms_since(begun) <= 300);
     // Without a deadline there is a limit all the same.
     let begun = sandbox.store.now();
     assert!(sandbox.store.wallet(&user).await.is_err());
     assert!(sandbox.store.now().ms_since(begun) <= 5_000);
-    sandbox.world.interpose(None);
+    sandbox.world.set_fault_hook(None);
 }

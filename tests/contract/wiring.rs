@@ -1,8 +1,8 @@
 //! One wiring: template.yaml, the crates under functions/, their events and what the local stack
 //! runs are the same. Routes, queues, streams, schedules and tables of the local stack are read
 //! from the template itself; the rest is compared here. (The routes of each router with the
-//! template's: functions/query/tests/openapi.rs. What each function may do, and the names that it
-//! is given: policies.rs.)
+//! template's: tests/flows/openapi.rs. What each function may do, and the names that it is given:
+//! policies.rs.)
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -88,39 +88,54 @@ fn every_function_has_a_trigger() {
 }
 
 #[test]
-fn the_indexes_and_keys_that_the_adapters_ask_for_are_the_templates() {
+fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
     let stack = stack();
-    let pools = stack.table("largesse-pools").unwrap();
-    let index = |name: &str| {
-        let found = pools.indexes.iter().find(|index| index["IndexName"] == name);
-        let schema = found.unwrap_or_else(|| panic!("no index {name}"))["KeySchema"].clone();
-        let names = schema.as_array().unwrap().iter().map(|key| key["AttributeName"].clone());
-        names.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
+    let names = |schema: &serde_json::Value| {
+        let keys = schema.as_array().unwrap().iter().map(|key| key["AttributeName"].clone());
+        keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
-    assert_eq!(index(keys::BY_SENDER), ["sender", "spray_id"]);
-    assert_eq!(index(keys::DUE), ["due_shard", "due_ms"]);
-    assert_eq!(index(keys::SWEEP), ["due_shard", "sweep_ms"]);
-    assert_eq!(pools.indexes.len(), 3);
-    let keys_of = |table: &str| {
-        let table = stack.table(&format!("largesse-{table}")).unwrap();
-        table.keys.iter().map(|(name, _)| name.clone()).collect::<Vec<String>>()
-    };
-    for table in ["rooms", "ledger", "grants"] {
-        assert_eq!(keys_of(table), [keys::PK, keys::SK], "{table}");
-    }
-    for table in ["tokens", "pools", "edge"] {
-        assert_eq!(keys_of(table), [keys::PK], "{table}");
-    }
-    let ttl = |table: &str| stack.table(table).unwrap().ttl_attribute.clone();
-    assert_eq!(ttl("largesse-tokens").as_deref(), Some("ttl"));
-    assert_eq!(ttl("largesse-edge").as_deref(), Some("expires_at"));
-    for table in ["rooms", "ledger", "grants", "pools"] {
-        assert_eq!(ttl(&format!("largesse-{table}")), None, "{table} is kept for ever");
+    type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
+    let expected: [(&str, Indexes<'_>); 7] = [
+        ("rooms", &[]),
+        ("ledger", &[]),
+        ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
+        (
+            "sprays",
+            &[
+                (keys::BY_SENDER, [keys::SENDER, keys::SPRAY_ID]),
+                (keys::DUE, [keys::DUE_SHARD, keys::DUE_MS]),
+            ],
+        ),
+        ("pools", &[(keys::SWEEP, [keys::SWEEP_SHARD, keys::SWEEP_MS])]),
+        ("grants", &[]),
+        ("edge", &[]),
+    ];
+    assert_eq!(stack.tables.len(), expected.len());
+    for (name, indexes) in expected {
+        let table = stack.table(&format!("largesse-{name}")).unwrap();
+        assert_eq!(table.indexes.len(), indexes.len(), "{name}");
+        for (index, keys) in indexes {
+            let found = table.indexes.iter().find(|found| found["IndexName"] == *index);
+            let found = found.unwrap_or_else(|| panic!("no index {index}"));
+            assert_eq!(names(&found["KeySchema"]), *keys, "{index}");
+        }
+        let has_sort_key = ["rooms", "ledger", "grants"].contains(&name);
+        let expected = if has_sort_key { &[keys::PK, keys::SK][..] } else { &[keys::PK][..] };
+        let keys: Vec<&String> = table.keys.iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, expected, "{name}");
+        let ttl = match name {
+            "tokens" => Some("ttl"),
+            "edge" => Some("expires_at"),
+            _ => None,
+        };
+        assert_eq!(table.ttl_attribute.as_deref(), ttl, "{name}: others are kept for ever");
+        let view = (name == "pools").then_some("NEW_AND_OLD_IMAGES");
+        assert_eq!(table.stream_view.as_deref(), view, "{name}");
     }
 }
 
 #[test]
-fn the_outbox_and_its_mapping_have_the_same_dead_letters() {
+fn the_outbox_and_its_mapping_have_the_same_dead_letter_queue() {
     let stack = stack();
     let outbox = stack.function("outbox").unwrap();
     let told = outbox.streams[0].on_failure.as_deref().unwrap();
@@ -128,10 +143,22 @@ fn the_outbox_and_its_mapping_have_the_same_dead_letters() {
 }
 
 #[test]
-fn the_retries_of_a_payment_fit_into_the_queues_receives() {
+fn the_function_that_pays_moves_what_is_given_up_to_the_queues_own_dead_letter_queue() {
+    let stack = stack();
+    let function = stack.function("grant-pay").unwrap();
+    let redrive = stack.queue("largesse-grants.fifo").unwrap().redrive.clone().unwrap();
+    let own = largesse_emulator::queue_url(&redrive.queue);
+    assert_eq!(function.environment["QUEUE_GRANTS_DLQ_URL"], own);
+}
+
+#[test]
+fn an_outage_of_three_days_uses_up_no_message() {
+    let redrive = stack().queue("largesse-grants.fifo").unwrap().redrive.clone().unwrap();
+    // Each receive that fails for want of infrastructure delays the message, once the delay has
+    // grown, by 450 s to 900 s at random (functions/grant-pay): by 675 s on average.
+    let grown = redrive.receives_max - 10;
+    assert!(grown * 675 > 3 * 24 * 3_600, "{grown} receives");
     let stack = stack();
     let retries = &stack.function("grant-pay").unwrap().environment["GRANT_RETRIES_MAX"];
-    let retries: u32 = retries.parse().unwrap();
-    let redrive = stack.queue("largesse-grants.fifo").unwrap().redrive.clone().unwrap();
-    assert!(redrive.receives_max > retries + 1);
+    assert!(redrive.receives_max > retries.parse::<u32>().unwrap() + 1);
 }

@@ -96,7 +96,7 @@ async fn eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs() {
     let (paid, lost) = neglected(&rig).await;
     assert_eq!((rig.balance("a").await, rig.balance("b").await), (paid, 0));
     let store = rig.sandbox.another_process(5);
-    rig.sandbox.world.interpose(Some(Arc::new(Distance::ms(CALL_MS))));
+    rig.sandbox.world.set_fault_hook(Some(Arc::new(Distance::ms(CALL_MS))));
     let swept = work_off(&*store, SWEEP_PAGE_MS, SPRAYS, async |stop_at| {
         let report = sweep::run(&*store, stop_at).await.unwrap();
         assert_eq!(report.failed, 0);
@@ -110,7 +110,7 @@ async fn eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs() {
         (report.refunded, report.has_more)
     });
     let refunded = refunded.await;
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     assert_eq!(refunded.iter().sum::<u64>(), SPRAYS, "each spray once: {refunded:?}");
     assert!(swept.len() > 1 && refunded.len() > 1, "none stopped short: {swept:?} {refunded:?}");
     rig.pay().await;

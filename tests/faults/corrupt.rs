@@ -10,7 +10,7 @@ use largesse_domain::id::SprayId;
 use largesse_domain::pool::{Attempt, Drawn, PoolStatus};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
-use largesse_edge::lambda::RunError;
+use largesse_runtime::RunError;
 use largesse_tests::user;
 use ulid::Ulid;
 

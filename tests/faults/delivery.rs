@@ -15,7 +15,7 @@ const TABLE: &str = "largesse-grants";
 async fn play(seed: u64, plan: impl Fn(Faults) -> Faults) -> u64 {
     let rig = Rig::new(seed, Kill::default());
     let faults = Arc::new(plan(Faults::seeded(seed)));
-    rig.sandbox.world.interpose(Some(faults.clone()));
+    rig.sandbox.world.set_fault_hook(Some(faults.clone()));
     let size = [3, 60][(seed % 2) as usize];
     let (room, spray) = rig.spray(size).await;
     let mut claimed = Vec::new();
@@ -28,7 +28,7 @@ async fn play(seed: u64, plan: impl Fn(Faults) -> Faults) -> u64 {
         assert_eq!(rig.balance(name).await, *amount, "{name}, seed {seed}");
     }
     rig.wind_up().await;
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     assert_eq!(rig.transfers(TransferKind::Claim), 3, "seed {seed}");
     rig.assert_all_paid();
     faults.injected()

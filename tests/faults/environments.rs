@@ -14,7 +14,7 @@ use futures::future::{BoxFuture, join_all};
 use largesse_app::ports::{Clock, Pools, Rooms};
 use largesse_app::spray::claim::ClaimError;
 use largesse_domain::pool::{Ask, Attempt, Draw};
-use largesse_emulator::{Call, Fault, Interpose, Service};
+use largesse_emulator::{Call, Fault, FaultHook, Service};
 use largesse_tests::user;
 use tokio::time::Instant;
 
@@ -31,7 +31,7 @@ fn is_write(call: &Call) -> bool {
     call.operation == "UpdateItem" && call.resources.iter().any(|table| table == "largesse-pools")
 }
 
-impl Interpose for HotItem {
+impl FaultHook for HotItem {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         let arrives = Instant::now() + DISTANCE;
         let mut until = arrives;
@@ -66,7 +66,7 @@ async fn crowd(shares: u64, environments: u64, each: u64, every: Duration) -> Cr
     let recorder = rig.sandbox.world.recorder();
     recorder.keep_calls(true);
     recorder.reset();
-    rig.sandbox.world.interpose(Some(Arc::new(HotItem(Mutex::new(Instant::now())))));
+    rig.sandbox.world.set_fault_hook(Some(Arc::new(HotItem(Mutex::new(Instant::now())))));
     let claims = names.chunks(usize::try_from(each).unwrap()).zip(0_u32..).map(|(names, n)| {
         let (rig, spray) = (&rig, &spray);
         async move {
@@ -80,7 +80,7 @@ async fn crowd(shares: u64, environments: u64, each: u64, every: Duration) -> Cr
         }
     });
     let answers = join_all(claims).await;
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     let mut crowd = Crowd::default();
     for answer in answers.into_iter().flatten() {
         match answer {

@@ -157,7 +157,7 @@ async fn a_crowd_that_finds_the_hints_dry_waits_for_the_survey_and_gets_its_toke
     let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
     let wish = |name| Create { id: SprayId(rig.sandbox.id()), room, sender: user(name), terms };
     // Every call takes its time, so that the others go on meanwhile.
-    rig.sandbox.world.interpose(Some(std::sync::Arc::new(crate::rig::Distance::ms(2))));
+    rig.sandbox.world.set_fault_hook(Some(std::sync::Arc::new(crate::rig::Distance::ms(2))));
     rig.sandbox.world.recorder().keep_calls(true);
     rig.sandbox.world.recorder().reset();
     let each = names.iter().enumerate().map(|(i, name)| {
@@ -170,7 +170,7 @@ async fn a_crowd_that_finds_the_hints_dry_waits_for_the_survey_and_gets_its_toke
     });
     futures::future::join_all(each).await;
     let calls = rig.sandbox.world.recorder().calls();
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     let of = |operation: &str| {
         let on = |table: &String| table == "largesse-tokens";
         let calls = calls.iter().filter(|one| one.call.operation == operation);
@@ -192,10 +192,10 @@ async fn whoever_waits_in_vain_for_a_survey_is_told_to_try_again() {
     let broken = largesse_emulator::Faults::seeded(0);
     let fault = largesse_emulator::Fault::InternalError;
     let broken = broken.always(largesse_emulator::Matching::operation("Scan"), fault);
-    rig.sandbox.world.interpose(Some(std::sync::Arc::new(broken)));
+    rig.sandbox.world.set_fault_hook(Some(std::sync::Arc::new(broken)));
     let killed = rig.sandbox.another_process(8);
     assert!(killed.survey(now).await.is_err());
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     let began = rig.sandbox.store.now();
     let room = room.to_string();
     let headers = [("x-user-id", "s0"), ("x-room-id", room.as_str()), ("idempotency-key", "k")];
@@ -214,7 +214,7 @@ async fn whoever_waits_in_vain_for_a_survey_is_told_to_try_again() {
 /// Lets a later survey begin while an earlier one reads.
 struct Overtaken(aws_sdk_dynamodb::Client, i64);
 
-impl largesse_emulator::Interpose for Overtaken {
+impl largesse_emulator::FaultHook for Overtaken {
     fn before<'a>(
         &'a self,
         call: &'a largesse_emulator::Call,
@@ -239,10 +239,10 @@ async fn a_survey_that_was_overtaken_tells_others_nothing() {
     let now = rig.sandbox.store.now();
     let client = aws_sdk_dynamodb::Client::new(&rig.sandbox.world.sdk_config());
     let overtaken = Overtaken(client, now.plus_ms(7_000).ms());
-    rig.sandbox.world.interpose(Some(std::sync::Arc::new(overtaken)));
+    rig.sandbox.world.set_fault_hook(Some(std::sync::Arc::new(overtaken)));
     let mine = rig.sandbox.store.survey(now).await.unwrap();
     assert!(matches!(mine, Survey::Full { .. }), "{mine:?}");
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     let other = rig.sandbox.another_process(9).survey(now).await.unwrap();
     assert_eq!(other, Survey::Underway);
     // One that was not: it is believed for as long as its lease runs.

@@ -169,9 +169,9 @@ pub(crate) async fn for_every_call<S>(
         let rig = Rig::new(n, Kill::default());
         let scene = set_up(&rig).await;
         let faults = Arc::new(plan(n));
-        rig.sandbox.world.interpose(Some(faults.clone()));
+        rig.sandbox.world.set_fault_hook(Some(faults.clone()));
         play(&rig, &scene).await;
-        rig.sandbox.world.interpose(None);
+        rig.sandbox.world.set_fault_hook(None);
         check(&rig, scene).await;
         rig.assert_all_paid();
         if faults.injected() == 0 {
@@ -222,13 +222,13 @@ async fn a_storm_of_faults_ends_with_every_won_in_its_place() {
             .chance(40, Matching::any(), Fault::InternalError)
             .chance(40, Matching::any(), Fault::ResetBeforeCommit)
             .chance(80, Matching::operation("TransactWriteItems"), Fault::TransactionConflict);
-        rig.sandbox.world.interpose(Some(Arc::new(storm)));
+        rig.sandbox.world.set_fault_hook(Some(Arc::new(storm)));
         for name in ["a", "b", "c"] {
             // Whatever the caller hears; the books must be right.
             let _ = crate::rig::claim_by(&rig.sandbox.store, room, &spray, name).await;
         }
         rig.sandbox.world.settle().await;
-        rig.sandbox.world.interpose(None);
+        rig.sandbox.world.set_fault_hook(None);
         rig.wind_up().await;
         rig.assert_all_paid();
         let sum = rig.balance("a").await + rig.balance("b").await + rig.balance("c").await;

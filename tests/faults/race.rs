@@ -9,7 +9,7 @@ use largesse_app::spray::claim::{Claim, ClaimError, claim};
 use largesse_app::spray::refund;
 use largesse_domain::ledger::TransferKind;
 use largesse_domain::pool::Attempt;
-use largesse_emulator::{Call, Fault, Interpose};
+use largesse_emulator::{Call, Fault, FaultHook};
 use largesse_tests::kill::interleave;
 use largesse_tests::user;
 use rand::rngs::StdRng;
@@ -107,7 +107,7 @@ struct RefundsBeforeTheRetry {
     draws: AtomicUsize,
 }
 
-impl Interpose for RefundsBeforeTheRetry {
+impl FaultHook for RefundsBeforeTheRetry {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         Box::pin(async move {
             if call.operation != "UpdateItem" {
@@ -134,13 +134,13 @@ async fn whoever_drew_in_time_is_not_told_that_it_is_over_though_the_answer_was_
         let refunder = rig.sandbox.another_process(8);
         let (spray_id, draws) = (spray.id, AtomicUsize::new(0));
         let late = RefundsBeforeTheRetry { refunder, spray: spray_id, draws };
-        rig.sandbox.world.interpose(Some(std::sync::Arc::new(late)));
+        rig.sandbox.world.set_fault_hook(Some(std::sync::Arc::new(late)));
         // Ten milliseconds of the window are left.
         tokio::time::advance(std::time::Duration::from_millis(599_990)).await;
         let key = key.map(Attempt::from_bits);
         let wish = Claim { room, token: spray.token, member: user("a"), key };
         let claimed = claim(&*rig.sandbox.store, wish).await.unwrap();
-        rig.sandbox.world.interpose(None);
+        rig.sandbox.world.set_fault_hook(None);
         // A call without a key has no earlier run to repeat.
         assert!(key.is_some() || !claimed.replayed);
         rig.wind_up().await;

@@ -248,7 +248,7 @@ impl Distance {
     }
 }
 
-impl largesse_emulator::Interpose for Distance {
+impl largesse_emulator::FaultHook for Distance {
     fn before<'a>(
         &'a self,
         _call: &'a largesse_emulator::Call,

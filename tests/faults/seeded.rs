@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use largesse_app::ports::Clock;
-use largesse_emulator::{Call, Fault, Faults, Interpose, Matching, Outcome, Recorded};
+use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, Outcome, Recorded};
 
 use crate::rig::{Kill, Rig, claim_by};
 
@@ -16,7 +16,7 @@ struct Noted {
     came: Mutex<Vec<(i64, Call)>>,
 }
 
-impl Interpose for Noted {
+impl FaultHook for Noted {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         self.came.lock().unwrap().push((self.clock.now().ms(), call.clone()));
         self.storm.before(call)
@@ -54,7 +54,7 @@ async fn trace(seed: u64) -> (Vec<Recorded>, Vec<(i64, Call)>) {
     let (room, spray) = rig.spray(60).await;
     let clock = rig.sandbox.another_process(9);
     let noted = Arc::new(Noted { storm: storm(seed), clock, came: Mutex::default() });
-    rig.sandbox.world.interpose(Some(noted.clone()));
+    rig.sandbox.world.set_fault_hook(Some(noted.clone()));
     let stores = [rig.sandbox.another_process(70), rig.sandbox.another_process(71)];
     // Each member twice, in two processes, all at the same time.
     let claims = stores.iter().flat_map(|store| {
@@ -65,7 +65,7 @@ async fn trace(seed: u64) -> (Vec<Recorded>, Vec<(i64, Call)>) {
     let heard = futures::future::join_all(claims.collect::<Vec<_>>()).await;
     assert_eq!(heard.len(), 6);
     rig.sandbox.world.settle().await;
-    rig.sandbox.world.interpose(None);
+    rig.sandbox.world.set_fault_hook(None);
     rig.wind_up().await;
     let came = noted.came.lock().unwrap().clone();
     (rig.sandbox.world.recorder().calls(), came)

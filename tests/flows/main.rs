@@ -7,6 +7,7 @@ mod malformed;
 mod money;
 mod openapi;
 mod paying;
+mod refused;
 mod routes;
 mod sockets;
 mod v1;

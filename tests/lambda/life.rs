@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_secs(4);
 const SIGTERM: i32 = 15;
 
 fn strike(scene: &Scene, faults: Faults) {
-    scene.world.interpose(Some(Arc::new(faults)));
+    scene.world.set_fault_hook(Some(Arc::new(faults)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,7 @@ async fn a_function_says_so_before_its_deadline_when_aws_does_not_answer() {
     reply.assert_problem(503, "ERR008");
     assert_eq!(reply.headers["retry-after"], "1");
     // It is as good as before.
-    scene.world.interpose(None);
+    scene.world.set_fault_hook(None);
     assert_eq!(Reply::of(&query.invoke(&read).await).status, 200);
 }
 
@@ -78,13 +78,13 @@ async fn a_batch_returns_to_its_queue_before_the_deadline_when_aws_does_not_answ
     let answered = pay.invoke_within(&batch, SHORT).await;
     assert!(answered.at <= answered.invocation.deadline, "{answered:?}");
     assert_eq!(answered.body["batchItemFailures"].as_array().unwrap().len(), 2);
-    scene.world.interpose(None);
+    scene.world.set_fault_hook(None);
     assert_eq!(scene.paid().await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_another_shape_fails_its_invocation_and_not_the_process() {
-    let scene = Scene::new().await;
+    let scene = Scene::with_grants().await;
     for function in stack().functions.iter().filter(|function| function.schedules.is_empty()) {
         let mut process = Bootstrap::start(&scene, &function.binary).await;
         for event in [json!(null), json!("text"), json!({ "Records": 5 })] {
@@ -181,7 +181,7 @@ async fn no_log_names_a_member_a_token_or_a_secret() {
         strike(&scene, Faults::seeded(1).always(Matching::any(), fault));
         let failed = process.invoke_within(&happy, SHORT).await;
         Reply::of(&failed).assert_problem(503, "ERR008");
-        scene.world.interpose(None);
+        scene.world.set_fault_hook(None);
         process.terminate();
         let (_, log) = process.ended().await;
         assert!(log.contains(route), "{function}: {log}");

@@ -1,24 +1,20 @@
 //! What the happy events presume: alice, her money, her room and her spray.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use largesse_app::ports::{Clock, Grants, Once, Pools, Room, Rooms, Sprays, Wallets};
-use largesse_app::wallet::deposit::{self, Deposit};
-use largesse_aws::production::{SecureRng, SystemClock};
-use largesse_aws::{Names, Outside, Store};
-use largesse_domain::grant::Grant;
+use largesse_aws::production::SystemClock;
+use largesse_domain::grant::{FailedGrant, Grant};
 use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
-use largesse_domain::pool::{Ask, Attempt, Draw};
+use largesse_domain::pool::{BucketId, Draw, Nonce};
 use largesse_domain::room::RoomName;
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
-use largesse_emulator::World;
-use largesse_tests::{amount, money, user};
+use largesse_tests::{Sandbox, user};
 
 use crate::aws::Aws;
-use crate::binaries::stack;
 
 /// The room, the spray and its token, as events/README.md names them.
 pub(crate) const ROOM: &str = "01M5170180BMF9MZ1V5X082VJN";
@@ -32,23 +28,26 @@ pub(crate) const DRAWN_MS: [(&str, i64); 3] =
 pub(crate) const SPRAYED: u64 = 10_000;
 pub(crate) const SHARES: u64 = 3;
 
-/// A world behind a socket. When it is dropped, money must be conserved.
+/// A sandbox behind a socket.
 pub(crate) struct Scene {
-    pub(crate) world: World,
-    pub(crate) store: Store,
+    sandbox: Sandbox,
     pub(crate) aws: Aws,
 }
 
+impl Deref for Scene {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
 impl Scene {
-    /// A world without anything, at the machine's time.
+    /// An empty world at the time of this machine.
     pub(crate) async fn new() -> Self {
-        let world = World::memory(stack()).expect("a world in memory");
-        let environment: Vec<_> = stack().functions.iter().map(|f| &f.environment).collect();
-        let lookup = |name: &str| environment.iter().find_map(|e| e.get(name).cloned());
-        let outside = Outside::of(Arc::new(SystemClock), Arc::new(SecureRng::from_seed(1)));
-        let store = Store::new(&world.sdk_config(), Names::from_lookup(lookup), outside);
-        let aws = Aws::serve(world.clone()).await;
-        Self { world, store, aws }
+        let sandbox = Sandbox::at_machine_time(1);
+        let aws = Aws::serve(sandbox.world.clone()).await;
+        Self { sandbox, aws }
     }
 
     /// The same with the room, of alice, bob, carol and dave.
@@ -58,13 +57,6 @@ impl Scene {
         let members = ["alice", "bob", "carol", "dave"].map(user);
         scene.store.create_room(&room, &members, SystemClock.now()).await.expect("a room");
         scene
-    }
-
-    /// Gives a member money.
-    pub(crate) async fn deposit(&self, name: &str, minor: u64) {
-        let id = TransferId(largesse_app::ports::Ids::ulid(&self.store));
-        let deposit = Deposit { id, user: user(name), amount: amount(minor), memo: None };
-        deposit::deposit(&self.store, deposit).await.expect("a deposit");
     }
 
     /// Alice's spray, made then, open for ten minutes, with money for it.
@@ -87,21 +79,19 @@ impl Scene {
         assert!(matches!(made, Ok(Once::Now(_))), "{made:?}");
     }
 
-    /// A member draws and is killed before the draw is recorded.
-    pub(crate) async fn draw(&self, name: &str, at: Timestamp) -> Grant {
-        let attempt = Attempt::from_bits(1);
-        let draw = Draw { member: user(name), at, attempt, ask: Ask::Next };
-        let won = self.store.draw(pool(), draw).await.expect("an answer").expect("a share");
-        Grant::of_draw(pool(), user(name), won.drawn, won.amount, user("alice"))
+    /// A member draws.
+    pub(crate) async fn draw(&self, name: &str, at: Timestamp) {
+        let draw = Draw { member: user(name), at, nonce: Nonce::from_bits(1) };
+        let bucket = BucketId { pool: pool(), number: 0 };
+        self.store.draw(bucket, &draw).await.expect("an answer").expect("a share");
     }
 
-    /// The spray of the events, drawn by all its members, recorded, and not yet paid.
+    /// The spray of the events, drawn by all its members, and not yet paid.
     pub(crate) async fn with_grants() -> Self {
         let scene = Self::with_room().await;
         scene.spray(Timestamp::from_ms(SPRAYED_MS)).await;
         for (name, at) in DRAWN_MS {
-            let grant = scene.draw(name, Timestamp::from_ms(at)).await;
-            scene.store.record(&grant).await.expect("a record");
+            scene.draw(name, Timestamp::from_ms(at)).await;
         }
         scene
     }
@@ -118,7 +108,14 @@ impl Scene {
 
     /// What a member drew from the spray.
     pub(crate) async fn grant(&self, name: &str) -> Option<Grant> {
-        self.store.grant(pool(), &user(name)).await.expect("an answer")
+        let bucket = self.store.buckets(pool(), &[0]).await.expect("an answer").remove(0);
+        let entry = bucket.draws.get(&user(name))?;
+        bucket.grant(&user(name), *entry)
+    }
+
+    /// What a member drew, and the money service refused to pay.
+    pub(crate) async fn failed(&self, name: &str) -> Option<FailedGrant> {
+        self.store.failed_grant(pool(), &user(name)).await.expect("an answer")
     }
 
     /// Which of these have been paid what they drew.
@@ -138,14 +135,6 @@ impl Scene {
     /// Whether somebody is in a room.
     pub(crate) async fn is_member(&self, room: RoomId, name: &str) -> bool {
         self.store.is_member(room, &user(name)).await.expect("an answer")
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            money::assert_conserved(&self.world);
-        }
     }
 }
 

@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
+use largesse::compose;
 use largesse_app::ports::{Clock, Once, Rooms, Wallets};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
+use largesse_aws::Store;
 use largesse_aws::production::SecureRng;
-use largesse_aws::{Names, Outside, Store};
 use largesse_domain::id::{RoomId, SprayId, TransferId, Ulid, UserId};
 use largesse_domain::ledger::{Transfer, TransferOrder};
-use largesse_domain::money::Amount;
+use largesse_domain::money::{AMOUNT_MAX, Amount, BALANCE_MAX};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
-use largesse_emulator::{Stack, World, WorldClock};
+use largesse_emulator::{World, WorldClock};
 
 use crate::money;
-
-/// The template that is deployed, as it is.
-pub(crate) const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// When the tests' worlds begin: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINS_MS: i64 = 1_767_225_600_000;
@@ -37,12 +36,13 @@ pub struct Sandbox {
 /// seeds: it names the one under which they failed.
 struct Seed(u64);
 
-struct WorldTime {
+/// The clock of a process that differs from the world's.
+struct SkewedClock {
     clock: WorldClock,
     skew_ms: i64,
 }
 
-impl Clock for WorldTime {
+impl Clock for SkewedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_ms(self.clock.now_ms().saturating_add(self.skew_ms))
     }
@@ -53,18 +53,27 @@ impl Sandbox {
     /// before it tries again comes from a generator that belongs to the thread.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::at(WorldClock::at(BEGINS_MS), seed)
+    }
+
+    /// The same at the time of this machine, for functions that run in processes of their own.
+    #[must_use]
+    pub fn at_machine_time(seed: u64) -> Self {
+        Self::at(WorldClock::real(), seed)
+    }
+
+    fn at(clock: WorldClock, seed: u64) -> Self {
         fastrand::seed(seed);
-        let stack = Stack::parse(TEMPLATE).expect("the template parses");
-        let clock = WorldClock::at(BEGINS_MS);
+        let stack = compose::stack().expect("the template parses");
         let world = World::memory_at(&stack, clock).expect("a world in memory");
-        let store = Arc::new(store(&world, seed));
+        let store = Arc::new(store_at(&world, seed, 0));
         Self { world, store, _seed: Seed(seed) }
     }
 
     /// Another process over the same world: its own caches, its own randomness.
     #[must_use]
     pub fn another_process(&self, seed: u64) -> Arc<Store> {
-        Arc::new(store(&self.world, seed))
+        Arc::new(store_at(&self.world, seed, 0))
     }
 
     /// Another process, whose clock is off by that much.
@@ -82,6 +91,39 @@ impl Sandbox {
             memo: None,
         };
         deposit::deposit(&*self.store, deposit).await.expect("a deposit")
+    }
+
+    /// Fills a wallet to the last won that a wallet may hold: its deposits are written into the table,
+    /// since making them one by one takes too long.
+    pub async fn fill_wallet(&self, name: &str) {
+        let client = aws_sdk_dynamodb::Client::new(&self.world.sdk_config());
+        let key = |sk: String| {
+            PutRequest::builder().item("pk", Av::S(format!("WALLET#{name}"))).item("sk", Av::S(sk))
+        };
+        let number = |n: u64| Av::N(n.to_string());
+        let (mut balance, mut seq, mut puts) = (0, 0, Vec::new());
+        while balance < BALANCE_MAX {
+            let amount = AMOUNT_MAX.min(BALANCE_MAX - balance);
+            (balance, seq) = (balance + amount, seq + 1);
+            let transfer = key(format!("TX#{}", self.id()))
+                .item("kind", Av::S("deposit".to_owned()))
+                .item("amount", number(amount))
+                .item("at_ms", Av::N(self.store.now().ms().to_string()))
+                .item("balance_after", number(balance))
+                .item("seq", number(seq));
+            puts.push(transfer.build().expect("a transfer"));
+        }
+        let wallet = key("BALANCE".to_owned())
+            .item("balance", number(balance))
+            .item("held", number(0))
+            .item("seq", number(seq));
+        puts.push(wallet.build().expect("a wallet"));
+        for puts in puts.chunks(25) {
+            let write = |put: &PutRequest| WriteRequest::builder().put_request(put.clone()).build();
+            let request = client.batch_write_item();
+            let writes = puts.iter().map(write).collect();
+            request.request_items("largesse-ledger", writes).send().await.expect("written");
+        }
     }
 
     /// Makes a room of these members; returns its id.
@@ -104,8 +146,8 @@ impl Sandbox {
         self.deposit(sender, minor).await;
         let terms = Terms::new(minor, recipients, Split::Random, 600).expect("terms");
         let (id, sender) = (SprayId(self.id()), user(sender));
-        let wish = Create { id, room, sender, terms };
-        create::create(&*self.store, wish).await.expect("a spray")
+        let request = Create { id, room, sender, terms };
+        create::create(&*self.store, request).await.expect("a spray")
     }
 
     /// A new id.
@@ -120,17 +162,9 @@ impl Sandbox {
     }
 }
 
-fn store(world: &World, seed: u64) -> Store {
-    store_at(world, seed, 0)
-}
-
 fn store_at(world: &World, seed: u64, skew_ms: i64) -> Store {
-    let environment: std::collections::BTreeMap<String, String> =
-        world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
-    let names = Names::from_lookup(|name| environment.get(name).cloned());
-    let clock = Arc::new(WorldTime { clock: world.clock().clone(), skew_ms });
-    let outside = Outside::of(clock, Arc::new(SecureRng::from_seed(seed)));
-    Store::new(&world.sdk_config(), names, outside)
+    let clock = SkewedClock { clock: world.clock().clone(), skew_ms };
+    compose::store_at(world, Arc::new(clock), SecureRng::from_seed(seed))
 }
 
 impl Drop for Sandbox {

@@ -8,30 +8,32 @@ use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::RoomName;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader};
 use largesse_edge::v1::{Issues, Limits};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A room to be made.
+use crate::Deps;
+
+/// The room to create.
 #[derive(Debug, ToSchema)]
-pub struct V1RoomWish {
-    /// Its name.
+pub struct V1RoomRequest {
+    /// The name.
     #[schema(min_length = 1, max_length = 100, example = "Lunch")]
     pub room_name: String,
 }
 
-/// A room that was made.
+/// The created room.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct V1RoomMade {
-    /// Its id.
+pub struct V1RoomCreated {
+    /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     room_id: String,
-    /// Its name.
+    /// The name.
     #[schema(example = "Lunch")]
     room_name: String,
 }
 
-/// Who is invited. The integer may be written as a string.
+/// The user to add. The integer may be written as a string.
 #[derive(Debug, ToSchema)]
 pub struct V1Invitation {
     /// The user.
@@ -39,10 +41,10 @@ pub struct V1Invitation {
     pub user_id: i64,
 }
 
-/// An invitation that was carried out.
+/// The user is a member.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Invited {
-    /// Says so.
+    /// Always `User invited`.
     message: &'static str,
 }
 
@@ -51,20 +53,20 @@ fn room_name(issues: &mut Issues, call: &Call) -> Option<RoomName> {
     let name = RoomName::new(issues.text(&body, "room_name")?);
     if let Err(error) = &name {
         let detail = format!("Value error, {error}");
-        issues.note(FieldError::body("room_name", "value_error", detail));
+        issues.add(FieldError::body("room_name", "value_error", detail));
     }
     name.ok()
 }
 
-/// Make a room
+/// Create a room
 ///
 /// The caller becomes a member.
 #[utoipa::path(
     post, path = "/api/v1/rooms", tag = "v1", operation_id = "v1CreateRoom",
-    params(V1CallerHeader, OptionalKeyHeader), request_body = V1RoomWish,
-    responses((status = 200, description = "It is made.", body = V1RoomMade))
+    params(V1CallerHeader, OptionalKeyHeader), request_body = V1RoomRequest,
+    responses((status = 200, description = "The room is created.", body = V1RoomCreated))
 )]
-pub async fn create_room<D: Ports>(
+pub async fn create_room<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Response, ApiError> {
@@ -80,14 +82,14 @@ pub async fn create_room<D: Ports>(
     idempotency::once(deps, &call, &caller, key, |op| async move {
         let room = room::create(deps, RoomId(op), creator, name, Vec::new()).await?;
         let room_name = room.name.as_str().to_owned();
-        Answer::json(StatusCode::OK, &V1RoomMade { room_id: room.id.to_string(), room_name })
+        Answer::json(StatusCode::OK, &V1RoomCreated { room_id: room.id.to_string(), room_name })
     })
     .await
 }
 
 /// Add a member
 ///
-/// Only a member may.
+/// The caller must be a member.
 #[utoipa::path(
     post, path = "/api/v1/rooms/{room_id}/invite", tag = "v1", operation_id = "v1Invite",
     params(
@@ -103,7 +105,7 @@ pub async fn create_room<D: Ports>(
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn invite<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn invite<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let caller = issues.caller(&call);
     let body = issues.body(&call);
@@ -114,7 +116,7 @@ pub async fn invite<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<R
         return Err(issues.refuse());
     };
     let key = call.key()?;
-    // A room whose id cannot be is a room that the caller is not in.
+    // A malformed id belongs to no room, so the caller is in no room of that id.
     let room = call.param("room_id").parse().map_err(|_| ApiError::not_a_member())?;
     let deps = &*app.deps;
     let inviter = &caller;

@@ -7,24 +7,26 @@ use largesse_app::room;
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::{ROOM_FIRST_MEMBERS_MAX, RoomName};
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A room to be made.
+use crate::Deps;
+
+/// The room to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RoomWish {
-    /// Its name: 1 to 100 characters, no control characters.
+pub struct RoomRequest {
+    /// The name: 1 to 100 characters, no control characters.
     #[schema(min_length = 1, max_length = 100, example = "Lunch")]
     name: String,
-    /// Its first members, beside the caller.
+    /// The first members besides the caller.
     #[serde(default)]
     #[schema(max_items = 98, example = json!(["bob", "eve"]))]
     members: Vec<String>,
 }
 
-impl RoomWish {
+impl RoomRequest {
     fn read(&self) -> Result<(RoomName, Vec<UserId>), FieldError> {
         let name = RoomName::new(&self.name)
             .map_err(|error| FieldError::body("name", "invalid", error.to_string()))?;
@@ -42,49 +44,49 @@ impl RoomWish {
     }
 }
 
-/// A room that was made.
+/// The created room.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RoomMade {
-    /// Its id.
+pub struct RoomCreated {
+    /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     room_id: String,
-    /// Its name.
+    /// The name.
     #[schema(example = "Lunch")]
     name: String,
 }
 
-/// Make a room
+/// Create a room
 ///
 /// The caller becomes a member.
 #[utoipa::path(
     post, path = "/api/v2/rooms", tag = "room", operation_id = "createRoom",
-    params(CallerHeader, OptionalKeyHeader), request_body = RoomWish,
+    params(CallerHeader, OptionalKeyHeader), request_body = RoomRequest,
     responses(
-        (status = 201, description = "It is made.", body = RoomMade),
+        (status = 201, description = "The room is created.", body = RoomCreated),
         (status = 409, description = "ERR006"),
         (status = 422, description = "ERR006"),
     )
 )]
-pub async fn create_room<D: Ports>(
+pub async fn create_room<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Response, ApiError> {
     let (caller, key) = (call.caller()?, call.key()?);
-    let wish: RoomWish = call.json()?;
-    let (name, members) = wish.read().map_err(|error| ApiError::invalid(vec![error]))?;
+    let request: RoomRequest = call.json()?;
+    let (name, members) = request.read().map_err(|error| ApiError::invalid(vec![error]))?;
     let creator = caller.clone();
     let deps = &*app.deps;
     idempotency::once(deps, &call, &caller, key, |op| async move {
         let room = room::create(deps, RoomId(op), creator, name, members).await?;
         let name = room.name.as_str().to_owned();
-        Answer::json(StatusCode::CREATED, &RoomMade { room_id: room.id.to_string(), name })
+        Answer::json(StatusCode::CREATED, &RoomCreated { room_id: room.id.to_string(), name })
     })
     .await
 }
 
 /// Add a member
 ///
-/// Only a member may. Adding a member again changes nothing.
+/// The caller must be a member. Adding a member again changes nothing.
 #[utoipa::path(
     put, path = "/api/v2/rooms/{room}/members/{user}", tag = "room", operation_id = "addMember",
     params(
@@ -98,7 +100,7 @@ pub async fn create_room<D: Ports>(
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn add_member<D: Ports>(
+pub async fn add_member<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Answer, ApiError> {
@@ -110,7 +112,7 @@ pub async fn add_member<D: Ports>(
 
 /// Remove a member
 ///
-/// Only a member may, and may remove themselves.
+/// The caller must be a member, and can remove themselves.
 #[utoipa::path(
     delete, path = "/api/v2/rooms/{room}/members/{user}", tag = "room",
     operation_id = "removeMember",
@@ -120,12 +122,12 @@ pub async fn add_member<D: Ports>(
         ("user" = String, Path, description = "The member.", example = "bob"),
     ),
     responses(
-        (status = 204, description = "The user is no member."),
+        (status = 204, description = "The user is not a member."),
         (status = 403, description = "ERR004"),
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn remove_member<D: Ports>(
+pub async fn remove_member<D: Deps>(
     State(app): State<App<D>>,
     call: Call,
 ) -> Result<Answer, ApiError> {

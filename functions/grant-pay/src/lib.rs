@@ -2,18 +2,26 @@
 //!
 //! # Guarantees
 //! * A member's payments keep their order: `after_a_failure_the_rest_of_its_group_waits`.
-//! * Members do not wait for each other: `other_groups_go_on`.
-//! * Who waits behind a grant that is given up is paid: `what_is_given_up_holds_up_nobody`.
-//! * What nobody can pay ends in the dead-letter queue: `a_message_nobody_can_pay_is_reported`.
+//! * Members do not wait for each other, and a batch of distinct members is paid by one call:
+//!   `other_groups_go_on`, `a_batch_of_distinct_members_is_paid_together`.
+//! * A message behind a grant that is given up is paid: `a_grant_that_is_given_up_holds_up_no_other`.
+//! * Only a refusal counts; every other failure brings the message back after a growing delay:
+//!   `a_failure_of_infrastructure_counts_nothing_and_waits_longer_each_time`.
+//! * A message that cannot be read waits at the queue's own pace, since a newer version may have
+//!   written it: `a_message_that_cannot_be_read_waits`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::future::join_all;
-use largesse_app::grant::pay::{PayError, pay};
-use largesse_app::ports::{Events, GrantQueue, Grants, PortErrorKind, Wallets, causes_of};
-use largesse_aws::queue::read_body;
+use largesse_app::grant::pay::{Delivery, Outcome, pay};
+use largesse_app::ports::{Clock, Deliveries, Events, Grants, Money, Rng};
+use largesse_aws::grant::message::read_body;
 use largesse_domain::grant::RetryPolicy;
+
+/// The ports that the function uses.
+pub trait Deps: Money + Grants + Events + Deliveries + Clock + Rng {}
+
+impl<T: Money + Grants + Events + Deliveries + Clock + Rng> Deps for T {}
 
 /// The policy from `GRANT_RETRIES_MAX` and `GRANT_RETRY_DELAY_S`; what is missing or no number is
 /// the default.
@@ -26,109 +34,135 @@ pub fn policy_from(lookup: impl Fn(&str) -> Option<String>) -> RetryPolicy {
     }
 }
 
-/// What became of a message.
-enum Outcome {
-    /// Paid: the message may go.
-    Paid,
-    /// Never to be paid: it comes back until the queue moves it to its dead letters. Those behind
-    /// it do not wait, for there is nothing to wait for; else they would use up their receives
-    /// untried and be dead letters too.
-    Hopeless,
-    /// To be tried again after this many seconds; `None`: when the queue shows it again.
-    Again(Option<u32>),
+/// The delay after the first failure of infrastructure; each further one doubles it.
+const LATER_S_FIRST: u32 = 2;
+/// The longest such delay: a quarter of an hour. A message may be received 500 times
+/// (template.yaml), so that an outage of three days uses up no message.
+const LATER_S_MAX: u32 = 900;
+
+/// How long a message waits after its `receives`-th delivery failed for want of infrastructure: half
+/// of the grown delay for sure and a random part of the other half, so that those that failed
+/// together do not all come back together (AWS Architecture Blog, "Exponential Backoff And
+/// Jitter"). Never less than the money service asks for.
+fn later_s<D: Rng>(deps: &D, receives: u32, retry_after_ms: Option<u64>) -> u32 {
+    let doubled = 2_u32.saturating_pow(receives.saturating_sub(1).min(16));
+    let grown = LATER_S_FIRST.saturating_mul(doubled).min(LATER_S_MAX);
+    let half = grown.div_ceil(2);
+    let delay = half.saturating_add(deps.below(half.saturating_add(1)));
+    let wished = retry_after_ms.map_or(0, |ms| ms.div_ceil(1_000));
+    delay.max(u32::try_from(wished).unwrap_or(LATER_S_MAX).min(LATER_S_MAX))
 }
 
-/// Pays a batch. Groups (members) are paid side by side, each in its own order; after a message
-/// that is to be tried again, the rest of its group is reported untried.
-pub async fn handle<D>(deps: &D, event: SqsEvent, policy: RetryPolicy) -> SqsBatchResponse
-where
-    D: Grants + Wallets + Events + GrantQueue,
-{
-    let mut groups: BTreeMap<String, Vec<SqsMessage>> = BTreeMap::new();
+/// The messages of one member, in their order.
+type Group = VecDeque<SqsMessage>;
+
+/// Pays a batch. Each round pays the first message of every group together; after a message that
+/// comes back, the rest of its group is reported untried.
+pub async fn handle<D: Deps>(deps: &D, event: SqsEvent, policy: RetryPolicy) -> SqsBatchResponse {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for message in event.records {
         let group = message.attributes.get("MessageGroupId").cloned().unwrap_or_default();
-        groups.entry(group).or_default().push(message);
+        groups.entry(group).or_default().push_back(message);
     }
-    let groups = groups.values().map(|messages| pay_group(deps, messages, policy));
-    let failed = join_all(groups).await.concat();
+    let mut groups: Vec<Group> = groups.into_values().collect();
     let mut response = SqsBatchResponse::default();
-    failed.into_iter().for_each(|id| response.add_failure(id));
+    while !groups.is_empty() {
+        groups = pay_round(deps, groups, policy, &mut response).await;
+        groups.retain(|group| !group.is_empty());
+    }
     response
 }
 
-/// Pays one member's messages and returns the ids of those that were not paid.
-async fn pay_group<D>(deps: &D, messages: &[SqsMessage], policy: RetryPolicy) -> Vec<String>
-where
-    D: Grants + Wallets + Events + GrantQueue,
-{
-    let mut failed = Vec::new();
-    // How long the group waits, once it has to.
-    let mut waits: Option<Option<u32>> = None;
-    for message in messages {
-        let outcome = match waits {
-            Some(delay_s) => Outcome::Again(delay_s),
-            None => pay_one(deps, message, policy).await,
-        };
-        match outcome {
-            Outcome::Paid => continue,
-            // Back at once, for it holds up its member's later messages until the queue drops it.
-            Outcome::Hopeless => postpone(deps, message, Some(0)).await,
-            Outcome::Again(delay_s) => {
-                waits = Some(delay_s);
-                // The queue holds the whole group back while any message of it is in flight, so
-                // those that were not tried come back together with the one that was.
-                postpone(deps, message, delay_s).await;
+/// Pays the first message of each group, and returns the groups that go on.
+async fn pay_round<D: Deps>(
+    deps: &D,
+    groups: Vec<Group>,
+    policy: RetryPolicy,
+    response: &mut SqsBatchResponse,
+) -> Vec<Group> {
+    let (mut deliveries, mut readable) = (Vec::new(), Vec::new());
+    for group in groups {
+        let Some(first) = group.front() else { continue };
+        match read_body(first.body.as_deref().unwrap_or_default()) {
+            Ok(message) => {
+                let receives = first.attributes.get("ApproximateReceiveCount");
+                let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
+                deliveries.push(Delivery { message, receives });
+                readable.push(group);
+            }
+            Err(error) => {
+                let id = first.message_id.as_deref().unwrap_or_default();
+                tracing::error!(message.id = id, error.message = %error, "an unreadable message");
+                come_back(deps, group, None, response).await;
             }
         }
-        failed.push(message.message_id.clone().unwrap_or_default());
     }
-    failed
-}
-
-async fn pay_one<D>(deps: &D, message: &SqsMessage, policy: RetryPolicy) -> Outcome
-where
-    D: Grants + Wallets + Events,
-{
-    let message_id = message.message_id.as_deref().unwrap_or_default();
-    let Ok(wanted) = read_body(message.body.as_deref().unwrap_or_default()) else {
-        tracing::error!(message.id = message_id, "the message names no grant");
-        return Outcome::Hopeless;
-    };
-    let grant_id = wanted.id.to_string();
-    match pay(deps, &wanted, policy).await {
-        Ok(paid) => {
-            tracing::info!(grant.id = grant_id, grant.paid = ?paid);
-            Outcome::Paid
-        }
-        Err(error @ (PayError::NoSuchGrant | PayError::GivenUp { .. })) => {
-            tracing::error!(grant.id = grant_id, error.message = %error);
-            Outcome::Hopeless
-        }
-        Err(error @ PayError::Retry { .. }) => {
-            tracing::warn!(grant.id = grant_id, error.message = %error);
-            Outcome::Again(Some(policy.delay_s))
-        }
-        // What is stored can be read by nobody, however long one waits.
-        Err(PayError::Port(error)) if error.kind == PortErrorKind::Corrupt => {
-            tracing::error!(grant.id = grant_id, error.cause = error.causes());
-            Outcome::Hopeless
-        }
-        Err(error @ PayError::Port(_)) => {
-            tracing::warn!(grant.id = grant_id, error.cause = causes_of(&error));
-            // Nothing is known to be wrong with the grant, and its receives are few: the queue's
-            // own, longer delay gives an outage time to pass.
-            Outcome::Again(None)
+    let outcomes = pay(deps, &deliveries.iter().collect::<Vec<_>>(), policy).await;
+    let mut going_on = Vec::new();
+    for ((mut group, delivery), outcome) in readable.into_iter().zip(&deliveries).zip(outcomes) {
+        match delay_after(deps, delivery, outcome, policy) {
+            None => {
+                group.pop_front();
+                going_on.push(group);
+            }
+            Some(delay_s) => come_back(deps, group, Some(delay_s), response).await,
         }
     }
+    going_on
 }
 
-/// Shows the message again sooner than the queue would; if that fails, the queue does it later.
-async fn postpone<D: GrantQueue>(deps: &D, message: &SqsMessage, delay_s: Option<u32>) {
-    let (Some(delay_s), Some(receipt)) = (delay_s, message.receipt_handle.as_deref()) else {
-        return;
-    };
-    if let Err(error) = deps.retry_in(receipt, delay_s).await {
-        tracing::warn!(error.operation = error.operation, "the retry comes later than it could");
+/// Logs what became of a delivery. Gives the delay after which it comes back; `None` when it is
+/// done.
+fn delay_after<D: Deps>(
+    deps: &D,
+    delivery: &Delivery,
+    outcome: Outcome,
+    policy: RetryPolicy,
+) -> Option<u32> {
+    let id = delivery.message.grant.id.to_string();
+    match outcome {
+        Outcome::Paid => {
+            tracing::info!(grant.id = id, "paid");
+            None
+        }
+        Outcome::Voided => {
+            tracing::warn!(grant.id = id, "not paid: it was voided");
+            None
+        }
+        Outcome::GivenUp => {
+            tracing::error!(grant.id = id, "given up, and in the dead-letter queue");
+            None
+        }
+        Outcome::Retry { attempts, refusal } => {
+            tracing::warn!(grant.id = id, grant.attempts = attempts, %refusal, "refused");
+            Some(policy.delay_s)
+        }
+        Outcome::Later { retry_after_ms, cause } => {
+            let delay_s = later_s(deps, delivery.receives, retry_after_ms);
+            let cause = cause.causes();
+            tracing::warn!(grant.id = id, delay_s, error.cause = cause, "not paid yet");
+            Some(delay_s)
+        }
+    }
+}
+
+/// Reports a group's messages, so that the queue shows them again: after the delay, or at the
+/// queue's own pace. The queue holds a group back while any message of it is in flight, so those
+/// that were not tried come back together with the one that was.
+async fn come_back<D: Deps>(
+    deps: &D,
+    group: Group,
+    delay_s: Option<u32>,
+    response: &mut SqsBatchResponse,
+) {
+    for message in group {
+        if let (Some(delay_s), Some(receipt)) = (delay_s, message.receipt_handle.as_deref())
+            && let Err(error) = deps.delay(receipt, delay_s).await
+        {
+            // Then the queue shows it again after its visibility timeout.
+            tracing::warn!(error.cause = error.causes(), "the delay was not set");
+        }
+        response.add_failure(message.message_id.unwrap_or_default());
     }
 }
 

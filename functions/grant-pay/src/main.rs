@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use largesse_aws::production::store_from_env;
-use largesse_edge::lambda;
+use largesse_runtime::{Ended, run_sqs, start_logging};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda::Ended> {
-    lambda::start_logging();
+async fn main() -> Result<(), Ended> {
+    start_logging();
     let policy = grant_pay::policy_from(|name| std::env::var(name).ok());
     let store = Arc::new(store_from_env()?);
-    Ok(lambda::run_sqs(|event| async { grant_pay::handle(&*store, event, policy).await }).await?)
+    Ok(run_sqs(|event| async { grant_pay::handle(&*store, event, policy).await }).await?)
 }

@@ -1,95 +1,91 @@
 use super::*;
 use largesse_app::page::Page;
 use largesse_app::ports::{
-    Event, GrantRef, HistoryFilter, Once, PayOutcome, PortError, PortErrorKind, PortResult,
-    Recorded,
+    Event, GrantMessage, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal,
+    Standing, Written,
 };
-use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::{PoolId, TransferId, UserId};
-use largesse_domain::ledger::{PostRefused, Transfer, TransferOrder, Wallet};
+use largesse_aws::grant::message::write_body;
+use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
+use largesse_domain::id::{GrantId, PoolId, UserId};
 use largesse_domain::money::Amount;
-use largesse_domain::pool::{Attempt, Drawn};
 use largesse_domain::time::Timestamp;
 use serde_json::json;
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 const POOL: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
-/// Pays everybody but `refuses`; notes what was asked of it.
+/// Pays every grant but those of `refuses`, and records every call.
 #[derive(Default)]
 struct Bank {
     refuses: Option<&'static str>,
     is_down: bool,
-    attempts: u32,
-    paid: Mutex<Vec<String>>,
-    postponed: Mutex<Vec<(String, u32)>>,
+    calls: Mutex<Vec<Vec<String>>>,
+    failed: Mutex<HashMap<UserId, FailedGrant>>,
+    removed: Mutex<Vec<String>>,
+    delayed: Mutex<Vec<(String, u32)>>,
     published: Mutex<u32>,
+    dead: Mutex<Vec<String>>,
 }
 
-fn grant_of(member: &UserId, attempts: u32) -> Grant {
-    let at = Timestamp::from_ms(1_769_850_000_000);
-    let drawn = Drawn { part: 0, at, attempt: Attempt::from_bits(1) };
-    let sender = "sender".parse().unwrap();
-    let amount = Amount::new(5).unwrap();
-    let grant = Grant::of_draw(POOL.parse().unwrap(), member.clone(), drawn, amount, sender);
-    Grant { attempts, ..grant }
+impl Money for Bank {
+    async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
+        let members = grants.iter().map(|grant| grant.member.to_string()).collect();
+        self.calls.lock().unwrap().push(members);
+        let pay = |grant: &Grant| {
+            if self.is_down {
+                let kind = PortErrorKind::Throttled;
+                let cause = PortError { operation: "pay", kind, cause: None };
+                Payment::NotNow { retry_after_ms: None, cause }
+            } else if self.refuses == Some(grant.member.as_str()) {
+                Payment::Refused(Refusal::WalletFull)
+            } else {
+                Payment::Paid
+            }
+        };
+        grants.iter().map(pay).collect()
+    }
+
+    async fn lookup(&self, _grants: &[Grant]) -> PortResult<Vec<Standing>> {
+        panic!("a payment looks nothing up")
+    }
+
+    async fn reverse(&self, _grant: &Grant) -> PortResult<Reversal> {
+        panic!("a payment reverses nothing")
+    }
 }
 
 impl Grants for Bank {
-    async fn grant(&self, _pool: PoolId, member: &UserId) -> PortResult<Option<Grant>> {
-        let unreadable = (member.as_str() == "garbled").then_some(PortErrorKind::Corrupt);
-        if let Some(kind) = unreadable.or(self.is_down.then_some(PortErrorKind::Unknown)) {
-            return Err(PortError { operation: "grant", kind, cause: None });
-        }
-        Ok((member.as_str() != "nobody").then(|| grant_of(member, self.attempts)))
-    }
-
-    async fn record(&self, _grant: &Grant) -> PortResult<Recorded> {
-        panic!("paying records nothing")
-    }
-
-    async fn grants_of(
+    async fn failed_grant(
         &self,
-        _pool: PoolId,
+        _source: PoolId,
+        member: &UserId,
+    ) -> PortResult<Option<FailedGrant>> {
+        Ok(self.failed.lock().unwrap().get(member).cloned())
+    }
+
+    async fn failed_grants(
+        &self,
+        _source: PoolId,
         _after: Option<UserId>,
         _limit: u32,
-    ) -> PortResult<Page<Grant, UserId>> {
-        panic!("paying lists nothing")
+    ) -> PortResult<Page<FailedGrant, UserId>> {
+        panic!("a payment lists nothing")
     }
 
-    async fn note_outcome(&self, _: &Grant, outcome: &PayOutcome) -> PortResult<GrantStatus> {
-        Ok(match outcome {
-            PayOutcome::Paid => GrantStatus::Success,
-            PayOutcome::NotPaid { status, .. } => *status,
-        })
-    }
-}
-
-impl Wallets for Bank {
-    async fn wallet(&self, _user: &UserId) -> PortResult<Wallet> {
-        panic!("paying reads no wallet")
-    }
-
-    async fn post(&self, order: TransferOrder) -> PortResult<Result<Once<Transfer>, PostRefused>> {
-        if self.refuses == Some(order.wallet.as_str()) {
-            return Ok(Err(PostRefused::TooFull));
+    async fn put_failed(&self, failed: &FailedGrant, seen: u32) -> PortResult<Written> {
+        let mut items = self.failed.lock().unwrap();
+        let counted = items.get(&failed.grant.member).map_or(0, |failed| failed.attempts);
+        if counted != seen {
+            return Ok(Written::Changed);
         }
-        self.paid.lock().unwrap().push(order.wallet.to_string());
-        Ok(Wallet::empty(order.wallet.clone()).post(order).map(Once::Now))
+        items.insert(failed.grant.member.clone(), failed.clone());
+        Ok(Written::Done)
     }
 
-    async fn transfer(&self, _user: &UserId, _id: TransferId) -> PortResult<Option<Transfer>> {
-        Ok(None)
-    }
-
-    async fn history(
-        &self,
-        _user: &UserId,
-        _filter: &HistoryFilter,
-        _after: Option<TransferId>,
-        _limit: u32,
-    ) -> PortResult<Page<Transfer, TransferId>> {
-        panic!("paying reads no history")
+    async fn remove_failed(&self, paid: &Grant) -> PortResult<()> {
+        self.removed.lock().unwrap().push(paid.member.to_string());
+        Ok(())
     }
 }
 
@@ -100,96 +96,151 @@ impl Events for Bank {
     }
 }
 
-impl GrantQueue for Bank {
-    async fn send(&self, _grants: &[GrantRef]) -> PortResult<Vec<usize>> {
-        panic!("paying sends nothing")
+impl Deliveries for Bank {
+    async fn delay(&self, receipt: &str, delay_s: u32) -> PortResult<()> {
+        self.delayed.lock().unwrap().push((receipt.to_owned(), delay_s));
+        Ok(())
     }
 
-    async fn retry_in(&self, receipt: &str, delay_s: u32) -> PortResult<()> {
-        self.postponed.lock().unwrap().push((receipt.to_owned(), delay_s));
+    async fn dead_letter(&self, given_up: &GrantMessage) -> PortResult<()> {
+        self.dead.lock().unwrap().push(given_up.grant.member.to_string());
         Ok(())
     }
 }
 
-/// Messages `(group, body)`, named by their positions; the group stands in for the member.
-async fn failures(bank: &Bank, messages: &[(&str, Option<&str>)]) -> Vec<String> {
-    let records: Vec<_> = messages
-        .iter()
-        .enumerate()
-        .map(|(position, (group, body))| {
-            let grant_id = grant_of(&group.parse().unwrap(), 0).id.to_string();
-            let named = json!({ "source": POOL, "member": group, "grant_id": grant_id });
-            json!({
-                "messageId": position.to_string(), "receiptHandle": format!("r{position}"),
-                "body": body.map_or_else(|| named.to_string(), str::to_owned),
-                "attributes": { "MessageGroupId": group }, "messageAttributes": {},
-            })
-        })
-        .collect();
-    let event = serde_json::from_value(json!({ "Records": records })).unwrap();
-    let response = handle(bank, event, RetryPolicy::default()).await;
-    response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+impl Clock for Bank {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(1_769_850_000_000)
+    }
 }
 
-fn postponed(bank: &Bank) -> Vec<(String, u32)> {
-    bank.postponed.lock().unwrap().clone()
+impl Rng for Bank {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0xff);
+    }
+}
+
+fn grant_of(member: &str) -> Grant {
+    let member: UserId = member.parse().unwrap();
+    let source: PoolId = POOL.parse().unwrap();
+    let at = Timestamp::from_ms(1_769_850_000_000);
+    Grant {
+        id: GrantId::of_draw(&source, &member, at),
+        source,
+        member,
+        amount: Amount::new(5).unwrap(),
+        reason: Reason::Share,
+        funder: "sender".parse().unwrap(),
+    }
+}
+
+fn body_of(member: &str) -> String {
+    write_body(&GrantMessage::first(grant_of(member))).unwrap()
+}
+
+/// The ids of the messages that come back; a message is named by its position.
+async fn failures(bank: &Bank, messages: &[(&str, String)], receives: u32) -> Vec<String> {
+    let message = |(position, (group, body)): (usize, &(&str, String))| {
+        json!({
+            "messageId": position.to_string(), "receiptHandle": format!("r{position}"),
+            "body": body,
+            "attributes": {
+                "MessageGroupId": group, "ApproximateReceiveCount": receives.to_string(),
+            },
+        })
+    };
+    let records: Vec<_> = messages.iter().enumerate().map(message).collect();
+    let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let response = handle(bank, event, RetryPolicy::default()).await;
+    response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect()
+}
+
+fn batch(members: &[&'static str]) -> Vec<(&'static str, String)> {
+    members.iter().map(|member| (*member, body_of(member))).collect()
+}
+
+#[tokio::test]
+async fn a_batch_of_distinct_members_is_paid_together() {
+    let bank = Bank::default();
+    assert!(failures(&bank, &batch(&["a", "b", "c", "b"]), 1).await.is_empty());
+    let calls = bank.calls.lock().unwrap();
+    assert_eq!(*calls, [vec!["a", "b", "c"], vec!["b"]]);
+    // The first delivery of a message cannot have failed before.
+    assert!(bank.removed.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn after_a_failure_the_rest_of_its_group_waits() {
-    let bank = Bank { refuses: Some("ann"), ..Bank::default() };
-    let batch = [("ann", None), ("bob", None), ("ann", None)];
-    assert_eq!(failures(&bank, &batch).await, ["0", "2"]);
-    assert_eq!(postponed(&bank), [("r0".to_owned(), 3), ("r2".to_owned(), 3)]);
+    let bank = Bank { refuses: Some("b"), ..Bank::default() };
+    assert_eq!(failures(&bank, &batch(&["b", "a", "b"]), 1).await, ["0", "2"]);
+    let delayed = bank.delayed.lock().unwrap();
+    assert_eq!(*delayed, [("r0".to_owned(), 3), ("r2".to_owned(), 3)]);
 }
 
 #[tokio::test]
 async fn other_groups_go_on() {
-    let bank = Bank { refuses: Some("ann"), ..Bank::default() };
-    let batch = [("ann", None), ("bob", None), ("eve", None)];
-    assert_eq!(failures(&bank, &batch).await, ["0"]);
-    assert_eq!(*bank.paid.lock().unwrap(), ["bob", "eve"]);
+    let bank = Bank { refuses: Some("b"), ..Bank::default() };
+    assert_eq!(failures(&bank, &batch(&["b", "c", "b", "d", "c"]), 1).await, ["0", "2"]);
+    let paid: Vec<String> = bank.calls.lock().unwrap().concat();
+    assert_eq!(paid, ["b", "c", "d", "c"]);
 }
 
 #[tokio::test]
-async fn what_is_given_up_holds_up_nobody() {
-    let bank = Bank { refuses: Some("ann"), attempts: 3, ..Bank::default() };
-    assert_eq!(failures(&bank, &[("ann", None), ("ann", None)]).await, ["0", "1"]);
-    assert_eq!(*bank.published.lock().unwrap(), 2, "both were tried");
-    assert_eq!(postponed(&bank), [("r0".to_owned(), 0), ("r1".to_owned(), 0)]);
+async fn a_grant_that_is_given_up_holds_up_no_other() {
+    let bank = Bank { refuses: Some("b"), ..Bank::default() };
+    for _ in 0..3 {
+        assert_eq!(failures(&bank, &batch(&["b"]), 1).await, ["0"]);
+    }
+    assert_eq!((*bank.published.lock().unwrap(), bank.dead.lock().unwrap().len()), (0, 0));
+    // Two of one member: both are tried, both are given up, and nothing comes back.
+    assert!(failures(&bank, &batch(&["b", "b"]), 4).await.is_empty());
+    let failed = bank.failed.lock().unwrap()[&"b".parse().unwrap()].clone();
+    assert_eq!((failed.status, failed.attempts), (GrantStatus::PermanentlyFailed, 4));
+    assert_eq!(*bank.published.lock().unwrap(), 1);
+    assert_eq!(*bank.dead.lock().unwrap(), ["b", "b"]);
 }
 
 #[tokio::test]
-async fn a_message_nobody_can_pay_is_reported() {
+async fn a_payment_that_may_have_failed_before_leaves_no_item() {
     let bank = Bank::default();
-    let other = r#"{"source":"x","member":"ann","grant_id":"x"}"#;
-    let batch = [("ann", Some("{")), ("bob", Some(other)), ("nobody", None), ("ann", None)];
-    let mut failed = failures(&bank, &batch).await;
-    failed.sort();
-    assert_eq!(failed, ["0", "1", "2"]);
-    assert_eq!(*bank.paid.lock().unwrap(), ["ann"]);
+    assert!(failures(&bank, &batch(&["a"]), 2).await.is_empty());
+    assert_eq!(*bank.removed.lock().unwrap(), ["a"]);
 }
 
 #[tokio::test]
-async fn a_grant_that_cannot_be_read_goes_to_the_dead_letters_at_once() {
-    // Its member's other grants do not wait, lest they use up their receives untried.
-    let bank = Bank::default();
-    let batch = [("garbled", None), ("garbled", Some("{")), ("ann", None)];
-    assert_eq!(failures(&bank, &batch).await, ["0", "1"]);
-    assert_eq!(postponed(&bank), [("r0".to_owned(), 0), ("r1".to_owned(), 0)]);
-    assert_eq!(*bank.paid.lock().unwrap(), ["ann"]);
-}
-
-#[tokio::test]
-async fn an_outage_is_waited_out_with_the_queues_own_delay() {
+async fn a_failure_of_infrastructure_counts_nothing_and_waits_longer_each_time() {
     let bank = Bank { is_down: true, ..Bank::default() };
-    assert_eq!(failures(&bank, &[("ann", None), ("ann", None)]).await, ["0", "1"]);
-    assert!(postponed(&bank).is_empty());
+    for receives in [1, 2, 3, 9, 10, 400] {
+        assert_eq!(failures(&bank, &batch(&["a"]), receives).await, ["0"]);
+    }
+    let delays: Vec<u32> = bank.delayed.lock().unwrap().iter().map(|(_, s)| *s).collect();
+    assert_eq!(delays, [1, 2, 7, 450, 751, 751]);
+    assert!(bank.failed.lock().unwrap().is_empty());
+    assert_eq!((*bank.published.lock().unwrap(), bank.dead.lock().unwrap().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_money_service_is_not_asked_sooner_than_it_wishes() {
+    let bank = Bank::default();
+    assert_eq!(later_s(&bank, 1, Some(30_001)), 31);
+    assert_eq!(later_s(&bank, 1, Some(u64::MAX)), LATER_S_MAX);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_waits() {
+    let bank = Bank::default();
+    let newer = body_of("b").replace("\"version\":1", "\"version\":2");
+    let messages = [("b", newer), ("a", body_of("a")), ("b", body_of("b"))];
+    assert_eq!(failures(&bank, &messages, 1).await, ["0", "2"]);
+    // At the queue's own pace: no delay is set.
+    assert!(bank.delayed.lock().unwrap().is_empty());
+    assert_eq!(*bank.calls.lock().unwrap(), [["a"]]);
+    assert_eq!(failures(&bank, &[("x", "nonsense".to_owned())], 1).await, ["0"]);
 }
 
 #[test]
-fn the_policy_comes_from_the_environment() {
-    let policy = policy_from(|name| (name == "GRANT_RETRIES_MAX").then(|| "5".to_owned()));
-    assert_eq!(policy, RetryPolicy { retries_max: 5, delay_s: 3 });
-    assert_eq!(policy_from(|_| Some("-1".to_owned())), RetryPolicy::default());
+fn the_policy_is_the_environments_or_the_default() {
+    let policy = policy_from(|name| (name == "GRANT_RETRIES_MAX").then(|| "7".to_owned()));
+    assert_eq!(policy, RetryPolicy { retries_max: 7, delay_s: 3 });
+    assert_eq!(policy_from(|_| Some("x".to_owned())), RetryPolicy::default());
 }

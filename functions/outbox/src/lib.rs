@@ -1,55 +1,76 @@
-//! The stream of the grants table: each new grant is sent to be paid.
+//! The stream of the pools table: each new entry of a bucket is sent to be paid.
 //!
 //! # Guarantees
-//! * What comes before a failure is not sent again by us: `the_first_record_not_taken_is_reported`.
-//! * A poisoned record stops no other, and is not lost: it goes to the outbox's dead letters,
-//!   whole, and is done with: `a_record_that_cannot_be_read_is_buried_and_stops_no_other`. Only if
-//!   that fails is it reported: `a_record_that_cannot_be_buried_is_reported`.
+//! * Every entry that the new image has and the old one has not is sent, with all that its payment
+//!   needs: `each_new_entry_is_sent_once`.
+//! * What comes before a failure is not sent again by this function:
+//!   `the_first_record_not_taken_is_reported`.
+//! * An entry that cannot be read, or that no draw can have written, is not paid. It stops no
+//!   other, and the record goes to the dead-letter queue:
+//!   `an_entry_that_cannot_be_is_dead_lettered_and_stops_no_other`.
+//! * Only if that fails is the record reported: `a_record_that_cannot_be_dead_lettered_is_reported`.
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use largesse_app::grant::dispatch::dispatch;
-use largesse_app::ports::{DeadRecords, GrantQueue, GrantRef, UnreadableRecord};
+use largesse_app::ports::{DeadRecords, GrantMessage, GrantQueue, UnreadableRecord};
+use largesse_aws::pool::stream::new_entries;
+use largesse_domain::id::UserId;
 use serde_dynamo::AttributeValue;
 
-/// What a record means.
-#[derive(Debug, PartialEq, Eq)]
-enum Read {
-    /// A grant to be paid.
-    Grant(GrantRef),
-    /// Nothing to do: the mapping's filter lets none of these through.
-    Other,
-    /// A new grant that nobody can read, for want of this attribute.
-    Poisoned(&'static str),
+/// The ports that the function uses.
+pub trait Deps: GrantQueue + DeadRecords {}
+
+impl<T: GrantQueue + DeadRecords> Deps for T {}
+
+/// A record that holds something that must not be paid.
+struct Unreadable<'a> {
+    position: usize,
+    record: &'a EventRecord,
+    problem: String,
+    members: Vec<UserId>,
 }
 
-/// Sends the batch's grants in their order, then buries what cannot be read. Reports the first
-/// record that was neither sent nor buried: Lambda goes on from there.
-pub async fn handle<D: GrantQueue + DeadRecords>(deps: &D, event: Event) -> DynamoDbEventResponse {
-    let mut grants = Vec::new();
-    // Where each grant stands in the batch.
+/// Sends the batch's new entries in their order, then dead-letters what cannot be read. Reports the
+/// first record of which either failed: Lambda goes on from there.
+pub async fn handle<D: Deps>(deps: &D, event: Event) -> DynamoDbEventResponse {
+    let mut messages = Vec::new();
+    // Where in the batch the record of each message stands.
     let mut positions = Vec::new();
-    let mut poisoned = Vec::new();
+    let mut unreadable = Vec::new();
     for (position, record) in event.records.iter().enumerate() {
-        match read(record) {
-            Read::Grant(grant) => {
-                grants.push(grant);
-                positions.push(position);
+        let (old, new) = (&record.change.old_image, &record.change.new_image);
+        // An item without entries is no bucket: the mapping's filter lets none through.
+        if !new.contains_key("draws") {
+            continue;
+        }
+        match new_entries(old.clone().into_inner(), new.clone().into_inner()) {
+            Ok(new) => {
+                positions.extend(new.grants.iter().map(|_| position));
+                messages.extend(new.grants.into_iter().map(GrantMessage::first));
+                if !new.impossible.is_empty() {
+                    let problem = "entries that no draw can have written".to_owned();
+                    let members = new.impossible;
+                    unreadable.push(Unreadable { position, record, problem, members });
+                }
             }
-            Read::Other => {}
-            Read::Poisoned(attribute) => poisoned.push((position, record, attribute)),
+            Err(error) => {
+                let (problem, members) = (error.causes(), Vec::new());
+                unreadable.push(Unreadable { position, record, problem, members });
+            }
         }
     }
-    let not_taken = dispatch(deps, &grants).await;
-    let not_taken = not_taken.and_then(|grant| positions.get(grant).copied());
+    let not_taken = dispatch(deps, &messages).await;
+    let not_taken = not_taken.and_then(|message| positions.get(message).copied());
     let sent = not_taken.unwrap_or(event.records.len());
-    tracing::info!(batch.records = event.records.len(), batch.sent_up_to = sent);
+    let (records, entries) = (event.records.len(), messages.len());
+    tracing::info!(batch.records = records, batch.entries = entries, batch.sent_up_to = sent);
     // What stands behind the first failure comes again with it.
-    poisoned.retain(|(position, ..)| *position < sent);
-    let not_buried = bury(deps, poisoned).await;
+    unreadable.retain(|record| record.position < sent);
+    let not_kept = dead_letter(deps, unreadable).await;
     let mut response = DynamoDbEventResponse::default();
-    // What was not buried stands before what was not taken.
-    if let Some(first) = not_buried.or(not_taken) {
+    // What was not dead-lettered stands before what was not taken.
+    if let Some(first) = not_kept.or(not_taken) {
         let number = event.records.get(first).and_then(|r| r.change.sequence_number.clone());
         let mut failure = DynamoDbBatchItemFailure::default();
         // Without a number, Lambda takes the whole batch as failed.
@@ -59,42 +80,31 @@ pub async fn handle<D: GrantQueue + DeadRecords>(deps: &D, event: Event) -> Dyna
     response
 }
 
-/// Buries records in their order; gives the position of the first that could not be.
-async fn bury<D: DeadRecords>(
-    deps: &D,
-    poisoned: Vec<(usize, &EventRecord, &'static str)>,
-) -> Option<usize> {
-    for (position, record, attribute) in poisoned {
+/// Dead-letters records in their order; gives the position of the first that could not be.
+async fn dead_letter<D: Deps>(deps: &D, records: Vec<Unreadable<'_>>) -> Option<usize> {
+    for Unreadable { position, record, problem, members } in records {
         let number = record.change.sequence_number.as_deref();
-        tracing::error!(stream.sequence_number = number, attribute, "a new grant cannot be read");
-        // What came as JSON goes as JSON.
+        let count = members.len();
+        let bucket = match record.change.keys.get("pk") {
+            Some(AttributeValue::S(key)) => key.as_str(),
+            _ => "",
+        };
+        tracing::error!(
+            bucket.key = bucket,
+            stream.sequence_number = number,
+            entries.impossible = count,
+            problem,
+            "an entry cannot be paid"
+        );
+        // What came as JSON is kept as JSON.
         let record = serde_json::to_string(record).unwrap_or_default();
-        if let Err(error) = deps.bury(&UnreadableRecord { attribute, record }).await {
-            tracing::error!(error.cause = error.causes(), "it was not buried");
+        let record = UnreadableRecord { problem, members, record };
+        if let Err(error) = deps.dead_letter_record(&record).await {
+            tracing::error!(error.cause = error.causes(), "the record was not dead-lettered");
             return Some(position);
         }
     }
     None
-}
-
-fn read(record: &EventRecord) -> Read {
-    let image = &record.change.new_image;
-    let text = |name: &str| match image.get(name) {
-        Some(AttributeValue::S(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    if record.event_name != "INSERT" || text("status").is_some_and(|status| status != "PENDING") {
-        return Read::Other;
-    }
-    let grant = || {
-        let member = || text("sk")?.strip_prefix("MEMBER#")?.parse().ok();
-        Ok(GrantRef {
-            pool: text("pk").and_then(|pk| pk.parse().ok()).ok_or("pk")?,
-            member: member().ok_or("sk")?,
-            id: text("grant_id").and_then(|id| id.parse().ok()).ok_or("grant_id")?,
-        })
-    };
-    grant().map_or_else(Read::Poisoned, Read::Grant)
 }
 
 #[cfg(test)]

@@ -3,154 +3,181 @@ use largesse_app::ports::{PortError, PortErrorKind, PortResult};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 
-const SPRAY: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
+const BUCKET: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV#2";
+/// 2026-01-31T09:00:00Z, with an index of 0 and a nonce of 7.
+const ENTRY: u128 = 7_176_985_000_000_000;
 
 /// A queue that takes everything but one member's messages.
 #[derive(Default)]
 struct Queue {
-    sent: Mutex<Vec<String>>,
+    sent: Mutex<Vec<GrantMessage>>,
     refuses: Option<&'static str>,
     is_down: bool,
-    buried: Mutex<Vec<UnreadableRecord>>,
-    buries_max: Option<usize>,
+    dead: Mutex<Vec<UnreadableRecord>>,
+    dead_max: Option<usize>,
 }
 
 impl DeadRecords for Queue {
-    async fn bury(&self, record: &UnreadableRecord) -> PortResult<()> {
-        let mut buried = self.buried.lock().unwrap();
-        if self.buries_max.is_some_and(|max| buried.len() >= max) {
+    async fn dead_letter_record(&self, record: &UnreadableRecord) -> PortResult<()> {
+        let mut dead = self.dead.lock().unwrap();
+        if self.dead_max.is_some_and(|max| dead.len() >= max) {
             let kind = PortErrorKind::Throttled;
-            return Err(PortError { operation: "bury", kind, cause: None });
+            return Err(PortError { operation: "dead-letter", kind, cause: None });
         }
-        buried.push(record.clone());
+        dead.push(record.clone());
         Ok(())
     }
 }
 
 impl GrantQueue for Queue {
-    async fn send(&self, grants: &[GrantRef]) -> PortResult<Vec<usize>> {
+    async fn send(&self, messages: &[GrantMessage]) -> PortResult<Vec<usize>> {
         if self.is_down {
             let kind = PortErrorKind::Unknown;
             return Err(PortError { operation: "send", kind, cause: None });
         }
         let mut not_taken = Vec::new();
-        for (position, grant) in grants.iter().enumerate() {
-            if self.refuses == Some(grant.member.as_str()) {
+        for (position, message) in messages.iter().enumerate() {
+            if self.refuses == Some(message.grant.member.as_str()) {
                 not_taken.push(position);
             } else {
-                self.sent.lock().unwrap().push(grant.member.to_string());
+                self.sent.lock().unwrap().push(message.clone());
             }
         }
         Ok(not_taken)
     }
+}
 
-    async fn retry_in(&self, _receipt: &str, _delay_s: u32) -> PortResult<()> {
-        panic!("the outbox receives nothing")
+impl Queue {
+    fn members(&self) -> Vec<String> {
+        self.sent.lock().unwrap().iter().map(|m| m.grant.member.to_string()).collect()
     }
 }
 
-fn record(number: usize, name: &str, image: Value) -> Value {
+/// The image of a bucket of shares worth 10, 20, 30 … with these members' entries in order.
+fn image(members: &[&str]) -> Value {
+    let draws = members.iter().zip(0..).map(|(member, index): (_, u128)| {
+        (member.to_string(), json!({ "N": (ENTRY + index).to_string() }))
+    });
+    let worth: Vec<Value> = (1..=16).map(|n| json!({ "N": (n * 10).to_string() })).collect();
     json!({
-        "eventID": number.to_string(), "eventName": name, "awsRegion": "local",
+        "pk": { "S": BUCKET }, "kind": { "S": "share" }, "funder": { "S": "sender" },
+        "status": { "S": "OPEN" }, "opens_ms": { "N": "1769850000000" },
+        "closes_ms": { "N": "1769850600000" }, "size": { "N": "16" }, "worth": { "L": worth },
+        "taken": { "N": members.len().to_string() },
+        "draws": { "M": draws.collect::<serde_json::Map<_, _>>() },
+        "added_by_a_later_version": { "BOOL": true },
+    })
+}
+
+fn record(number: usize, old: Value, new: Value) -> Value {
+    json!({
+        "eventID": number.to_string(), "eventName": "MODIFY", "awsRegion": "local",
         "dynamodb": {
-            "ApproximateCreationDateTime": 1_769_850_000, "Keys": {}, "NewImage": image,
+            "ApproximateCreationDateTime": 1_769_850_000, "Keys": { "pk": { "S": BUCKET } },
+            "OldImage": old, "NewImage": new,
             "SequenceNumber": number.to_string(), "SizeBytes": 100,
         },
     })
 }
 
-fn grant(number: usize, member: &str) -> Value {
-    let image = json!({
-        "pk": { "S": SPRAY }, "sk": { "S": format!("MEMBER#{member}") },
-        "grant_id": { "S": "01ARZ3NDEKTSV4RRFFQ69G5FAV" }, "status": { "S": "PENDING" },
-    });
-    record(number, "INSERT", image)
+/// A record of one new entry.
+fn entry(number: usize, member: &str) -> Value {
+    record(number, image(&[]), image(&[member]))
 }
 
-fn event(records: &[Value]) -> Event {
-    serde_json::from_value(json!({ "Records": records })).unwrap()
+/// A record of an entry that no draw can have written: two members have one index.
+fn impossible(number: usize, members: [&str; 2]) -> Value {
+    let mut new = image(&members);
+    new["draws"]["M"][members[1]]["N"] = ENTRY.to_string().into();
+    record(number, image(&[]), new)
 }
 
 async fn failures(queue: &Queue, records: &[Value]) -> Vec<String> {
-    let response = handle(queue, event(records)).await;
+    let event: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let response = handle(queue, event).await;
     response.batch_item_failures.into_iter().filter_map(|f| f.item_identifier).collect()
 }
 
 #[tokio::test]
-async fn new_grants_are_sent_in_their_order() {
+async fn each_new_entry_is_sent_once() {
     let queue = Queue::default();
-    let records: Vec<_> = (0..25).map(|n| grant(n, &format!("u{n}"))).collect();
+    let records = [
+        record(0, json!({}), image(&[])),
+        record(1, image(&[]), image(&["a"])),
+        record(2, image(&["a"]), image(&["a", "b", "c"])),
+        // Swept, closed: no entry is new.
+        record(3, image(&["a", "b", "c"]), image(&["a", "b", "c"])),
+    ];
     assert!(failures(&queue, &records).await.is_empty());
-    let expected: Vec<_> = (0..25).map(|n| format!("u{n}")).collect();
-    assert_eq!(*queue.sent.lock().unwrap(), expected);
+    assert_eq!(queue.members(), ["a", "b", "c"]);
+    let sent = queue.sent.lock().unwrap();
+    let grant = &sent[2].grant;
+    assert_eq!((grant.amount.get(), grant.funder.as_str()), (30, "sender"));
+    assert_eq!(grant.decided_at().ms(), 1_769_850_000_000);
+    assert!(queue.dead.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn entries_of_a_restored_table_are_all_new() {
+    let queue = Queue::default();
+    let mut restored = record(0, json!({}), image(&["a", "b"]));
+    restored["eventName"] = "INSERT".into();
+    assert!(failures(&queue, &[restored]).await.is_empty());
+    assert_eq!(queue.members(), ["a", "b"]);
 }
 
 #[tokio::test]
 async fn the_first_record_not_taken_is_reported() {
     let queue = Queue { refuses: Some("u2"), ..Queue::default() };
-    let records: Vec<_> = (0..5).map(|n| grant(n, &format!("u{n}"))).collect();
+    let records: Vec<_> = (0..5).map(|n| entry(n, &format!("u{n}"))).collect();
     assert_eq!(failures(&queue, &records).await, ["2"]);
     let down = Queue { is_down: true, ..Queue::default() };
     assert_eq!(failures(&down, &records).await, ["0"]);
 }
 
-/// A new grant that nobody can read.
-fn poison(number: usize) -> Value {
-    let keys = json!({ "pk": { "S": SPRAY }, "sk": { "S": "MEMBER#x" } });
-    let mut poison = record(number, "INSERT", keys.clone());
-    poison["dynamodb"]["Keys"] = keys;
-    poison
-}
-
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_buried_and_stops_no_other() {
+async fn an_entry_that_cannot_be_is_dead_lettered_and_stops_no_other() {
     let queue = Queue::default();
-    let records = [grant(0, "a"), poison(1), grant(2, "b")];
+    let mut unreadable = entry(2, "x");
+    unreadable["dynamodb"]["NewImage"]["funder"]["S"] = "".into();
+    let mut nonsense = record(3, image(&["d"]), image(&["d", "e"]));
+    nonsense["dynamodb"]["NewImage"]["draws"]["M"]["e"]["N"] = "99".into();
+    let records = [entry(0, "a"), impossible(1, ["b", "c"]), unreadable.clone(), nonsense];
     assert!(failures(&queue, &records).await.is_empty());
-    assert_eq!(*queue.sent.lock().unwrap(), ["a", "b"]);
-    let buried = queue.buried.lock().unwrap();
-    assert_eq!((buried.len(), buried[0].attribute), (1, "grant_id"));
-    let kept: Value = serde_json::from_str(&buried[0].record).unwrap();
-    assert_eq!(kept["dynamodb"]["Keys"], poison(1)["dynamodb"]["Keys"]);
-    assert_eq!(kept["dynamodb"]["NewImage"], poison(1)["dynamodb"]["NewImage"]);
-    assert_eq!(kept["dynamodb"]["SequenceNumber"], "1");
+    assert_eq!(queue.members(), ["a"]);
+    let dead = queue.dead.lock().unwrap();
+    let members = |n: usize| dead[n].members.iter().map(UserId::as_str).collect::<Vec<_>>();
+    assert_eq!((dead.len(), members(0)), (3, vec!["b", "c"]));
+    assert!(dead[1].problem.contains("bucket item"), "{}", dead[1].problem);
+    assert_eq!((members(1), members(2)), (vec![], vec!["e"]));
+    let kept: Value = serde_json::from_str(&dead[1].record).unwrap();
+    assert_eq!(kept["dynamodb"]["NewImage"], unreadable["dynamodb"]["NewImage"]);
+    assert_eq!(kept["dynamodb"]["SequenceNumber"], "2");
 }
 
 #[tokio::test]
-async fn a_buried_record_says_what_could_not_be_read() {
-    for (attribute, value) in [("pk", "SPRAY#x"), ("sk", "bob"), ("grant_id", "x")] {
-        let queue = Queue::default();
-        let mut poison = grant(0, "a");
-        poison["dynamodb"]["NewImage"][attribute]["S"] = value.into();
-        assert!(failures(&queue, &[poison]).await.is_empty());
-        assert_eq!(queue.buried.lock().unwrap()[0].attribute, attribute);
-    }
-}
-
-#[tokio::test]
-async fn a_record_that_cannot_be_buried_is_reported() {
-    let queue = Queue { buries_max: Some(1), ..Queue::default() };
-    let records = [grant(0, "a"), poison(1), grant(2, "b"), poison(3), poison(4)];
+async fn a_record_that_cannot_be_dead_lettered_is_reported() {
+    let queue = Queue { dead_max: Some(1), ..Queue::default() };
+    let bad = |n| impossible(n, ["x", "y"]);
+    let records = [entry(0, "a"), bad(1), entry(2, "b"), bad(3), bad(4)];
     assert_eq!(failures(&queue, &records).await, ["3"]);
-    assert_eq!(*queue.sent.lock().unwrap(), ["a", "b"]);
+    assert_eq!(queue.members(), ["a", "b"]);
 }
 
 #[tokio::test]
-async fn what_comes_again_is_not_buried_yet() {
+async fn a_record_that_comes_again_is_not_dead_lettered_yet() {
     let queue = Queue { refuses: Some("b"), ..Queue::default() };
-    let records = [poison(0), grant(1, "a"), grant(2, "b"), poison(3)];
-    assert_eq!(failures(&queue, &records).await, ["2"]);
-    assert_eq!(queue.buried.lock().unwrap().len(), 1);
+    let bad = |n| impossible(n, ["x", "y"]);
+    assert_eq!(failures(&queue, &[bad(0), entry(1, "a"), entry(2, "b"), bad(3)]).await, ["2"]);
+    assert_eq!(queue.dead.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_no_new_grant_is_passed_over() {
+async fn what_is_no_bucket_is_passed_over() {
     let queue = Queue::default();
-    let mut paid = grant(1, "b");
-    paid["dynamodb"]["NewImage"]["status"]["S"] = "SUCCESS".into();
-    let mut changed = grant(0, "a");
-    changed["eventName"] = "MODIFY".into();
-    let removed = record(2, "REMOVE", json!({}));
-    assert!(failures(&queue, &[changed, paid, removed]).await.is_empty());
-    assert!(queue.sent.lock().unwrap().is_empty());
+    let probe = record(0, json!({}), json!({ "pk": { "S": "PROBE#1" }, "taken": { "N": "7" } }));
+    let mut removed = record(1, image(&["a"]), json!({}));
+    removed["eventName"] = "REMOVE".into();
+    assert!(failures(&queue, &[probe, removed]).await.is_empty());
+    assert!(queue.members().is_empty() && queue.dead.lock().unwrap().is_empty());
 }

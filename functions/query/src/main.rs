@@ -1,16 +1,17 @@
-//! Wiring: the store of this environment under the router.
+//! Wiring: the store of this environment under the router, which is also that of `$default`.
 
 use std::sync::Arc;
 
 use largesse_aws::production::store_from_env;
-use largesse_edge::{EdgeConfig, lambda};
+use largesse_edge::{EdgeConfig, kernel};
+use largesse_runtime::{Ended, run_http, start_logging};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda::Ended> {
-    lambda::start_logging();
+async fn main() -> Result<(), Ended> {
+    start_logging();
     let edge = EdgeConfig::from_lookup(|name| std::env::var(name).ok())?;
-    edge.announce();
+    edge.warn_if_open();
     let store = Arc::new(store_from_env()?);
     let router = query::router(Arc::clone(&store), Arc::new(edge));
-    Ok(lambda::run_http(router, store).await?)
+    Ok(run_http(kernel::wrap_default(router, store, query::about::methods_of)).await?)
 }

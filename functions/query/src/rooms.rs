@@ -6,30 +6,32 @@ use largesse_app::room::{RoomError, read};
 use largesse_domain::id::UserId;
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use largesse_edge::{Answer, ApiError, App, Call};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Deps;
 
 /// A room with a page of its members.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoomView {
-    /// Its id.
+    /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     room_id: String,
-    /// Its name.
+    /// The name.
     #[schema(example = "Lunch")]
     name: String,
-    /// Members, in the order of their ids.
+    /// The members, in the order of their ids.
     #[schema(example = json!(["ann", "bob"]))]
     members: Vec<String>,
-    /// Where the next page starts; absent on the last one.
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Look at a room
+/// Read a room
 ///
-/// Only a member may.
+/// The caller must be a member.
 #[utoipa::path(
     get, path = "/api/v2/rooms/{room}", tag = "room", operation_id = "getRoom",
     params(
@@ -43,7 +45,7 @@ pub struct RoomView {
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn room<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn room<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
     let query = Query::of(&call, &["limit", "cursor"])?;
     let limit = query.limit()?;

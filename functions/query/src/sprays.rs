@@ -1,58 +1,63 @@
-//! v2: sprays, as their sender sees them.
+//! v2: sprays, for their sender.
 
 use axum::extract::State;
 use http::StatusCode;
-use largesse_app::spray::read::{Claim, SprayDetail, by_id, by_token, mine};
+use largesse_app::spray::read::{Claim, SprayDetail, SprayRow, by_id, by_token, detail, mine};
+use largesse_domain::grant::GrantStatus;
 use largesse_domain::id::{SprayId, Token};
-use largesse_domain::pool::{PoolStatus, Supply};
-use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use largesse_edge::{Answer, ApiError, App, Call, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{corrupt, refuse};
+use crate::{Deps, refuse};
 
-/// The length of a ULID's text: what tells a spray's id from its token.
+/// The length of a ULID as text, which distinguishes the id of a spray from its token.
 const ID_LEN: usize = 26;
 
 /// One claim.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClaimView {
-    /// Who claimed.
+    /// The member who claimed.
     #[schema(example = "bob")]
     user: String,
-    /// Their share.
+    /// The amount of the share.
     #[schema(example = 3_337)]
     amount: u64,
-    /// When.
+    /// The number of the share, from 0: with the seed, anyone recomputes the share of that number.
+    #[schema(example = 0)]
+    share: u64,
+    /// When it was claimed.
     #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
     claimed_at: String,
-    /// Where its payment stands: PENDING, PROCESSING, SUCCESS, FAILED or PERMANENTLY_FAILED.
+    /// The state of the payment: PENDING, SUCCESS, FAILED, PERMANENTLY_FAILED or VOIDED.
     #[schema(example = "SUCCESS")]
     status: &'static str,
 }
 
-impl From<&Claim> for ClaimView {
-    fn from(claim: &Claim) -> Self {
-        Self {
+impl ClaimView {
+    /// All claims of a spray, with where their payments stand.
+    pub fn all(detail: &SprayDetail) -> Vec<Self> {
+        let view = |(claim, status): (&Claim, &GrantStatus)| Self {
             user: claim.member.to_string(),
             amount: claim.amount.get(),
+            share: claim.number,
             claimed_at: time::format(claim.at),
-            status: claim.status.as_str(),
-        }
+            status: status.as_str(),
+        };
+        detail.claims.iter().zip(&detail.statuses).map(view).collect()
     }
 }
 
-/// What went back to the sender.
+/// The refund to the sender.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefundView {
-    /// How much; 0 when everything was claimed.
+    /// The amount; 0 when everything was claimed.
     #[schema(example = 6_663)]
     amount: u64,
-    /// When.
+    /// When it was claimed.
     #[schema(example = "2026-01-31T09:11:00.000Z", format = DateTime)]
     refunded_at: String,
 }
@@ -60,88 +65,88 @@ pub struct RefundView {
 /// A spray.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SprayView {
-    /// Its permanent id.
+    /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     spray_id: String,
-    /// The token it was made under; another spray may carry it later.
+    /// The token at creation; a later spray can have the same token.
     #[schema(example = "A7Q")]
     token: String,
-    /// What was given in all.
+    /// The whole amount.
     #[schema(example = 10_000)]
     amount: u64,
-    /// To how many.
+    /// The number of shares.
     #[schema(example = 3)]
     recipients: u32,
-    /// How it is cut: `random` or `equal`.
+    /// How the amount is split: `random` or `equal`.
     #[schema(example = "random")]
     split: &'static str,
-    /// When it was made.
+    /// When it was created.
     #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
     created_at: String,
-    /// The first moment at which it cannot be claimed any more.
+    /// The moment from which it cannot be claimed.
     #[schema(example = "2026-01-31T09:10:00.000Z", format = DateTime)]
     expires_at: String,
-    /// `open`; `over`, once it cannot be claimed; `refunded`, once the rest went back.
+    /// `open`, `over` (it cannot be claimed any more) or `refunded`.
     #[schema(example = "open")]
     status: &'static str,
-    /// What was claimed.
+    /// The sum of the claimed shares.
     #[schema(example = 3_337)]
     claimed_amount: u64,
-    /// By how many.
+    /// The number of claimed shares.
     #[schema(example = 1)]
     claimed_count: u64,
-    /// Who claimed what, the earliest first; absent in lists.
+    /// The claims, the earliest first; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<Vec<ClaimView>>,
-    /// What went back, once it did.
+    /// The refund; absent before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund: Option<RefundView>,
-    /// SHA-256 of the seed that the shares are cut from.
+    /// SHA-256 of the seed from which the shares are computed.
     seed_hash: String,
-    /// The seed, once the spray is over: with it, anyone recomputes the shares.
+    /// The seed, after the spray is over: with it, anyone can recompute the shares.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
 }
 
 impl SprayView {
-    fn new(spray: &Spray, claims: Option<&[Claim]>, now: Timestamp) -> Option<Self> {
-        let Supply::Shares { split, seed, amount, numbers } = &spray.pool.supply else {
-            return None;
-        };
-        let out = u64::from(numbers.total).saturating_sub(numbers.left());
-        let (claimed_amount, claimed_count) = match claims {
-            // What is told in full adds up to what is told in sum.
-            Some(claims) => (
-                claims.iter().fold(0, |sum: u64, claim| sum.saturating_add(claim.amount.get())),
-                u64::try_from(claims.len()).unwrap_or(u64::MAX),
-            ),
-            None => (amount.get().saturating_sub(spray.pool.supply.remainder()), out),
-        };
-        let status = match spray.pool.status {
-            PoolStatus::Closed => "refunded",
-            PoolStatus::Open if spray.pool.window.is_over(now) => "over",
-            PoolStatus::Open => "open",
+    fn new(row: &SprayRow, claims: Option<Vec<ClaimView>>, now: Timestamp) -> Self {
+        let spray = &row.spray;
+        let status = match spray.refund {
+            Some(_) => "refunded",
+            None if spray.window.is_over(now) => "over",
+            None => "open",
         };
         let refund = spray.refund.map(|refund| RefundView {
             amount: refund.amount,
             refunded_at: time::format(refund.at),
         });
-        Some(Self {
+        Self {
             spray_id: spray.id.to_string(),
             token: spray.token.to_string(),
-            amount: amount.get(),
-            recipients: numbers.total,
-            split: split.as_str(),
-            created_at: time::format(spray.created_at),
-            expires_at: time::format(spray.pool.window.closes),
+            amount: spray.amount.get(),
+            recipients: spray.recipients,
+            split: spray.split.as_str(),
+            created_at: time::format(spray.created_at()),
+            expires_at: time::format(spray.window.closes),
             status,
-            claimed_amount,
-            claimed_count,
-            claims: claims.map(|claims| claims.iter().map(ClaimView::from).collect()),
+            claimed_amount: row.claimed_amount,
+            claimed_count: row.claimed_count,
+            claims,
             refund,
-            seed_hash: hex::encode(seed.commitment()),
+            seed_hash: hex::encode(spray.seed.commitment()),
             seed: spray.revealed_seed(now).map(|seed| hex::encode(seed.0)),
-        })
+        }
+    }
+
+    /// The totals are the sums of the claims that are listed.
+    fn of(detail: &SprayDetail) -> Self {
+        let amounts = detail.claims.iter().map(|claim| claim.amount.get());
+        let row = SprayRow {
+            spray: detail.spray.clone(),
+            claimed_amount: amounts.fold(0, u64::saturating_add),
+            claimed_count: u64::try_from(detail.claims.len()).unwrap_or(u64::MAX),
+        };
+        Self::new(&row, Some(ClaimView::all(detail)), detail.now)
     }
 }
 
@@ -150,19 +155,20 @@ impl SprayView {
 pub struct SprayPage {
     /// The sprays, newest first.
     sprays: Vec<SprayView>,
-    /// Where the next page starts; absent on the last one.
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Look at a spray
+/// Read a spray
 ///
-/// Its sender only. By its token, in its room (`X-ROOM-ID`), for seven days; by its id, for ever.
+/// Only the sender can read it: by its token in its room (`X-ROOM-ID`) for seven days, by its id
+/// without a time limit.
 #[utoipa::path(
     get, path = "/api/v2/sprays/{token}", tag = "spray", operation_id = "getSpray",
     params(
         CallerHeader,
-        ("X-ROOM-ID" = Option<String>, Header, description = "The room; needed with a token.",
+        ("X-ROOM-ID" = Option<String>, Header, description = "The room; required with a token.",
             example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
         ("token" = String, Path, description = "The spray's token, or its id.", example = "A7Q"),
     ),
@@ -173,31 +179,29 @@ pub struct SprayPage {
         (status = 410, description = "ERR104"),
     )
 )]
-pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
     Query::of(&call, &[])?;
-    let detail = if call.param("token").len() == ID_LEN {
+    let spray = if call.param("token").len() == ID_LEN {
         let id: SprayId = call.path("token")?;
         by_id(&*app.deps, id, &caller).await.map_err(refuse)?
     } else {
         let room = call.room()?;
         let token: Token = call.path("token")?;
-        by_token(&*app.deps, room, token, &caller).await.map_err(refuse)?
+        by_token(&*app.deps, token, Some(room), &caller).await.map_err(refuse)?
     };
-    let SprayDetail { spray, claims, now } = detail;
-    let view = SprayView::new(&spray, Some(&claims), now).ok_or_else(corrupt)?;
-    Answer::json(StatusCode::OK, &view)
+    Answer::json(StatusCode::OK, &SprayView::of(&detail(&*app.deps, spray).await?))
 }
 
-/// List one's own sprays
+/// List the caller's sprays
 ///
-/// Newest first, for ever; what was just made may be missing for a second.
+/// Newest first, without a time limit. A new spray can be missing for a second.
 #[utoipa::path(
     get, path = "/api/v2/sprays", tag = "spray", operation_id = "listSprays",
     params(CallerHeader, PageQuery),
-    responses((status = 200, description = "A page of them.", body = SprayPage))
+    responses((status = 200, description = "A page of sprays.", body = SprayPage))
 )]
-pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
     let query = Query::of(&call, &["limit", "cursor"])?;
     let limit = query.limit()?;
@@ -206,9 +210,8 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
     let page = mine(&*app.deps, &caller, after, limit).await?;
     let now = app.deps.now();
-    let sprays = page.rows.iter().map(|spray| SprayView::new(spray, None, now).ok_or_else(corrupt));
     let page = SprayPage {
-        sprays: sprays.collect::<Result<_, _>>()?,
+        sprays: page.rows.iter().map(|row| SprayView::new(row, None, now)).collect(),
         next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),
     };
     Answer::json(StatusCode::OK, &page)

@@ -1,24 +1,27 @@
-//! v1: a spray by its token, and the caller's balance.
+//! v1: a spray by its token, and the balance of the caller.
 
 use axum::extract::State;
 use http::StatusCode;
-use largesse_app::spray::read::{Claim, ReadError, SprayDetail, by_token};
+use largesse_app::spray::read::{Claim, ReadError, by_token, claims_of};
 use largesse_app::wallet::read;
 use largesse_domain::id::Token;
-use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader, V1UserId};
+use largesse_domain::spray::Spray;
+use largesse_edge::openapi::{V1CallerHeader, V1UserId};
 use largesse_edge::v1::{Issues, user_value};
-use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use largesse_edge::{Answer, ApiError, App, Call, time};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::Deps;
+
 /// One claim.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Share {
-    /// The share.
+    /// The amount of the share.
     #[schema(example = 3_337)]
     amount: u64,
-    /// Who claimed.
+    /// The user who claimed.
     #[schema(value_type = V1UserId, example = 8)]
     user_id: Value,
 }
@@ -32,38 +35,38 @@ impl From<&Claim> for V1Share {
 /// A spray.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Spray {
-    /// When it was made.
+    /// When it was created.
     #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
     spray_time: String,
-    /// What was given in all.
+    /// The whole amount.
     #[schema(example = 10_000)]
     spray_amount: u64,
-    /// What was claimed.
+    /// The sum of the claimed shares.
     #[schema(example = 3_337)]
     received_amount: u64,
-    /// Who claimed what, the earliest first.
+    /// The claims, the earliest first.
     received_list: Vec<V1Share>,
 }
 
-impl From<SprayDetail> for V1Spray {
-    fn from(detail: SprayDetail) -> Self {
-        let amounts = detail.claims.iter().map(|claim| claim.amount.get());
+impl V1Spray {
+    fn new(spray: &Spray, claims: &[Claim]) -> Self {
+        let amounts = claims.iter().map(|claim| claim.amount.get());
         Self {
-            spray_time: time::format(detail.spray.created_at),
-            spray_amount: detail.spray.pool.supply.put_in(),
+            spray_time: time::format(spray.created_at()),
+            spray_amount: spray.amount.get(),
             received_amount: amounts.fold(0, u64::saturating_add),
-            received_list: detail.claims.iter().map(V1Share::from).collect(),
+            received_list: claims.iter().map(V1Share::from).collect(),
         }
     }
 }
 
-/// Look at a spray
+/// Read a spray
 ///
-/// Its sender only, for seven days.
+/// Only the sender can read it, for seven days.
 #[utoipa::path(
     get, path = "/api/v1/spray/{token}", tag = "v1", operation_id = "v1GetSpray",
     params(
-        V1CallerHeader, V1RoomHeader,
+        V1CallerHeader,
         ("token" = String, Path, description = "The spray's token.", example = "A7Q"),
     ),
     responses(
@@ -72,16 +75,14 @@ impl From<SprayDetail> for V1Spray {
         (status = 404, description = "ERR005 ERR104"),
     )
 )]
-pub async fn spray<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn spray<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
-    let (caller, room) = (issues.caller(&call), issues.room(&call));
-    let (Some(caller), Some(room)) = (caller, room) else {
-        return Err(issues.refuse());
-    };
-    let room = room.ok_or_else(ApiError::not_found)?;
+    let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
     let token: Token = call.path("token")?;
-    let detail = by_token(&*app.deps, room, token, &caller).await.map_err(refuse)?;
-    Answer::json(StatusCode::OK, &V1Spray::from(detail))
+    // A token is unique over all rooms, so v1 names no room here.
+    let spray = by_token(&*app.deps, token, None, &caller).await.map_err(refuse)?;
+    let claims = claims_of(&*app.deps, &spray).await?;
+    Answer::json(StatusCode::OK, &V1Spray::new(&spray, &claims))
 }
 
 fn refuse(error: ReadError) -> ApiError {
@@ -93,21 +94,21 @@ fn refuse(error: ReadError) -> ApiError {
 /// A balance.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Balance {
-    /// Whose.
+    /// The user.
     #[schema(value_type = V1UserId, example = 7)]
     user_id: Value,
-    /// What can be spent.
+    /// The amount that can be spent.
     #[schema(example = 50_000)]
     balance: u64,
 }
 
-/// Look at the caller's balance
+/// Read the caller's balance
 #[utoipa::path(
     get, path = "/api/v1/wallet/balance", tag = "v1", operation_id = "v1Balance",
     params(V1CallerHeader),
     responses((status = 200, description = "The balance.", body = V1Balance))
 )]
-pub async fn balance<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn balance<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
     let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
     let balance = read::read(&*app.deps, &caller).await?.balance.get();

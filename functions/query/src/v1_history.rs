@@ -1,31 +1,34 @@
-//! v1: the caller's history, in numbered pages.
+//! v1: the transactions of the caller, in numbered pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use futures::future::try_join_all;
 use http::StatusCode;
 use largesse_app::ports::{HistoryFilter, Sprays};
+use largesse_app::spray::read::{Claim, claims_of};
 use largesse_app::wallet::history::{NumberedPage, numbered};
-use largesse_app::wallet::read;
-use largesse_domain::id::{PoolId, SprayId, TransferId, UserId};
+use largesse_app::wallet::read::{self, is_spray, spray_of};
+use largesse_domain::id::{SprayId, TransferId, UserId};
 use largesse_domain::ledger::{Memo, Transfer, TransferKind};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{V1CallerHeader, V1UserId};
-use largesse_edge::time::{DAY_MS, format, parse_v1_end, parse_v1_start};
+use largesse_edge::time::{DAY_MS, format};
+use largesse_edge::v1::time::{parse_end, parse_start};
 use largesse_edge::v1::{Issues, Limits, user_value};
-use largesse_edge::{Answer, ApiError, App, Call, Ports};
+use largesse_edge::{Answer, ApiError, App, Call};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// How far a history goes back when nobody says, in days.
+use crate::Deps;
+
+/// The days that a list goes back by default.
 const DAYS_DEFAULT: u64 = 30;
-/// No history has more pages.
+/// The highest page number.
 const PAGE_MAX: i64 = 1_000_000_000;
 
-/// Which movements are wanted, and which page of them.
+/// The filter and the page of a list.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct V1HistoryQuery {
@@ -41,103 +44,103 @@ pub struct V1HistoryQuery {
     /// The page, from 1.
     #[param(minimum = 1, default = 1)]
     pub page: Option<i64>,
-    /// Rows of a page.
+    /// The number of rows of a page.
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub per_page: Option<i64>,
 }
 
-/// One movement, in short.
+/// One transaction, in short.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct V1Movement {
-    /// Its id.
+pub struct V1TransactionSummary {
+    /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     id: String,
     /// `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
     #[schema(example = "RECEIVE")]
     transaction_type: &'static str,
-    /// How much.
+    /// The amount.
     #[schema(example = 3_337)]
     amount: u64,
-    /// When.
+    /// When it was decided.
     #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
     created_at: String,
 }
 
-/// The caller's wallet with a page of its history.
+/// The caller's wallet with a page of its transactions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Wallet {
-    /// What can be spent.
+    /// The amount that can be spent.
     balance: u64,
-    /// Rows on all pages.
+    /// The number of rows on all pages.
     total_count: u64,
-    /// This page.
+    /// The number of this page.
     current_page: u64,
-    /// How many pages there are.
+    /// The number of pages.
     total_pages: u64,
-    /// The rows, newest first by `created_at`: when each was decided.
-    transactions: Vec<V1Movement>,
+    /// The rows, newest first by `created_at`.
+    transactions: Vec<V1TransactionSummary>,
 }
 
-/// One movement.
+/// One transaction.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Transaction {
-    /// Its id.
+    /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     id: String,
     /// `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
     #[schema(example = "RECEIVE")]
     transaction_type: &'static str,
-    /// How much.
+    /// The amount.
     #[schema(example = 3_337)]
     amount: u64,
-    /// The wallet's balance after it.
+    /// The balance after it.
     balance_after: u64,
-    /// In words.
+    /// The memo, or a description of the type.
     description: String,
-    /// The token of the spray that it is about.
+    /// The token of its spray.
     token: Option<String>,
-    /// The room of that spray.
+    /// The room of its spray.
     chat_room_id: Option<String>,
-    /// When.
+    /// When it was decided.
     #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
     created_at: String,
-    /// Always `COMPLETED`: only what happened is in a history.
+    /// Always `COMPLETED`.
     status: &'static str,
 }
 
-/// A page of the caller's history.
+/// A page of the caller's transactions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1TransactionPage {
-    /// Rows on all pages.
+    /// The number of rows on all pages.
     total_count: u64,
-    /// How many pages there are.
+    /// The number of pages.
     total_pages: u64,
-    /// This page.
+    /// The number of this page.
     current_page: u64,
-    /// The rows, newest first by `created_at`: when each was decided.
+    /// The rows, newest first by `created_at`.
     transactions: Vec<V1Transaction>,
 }
 
-/// Who got what of a spray.
+/// One share of a spray.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Target {
-    /// Who.
+    /// The user who claimed it.
     #[schema(value_type = V1UserId)]
     user_id: Value,
-    /// How much.
+    /// The amount.
     received_amount: u64,
 }
 
-/// One movement with what it led to.
+/// One transaction with the users behind it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1TransactionDetail {
-    /// The movement.
+    /// The transaction.
     #[serde(flatten)]
     transaction: V1Transaction,
-    /// Who sprayed what was received.
+    /// For a received share: the sender of the spray.
     #[schema(value_type = Option<V1UserId>)]
     related_user_id: Option<Value>,
-    /// For a spray: who received what.
+    /// For a spray: its claimed shares.
     target_details: Option<Vec<V1Target>>,
 }
 
@@ -147,10 +150,11 @@ const fn kind_name(kind: TransferKind) -> &'static str {
         TransferKind::Spray => "SPRAY",
         TransferKind::Claim => "RECEIVE",
         TransferKind::Refund => "REFUND",
+        TransferKind::Reversal => "REVERSAL",
     }
 }
 
-impl From<&Transfer> for V1Movement {
+impl From<&Transfer> for V1TransactionSummary {
     fn from(transfer: &Transfer) -> Self {
         let order = &transfer.order;
         Self {
@@ -164,12 +168,13 @@ impl From<&Transfer> for V1Movement {
 
 impl V1Transaction {
     fn new(transfer: &Transfer, spray: Option<&Spray>) -> Self {
-        let V1Movement { id, transaction_type, amount, created_at } = transfer.into();
-        let words = match transfer.order.kind {
+        let V1TransactionSummary { id, transaction_type, amount, created_at } = transfer.into();
+        let description = match transfer.order.kind {
             TransferKind::Deposit => "Wallet charged",
             TransferKind::Spray => "Sprayed in a room",
             TransferKind::Claim => "Received from a spray",
             TransferKind::Refund => "Unclaimed rest of a spray",
+            TransferKind::Reversal => "Payment taken back",
         };
         let memo = transfer.order.memo.as_ref().map(Memo::as_str).filter(|memo| !memo.is_empty());
         Self {
@@ -177,7 +182,7 @@ impl V1Transaction {
             transaction_type,
             amount,
             balance_after: transfer.balance_after.get(),
-            description: memo.unwrap_or(words).to_owned(),
+            description: memo.unwrap_or(description).to_owned(),
             token: spray.map(|spray| spray.token.to_string()),
             chat_room_id: spray.map(|spray| spray.room.to_string()),
             created_at,
@@ -186,15 +191,15 @@ impl V1Transaction {
     }
 }
 
-/// What a request for a history asks.
-struct Wanted {
+/// The parameters of a list, read.
+struct ListRequest {
     user: UserId,
     filter: HistoryFilter,
     page: u64,
     per_page: u32,
 }
 
-impl Wanted {
+impl ListRequest {
     fn read(call: &Call, now: Timestamp) -> Result<Self, ApiError> {
         const KIND: (&str, &str) =
             ("enum", "Input should be 'CHARGE', 'SPRAY', 'RECEIVE' or 'REFUND'");
@@ -202,8 +207,8 @@ impl Wanted {
             ("datetime_from_date_parsing", "Input should be a valid datetime or date");
         let mut issues = Issues::default();
         let user = issues.caller(call);
-        let start = issues.query(call, "start_date", DATE, parse_v1_start);
-        let end = issues.query(call, "end_date", DATE, parse_v1_end);
+        let start = issues.query(call, "start_date", DATE, parse_start);
+        let end = issues.query(call, "end_date", DATE, parse_end);
         let kind = issues.query(call, "type", KIND, |text| {
             TransferKind::ALL.into_iter().find(|kind| kind_name(*kind) == text)
         });
@@ -220,43 +225,39 @@ impl Wanted {
         Ok(Self { user, filter: HistoryFilter { kind, from, to: end }, page, per_page })
     }
 
-    async fn page<D: Ports>(&self, deps: &D) -> Result<(NumberedPage, u64), ApiError> {
+    async fn page<D: Deps>(&self, deps: &D) -> Result<(NumberedPage, u64), ApiError> {
         let page = numbered(deps, &self.user, &self.filter, self.page, self.per_page).await?;
         let pages = page.total.div_ceil(u64::from(self.per_page));
         Ok((page, pages))
     }
 }
 
-/// The sprays that transfers are about, each read once.
+/// The sprays of these transfers, each read once.
 async fn sprays_of<D: Sprays>(
     deps: &D,
     transfers: &[Transfer],
 ) -> Result<BTreeMap<SprayId, Spray>, ApiError> {
-    let ids: BTreeSet<SprayId> = transfers.iter().filter_map(spray_id).collect();
-    let sprays = try_join_all(ids.into_iter().map(|id| deps.spray(id))).await?;
-    Ok(sprays.into_iter().flatten().map(|spray| (spray.id, spray)).collect())
+    let ids: BTreeSet<SprayId> = transfers.iter().filter_map(spray_of).collect();
+    let sprays = deps.sprays(&ids.into_iter().collect::<Vec<_>>()).await?;
+    Ok(sprays.into_iter().map(|spray| (spray.id, spray)).collect())
 }
 
-fn spray_id(transfer: &Transfer) -> Option<SprayId> {
-    transfer.order.pool.map(|PoolId::Spray(id)| id)
-}
-
-/// Look at the caller's wallet and its history
+/// Read the caller's wallet and its transactions
 #[utoipa::path(
     get, path = "/api/v1/wallet", tag = "v1", operation_id = "v1Wallet",
     params(V1CallerHeader, V1HistoryQuery),
     responses((status = 200, description = "The wallet.", body = V1Wallet))
 )]
-pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
-    let wanted = Wanted::read(&call, app.deps.now())?;
-    let balance = read::read(&*app.deps, &wanted.user).await?.balance.get();
-    let (page, total_pages) = wanted.page(&*app.deps).await?;
+pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let request = ListRequest::read(&call, app.deps.now())?;
+    let balance = read::read(&*app.deps, &request.user).await?.balance.get();
+    let (page, total_pages) = request.page(&*app.deps).await?;
     let wallet = V1Wallet {
         balance,
         total_count: page.total,
-        current_page: wanted.page,
+        current_page: request.page,
         total_pages,
-        transactions: page.rows.iter().map(V1Movement::from).collect(),
+        transactions: page.rows.iter().map(V1TransactionSummary::from).collect(),
     };
     Answer::json(StatusCode::OK, &wallet)
 }
@@ -265,26 +266,26 @@ pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<A
 #[utoipa::path(
     get, path = "/api/v1/transactions", tag = "v1", operation_id = "v1Transactions",
     params(V1CallerHeader, V1HistoryQuery),
-    responses((status = 200, description = "A page of them.", body = V1TransactionPage))
+    responses((status = 200, description = "A page of transactions.", body = V1TransactionPage))
 )]
-pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
-    let wanted = Wanted::read(&call, app.deps.now())?;
-    let (page, total_pages) = wanted.page(&*app.deps).await?;
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let request = ListRequest::read(&call, app.deps.now())?;
+    let (page, total_pages) = request.page(&*app.deps).await?;
     let sprays = sprays_of(&*app.deps, &page.rows).await?;
     let row = |transfer: &Transfer| {
-        let spray = spray_id(transfer).and_then(|id| sprays.get(&id));
+        let spray = spray_of(transfer).and_then(|id| sprays.get(&id));
         V1Transaction::new(transfer, spray)
     };
     let list = V1TransactionPage {
         total_count: page.total,
         total_pages,
-        current_page: wanted.page,
+        current_page: request.page,
         transactions: page.rows.iter().map(row).collect(),
     };
     Answer::json(StatusCode::OK, &list)
 }
 
-/// Look at one of the caller's transactions
+/// Read one of the caller's transactions
 #[utoipa::path(
     get, path = "/api/v1/transactions/{id}", tag = "v1", operation_id = "v1Transaction",
     params(
@@ -297,26 +298,31 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
     let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
     let id: TransferId = call.path("id")?;
-    let detail = read::transfer(&*app.deps, &caller, id).await?;
-    let detail = detail.ok_or_else(ApiError::not_found)?;
-    let transfer = &detail.transfer;
-    let spray = match spray_id(transfer) {
+    let transfer = read::transfer(&*app.deps, &caller, id).await?;
+    let transfer = transfer.ok_or_else(ApiError::not_found)?;
+    let spray = match spray_of(&transfer) {
         Some(id) => app.deps.spray(id).await?,
         None => None,
     };
-    let targets = detail.claims.iter().map(|claim| V1Target {
-        user_id: user_value(&claim.member),
-        received_amount: claim.amount.get(),
-    });
-    let is_spray = transfer.order.kind == TransferKind::Spray;
+    let target_details = match &spray {
+        Some(spray) if is_spray(&transfer) => {
+            let claims = claims_of(&*app.deps, spray).await?;
+            let target = |claim: &Claim| V1Target {
+                user_id: user_value(&claim.member),
+                received_amount: claim.amount.get(),
+            };
+            Some(claims.iter().map(target).collect())
+        }
+        _ => None,
+    };
     let view = V1TransactionDetail {
-        transaction: V1Transaction::new(transfer, spray.as_ref()),
+        transaction: V1Transaction::new(&transfer, spray.as_ref()),
         related_user_id: transfer.order.counterpart.as_ref().map(user_value),
-        target_details: is_spray.then(|| targets.collect()),
+        target_details,
     };
     Answer::json(StatusCode::OK, &view)
 }

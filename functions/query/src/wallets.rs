@@ -1,69 +1,72 @@
-//! v2: a wallet and its history, for its owner.
+//! v2: a wallet and its transactions, for the owner.
 
 use axum::extract::State;
 use http::StatusCode;
 use largesse_app::ports::HistoryFilter;
+use largesse_app::spray::read::detail;
+use largesse_app::wallet::read::{is_spray, spray_of};
 use largesse_app::wallet::{history, read};
-use largesse_domain::id::{PoolId, TransferId};
+use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{Direction, Memo, Transfer, TransferKind};
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, time};
+use largesse_edge::{Answer, ApiError, App, Call, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::Deps;
 use crate::sprays::ClaimView;
 
 /// A wallet.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WalletView {
-    /// Whose.
+    /// The owner.
     #[schema(example = "ann")]
     user: String,
-    /// What can be spent.
+    /// The amount that can be spent.
     #[schema(example = 50_000)]
     balance: u64,
-    /// What is set aside.
+    /// The amount that is reserved.
     #[schema(example = 0)]
     held: u64,
 }
 
-/// One movement of a wallet.
+/// One transaction of a wallet.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TransactionView {
-    /// Its permanent id.
+    /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     transaction_id: String,
-    /// What for: `deposit`, `spray`, `claim` or `refund`.
+    /// The type: `deposit`, `spray`, `claim` or `refund`.
     #[serde(rename = "type")]
     #[schema(example = "claim")]
     kind: &'static str,
     /// `credit` or `debit`.
     #[schema(example = "credit")]
     direction: &'static str,
-    /// How much.
+    /// The amount.
     #[schema(example = 3_337)]
     amount: u64,
-    /// The wallet's balance after it.
+    /// The balance after it.
     #[schema(example = 53_337)]
     balance_after: u64,
     /// When it was decided.
     #[schema(example = "2026-01-31T09:00:12.345Z", format = DateTime)]
     created_at: String,
-    /// The spray that it is about.
+    /// Its spray.
     #[serde(skip_serializing_if = "Option::is_none")]
     spray_id: Option<String>,
-    /// Who sprayed what was claimed.
+    /// For a claim: the sender of the spray.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "bob")]
     counterpart: Option<String>,
-    /// The caller's remark.
+    /// The memo of the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     memo: Option<String>,
-    /// Its place in the wallet's own sequence: 1, 2, 3 … without gaps.
+    /// The number of the transaction in its wallet: 1, 2, 3 … without gaps.
     #[schema(example = 2)]
     seq: u64,
-    /// For a spray, where one transaction is shown: who claimed what.
+    /// For a spray: the claims; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<Vec<ClaimView>>,
 }
@@ -75,7 +78,7 @@ impl From<&Transfer> for TransactionView {
             Direction::Credit => "credit",
             Direction::Debit => "debit",
         };
-        let spray_id = order.pool.map(|PoolId::Spray(id)| id.to_string());
+        let spray_id = spray_of(transfer).map(|id| id.to_string());
         Self {
             transaction_id: order.id.to_string(),
             kind: order.kind.as_str(),
@@ -92,18 +95,18 @@ impl From<&Transfer> for TransactionView {
     }
 }
 
-/// A page of a wallet's history.
+/// A page of a wallet's transactions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TransactionPage {
-    /// The movements, newest first by `created_at`: when each was decided. `seq` is the order in
-    /// which the wallet moved, so what was decided early and posted late stands further down.
+    /// The transactions, newest first by `created_at`, the moment of the decision. `seq` is the order
+    /// in which the wallet changed; a payment that was delayed has an older `created_at`.
     transactions: Vec<TransactionView>,
-    /// Where the next page starts; absent on the last one.
+    /// The start of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Look at a wallet
+/// Read a wallet
 ///
 /// A wallet that never had a transaction is empty.
 #[utoipa::path(
@@ -112,7 +115,7 @@ pub struct TransactionPage {
         CallerHeader,
         (
             "user" = String, Path,
-            description = "The caller: a wallet is its owner's.", example = "ann",
+            description = "The owner, who must be the caller.", example = "ann",
         ),
     ),
     responses(
@@ -121,7 +124,7 @@ pub struct TransactionPage {
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     Query::of(&call, &[])?;
     let wallet = read::read(&*app.deps, &user).await?;
@@ -139,7 +142,7 @@ pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<A
         CallerHeader,
         (
             "user" = String, Path,
-            description = "The caller: a wallet is its owner's.", example = "ann",
+            description = "The owner, who must be the caller.", example = "ann",
         ),
         ("type" = Option<String>, Query,
             description = "Only of this type: `deposit`, `spray`, `claim` or `refund`."),
@@ -149,12 +152,12 @@ pub async fn wallet<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<A
         PageQuery,
     ),
     responses(
-        (status = 200, description = "A page of them.", body = TransactionPage),
+        (status = 200, description = "A page of transactions.", body = TransactionPage),
         (status = 403, description = "ERR004"),
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
     let kinds = "deposit, spray, claim or refund";
@@ -176,9 +179,9 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
     Answer::json(StatusCode::OK, &page)
 }
 
-/// Look at a transaction
+/// Read a transaction
 ///
-/// One's own; a spray's shows who claimed what.
+/// That of a spray includes its claims.
 #[utoipa::path(
     get, path = "/api/v2/wallets/{user}/transactions/{id}", tag = "wallet",
     operation_id = "getTransaction",
@@ -186,7 +189,7 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         CallerHeader,
         (
             "user" = String, Path,
-            description = "The caller: a wallet is its owner's.", example = "ann",
+            description = "The owner, who must be the caller.", example = "ann",
         ),
         ("id" = String, Path, description = "The transaction.",
             example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
@@ -197,13 +200,19 @@ pub async fn list<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Ans
         (status = 404, description = "ERR005"),
     )
 )]
-pub async fn one<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     Query::of(&call, &[])?;
     let id: TransferId = call.path("id")?;
-    let detail = read::transfer(&*app.deps, &user, id).await?;
-    let detail = detail.ok_or_else(ApiError::not_found)?;
-    let is_spray = detail.transfer.order.kind == TransferKind::Spray;
-    let claims = is_spray.then(|| detail.claims.iter().map(ClaimView::from).collect());
-    Answer::json(StatusCode::OK, &TransactionView { claims, ..(&detail.transfer).into() })
+    let transfer = read::transfer(&*app.deps, &user, id).await?;
+    let transfer = transfer.ok_or_else(ApiError::not_found)?;
+    let spray = match spray_of(&transfer).filter(|_| is_spray(&transfer)) {
+        Some(id) => app.deps.spray(id).await?,
+        None => None,
+    };
+    let claims = match spray {
+        Some(spray) => Some(ClaimView::all(&detail(&*app.deps, spray).await?)),
+        None => None,
+    };
+    Answer::json(StatusCode::OK, &TransactionView { claims, ..(&transfer).into() })
 }

@@ -1,63 +1,38 @@
 //! `POST /api/v2/sprays/{token}/claims` and `POST /api/v1/receive`: a member claims one share.
+//!
+//! A claim takes no `Idempotency-Key`: the member is the key. A repeat hears "already", with the
+//! amount.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::post;
-use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
-use largesse_domain::id::{RoomId, Token, Ulid, UserId};
-use largesse_edge::idempotency::attempt_of;
-use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
-use utoipa::OpenApi;
+use largesse_app::ports::{Clock, Ids, Pools, Rng, Rooms, Sprays};
+use largesse_app::spray::claim::{Claim, ClaimError, claim};
+use largesse_domain::id::{RoomId, UserId};
+use largesse_domain::money::Amount;
+use largesse_edge::{ApiError, Code};
 
 pub mod v1;
 pub mod v2;
 
-/// The routes.
-pub fn router<D: Ports>(deps: Arc<D>, edge: Arc<EdgeConfig>) -> Router {
-    Router::new()
-        .route("/api/v1/receive", post(v1::claim::<D>))
-        .route("/api/v2/sprays/{token}/claims", post(v2::claim::<D>))
-        .with_state(App { deps, edge })
+/// The ports that the function uses.
+pub trait Deps: Sprays + Rooms + Pools + Clock + Ids + Rng + 'static {}
+
+impl<T: Sprays + Rooms + Pools + Clock + Ids + Rng + 'static> Deps for T {}
+
+largesse_edge::routes! { D: Deps =>
+    v1::claim<D>, v2::claim<D>,
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(v1::claim, v2::claim))]
-struct Api;
-
-/// The routes' description.
-#[must_use]
-pub fn api() -> utoipa::openapi::OpenApi {
-    Api::openapi()
-}
-
-/// The token as it was sent. Who is not in the room learns nothing about tokens, not even which are
-/// malformed.
-async fn token_of<D: Ports>(
+/// Claims under the token as it was sent. A caller who is not in the room learns nothing about
+/// tokens, not even which are malformed.
+async fn claim_share<D: Deps>(
     deps: &D,
-    (member, room): (&UserId, RoomId),
-    text: &str,
-) -> Result<Token, ClaimError> {
-    match text.parse() {
-        Ok(token) => Ok(token),
-        Err(_) if deps.is_member(room, member).await? => Err(ClaimError::NoSuchToken),
-        Err(_) => Err(ClaimError::NotAMember),
-    }
-}
-
-/// Who claims what, and whether under a key.
-struct Wish {
     member: UserId,
     room: RoomId,
-    token: Token,
-    is_keyed: bool,
-}
-
-impl Wish {
-    async fn draw<D: Ports>(&self, deps: &D, op: Ulid) -> Result<Claimed, ClaimError> {
-        let key = self.is_keyed.then(|| attempt_of(op));
-        let Self { member, room, token, .. } = self;
-        claim(deps, Claim { room: *room, token: *token, member: member.clone(), key }).await
+    token: &str,
+) -> Result<Amount, ClaimError> {
+    match token.parse() {
+        Ok(token) => claim(deps, &Claim { room, token, member }).await,
+        Err(_) if deps.is_member(room, &member).await? => Err(ClaimError::NoSuchToken),
+        Err(_) => Err(ClaimError::NotAMember),
     }
 }
 

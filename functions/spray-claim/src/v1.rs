@@ -1,16 +1,15 @@
 //! v1: `POST /api/v1/receive`.
 
 use axum::extract::State;
-use axum::response::Response;
 use http::StatusCode;
-use largesse_app::spray::claim::{ClaimError, Claimed};
-use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader, V1RoomHeader};
+use largesse_app::spray::claim::ClaimError;
+use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::Issues;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Wish, token_of};
+use crate::{Deps, claim_share};
 
 /// Which spray.
 #[derive(Debug, ToSchema)]
@@ -31,14 +30,14 @@ pub struct V1Received {
 /// Claim a share
 #[utoipa::path(
     post, path = "/api/v1/receive", tag = "v1", operation_id = "v1Receive",
-    params(V1CallerHeader, V1RoomHeader, OptionalKeyHeader), request_body = V1Token,
+    params(V1CallerHeader, V1RoomHeader), request_body = V1Token,
     responses(
         (status = 200, description = "The share is theirs and will be paid.", body = V1Received),
         (status = 400, description = "ERR005 ERR101 ERR102 ERR103 ERR104"),
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn claim<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let mut issues = Issues::default();
     let (member, room) = (issues.caller(&call), issues.room(&call));
     let body = issues.body(&call);
@@ -46,16 +45,9 @@ pub async fn claim<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Re
     let (Some(member), Some(room), Some(token)) = (member, room, token) else {
         return Err(issues.refuse());
     };
-    let key = call.key()?;
     let room = room.ok_or_else(ApiError::not_a_member)?;
-    let token = token_of(&*app.deps, (&member, room), token).await.map_err(refuse)?;
-    let wish = Wish { member, room, token, is_keyed: key.is_some() };
-    idempotency::once(&*app.deps, &call, &wish.member, key, async |op| {
-        let Claimed { amount, replayed } = wish.draw(&*app.deps, op).await.map_err(refuse)?;
-        let answer = Answer::json(StatusCode::OK, &V1Received { received_amount: amount.get() })?;
-        Ok(Answer { replayed, ..answer })
-    })
-    .await
+    let amount = claim_share(&*app.deps, member, room, token).await.map_err(refuse)?;
+    Answer::json(StatusCode::OK, &V1Received { received_amount: amount.get() })
 }
 
 fn refuse(error: ClaimError) -> ApiError {

@@ -1,36 +1,31 @@
-//! `POST /api/v2/sprays` and `POST /api/v1/spray`: a member sprays an amount over a room.
+//! Creates sprays: a member splits an amount over the members of a room.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::post;
+use largesse_app::ports::{
+    Clock, Idempotency, Ids, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
+};
 use largesse_app::spray::create::CreateError;
 use largesse_domain::time::Timestamp;
-use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
-use utoipa::OpenApi;
+use largesse_edge::{ApiError, Code};
 
 pub mod v1;
 pub mod v2;
 
-/// The routes.
-pub fn router<D: Ports>(deps: Arc<D>, edge: Arc<EdgeConfig>) -> Router {
-    Router::new()
-        .route("/api/v1/spray", post(v1::create::<D>))
-        .route("/api/v2/sprays", post(v2::create::<D>))
-        .with_state(App { deps, edge })
+/// The ports that the function uses.
+pub trait Deps:
+    Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static
+{
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(v1::create, v2::create))]
-struct Api;
-
-/// The routes' description.
-#[must_use]
-pub fn api() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+impl<T: Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static>
+    Deps for T
+{
 }
 
-/// `now` tells how long it is until a token may be free.
+largesse_edge::routes! { D: Deps =>
+    v1::create<D>, v2::create<D>,
+}
+
+/// The answer to a refusal. `now` gives the seconds until a token can become free.
 fn refuse(error: CreateError, now: Timestamp) -> ApiError {
     match error {
         CreateError::NotAMember => ApiError::not_a_member(),
@@ -38,10 +33,13 @@ fn refuse(error: CreateError, now: Timestamp) -> ApiError {
             ApiError::new(Code::InsufficientBalance, "The wallet holds less than that.")
                 .with("balance", balance.get())
         }
+        CreateError::TooManyLive => {
+            ApiError::new(Code::TooManyLiveSprays, "The sender has too many live sprays.")
+        }
         CreateError::NoFreeToken { earliest } => {
             let wait_s = earliest.ms_since(now).div_ceil(1_000).max(1);
             let wait_s = u32::try_from(wait_s).unwrap_or(u32::MAX);
-            ApiError::unavailable("Live sprays carry all tokens.", wait_s)
+            ApiError::unavailable("Live sprays use all tokens.", wait_s)
         }
         CreateError::Port(error) => error.into(),
     }
@@ -54,7 +52,7 @@ mod tests {
     use largesse_edge::meta::{Meta, Version};
 
     #[test]
-    fn without_a_token_the_answer_says_when_to_come_back() {
+    fn without_a_free_token_the_answer_says_when_to_repeat() {
         let now = Timestamp::from_ms(1_000_000);
         for (wait_ms, expected) in [(0, "1"), (1_000, "1"), (1_001, "2"), (600_000, "600")] {
             let error = CreateError::NoFreeToken { earliest: now.plus_ms(wait_ms) };

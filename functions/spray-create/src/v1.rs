@@ -10,25 +10,27 @@ use largesse_domain::spray::{EXPIRES_IN_S_MAX, Terms};
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::{Issues, Limits};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The terms of a spray. Integers may be written as strings.
+use crate::Deps;
+
+/// The spray to create. Integers may be written as strings.
 #[derive(Debug, ToSchema)]
-pub struct V1SprayWish {
-    /// What is given in all; at least `recipient_count`.
+pub struct V1SprayRequest {
+    /// The whole amount; at least `recipient_count`.
     #[schema(minimum = 1, example = 10_000)]
     pub total_amount: i64,
-    /// To how many.
+    /// The number of shares.
     #[schema(minimum = 1, maximum = 1_000, example = 3)]
     pub recipient_count: i64,
 }
 
-/// A spray that was made.
+/// The created spray.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct V1SprayMade {
-    /// Its short name.
+pub struct V1SprayCreated {
+    /// The token.
     #[schema(example = "A7Q")]
     token: String,
 }
@@ -41,9 +43,9 @@ fn terms(issues: &mut Issues, call: &Call) -> Option<Terms> {
     let recipients = u64::try_from(recipients?).ok()?;
     let terms = Terms::new(amount?, recipients, Split::Random, EXPIRES_IN_S_MAX);
     if terms.is_err() {
-        // The limits of each alone were kept: together they are not.
+        // Each value is within its own limits, so only their ratio can be wrong.
         let detail = "Value error, total_amount should be at least recipient_count";
-        issues.note(FieldError::body("", "value_error", detail));
+        issues.add(FieldError::body("", "value_error", detail));
     }
     terms.ok()
 }
@@ -51,14 +53,14 @@ fn terms(issues: &mut Issues, call: &Call) -> Option<Terms> {
 /// Spray an amount over a room
 #[utoipa::path(
     post, path = "/api/v1/spray", tag = "v1", operation_id = "v1CreateSpray",
-    params(V1CallerHeader, V1RoomHeader, OptionalKeyHeader), request_body = V1SprayWish,
+    params(V1CallerHeader, V1RoomHeader, OptionalKeyHeader), request_body = V1SprayRequest,
     responses(
-        (status = 200, description = "It is made.", body = V1SprayMade),
-        (status = 400, description = "ERR501"),
+        (status = 200, description = "The spray is created.", body = V1SprayCreated),
+        (status = 400, description = "ERR105 ERR501"),
         (status = 403, description = "ERR004"),
     )
 )]
-pub async fn create<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let (sender, room) = (issues.caller(&call), issues.room(&call));
     let terms = terms(&mut issues, &call);
@@ -70,15 +72,16 @@ pub async fn create<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<R
     let caller = sender.clone();
     let deps = &*app.deps;
     idempotency::once(deps, &call, &caller, key, |op| async move {
-        let wish = Create { id: SprayId(op), room, sender, terms };
-        let made = spray(deps, wish).await.map_err(|error| refuse(error, deps.now()))?;
-        Answer::json(StatusCode::OK, &V1SprayMade { token: made.token.to_string() })
+        let order = Create { id: SprayId(op), room, sender, terms };
+        let created = spray(deps, order).await.map_err(|error| refuse(error, deps.now()))?;
+        Answer::json(StatusCode::OK, &V1SprayCreated { token: created.token.to_string() })
     })
     .await
 }
 
 fn refuse(error: CreateError, now: Timestamp) -> ApiError {
-    let is_poor = matches!(error, CreateError::Insufficient { .. });
+    let is_bad_request =
+        matches!(error, CreateError::Insufficient { .. } | CreateError::TooManyLive);
     let refusal = crate::refuse(error, now);
-    if is_poor { refusal.status(StatusCode::BAD_REQUEST) } else { refusal }
+    if is_bad_request { refusal.status(StatusCode::BAD_REQUEST) } else { refusal }
 }

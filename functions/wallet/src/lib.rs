@@ -1,32 +1,19 @@
-//! `POST /api/v2/wallets/{user}/deposits` and `POST /api/v1/wallet/charge`: money comes in.
+//! Deposits into wallets.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::post;
+use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Wallets};
 use largesse_app::wallet::deposit::DepositError;
-use largesse_edge::{ApiError, App, Code, EdgeConfig, Ports};
-use utoipa::OpenApi;
+use largesse_edge::{ApiError, Code};
 
 pub mod v1;
 pub mod v2;
 
-/// The routes.
-pub fn router<D: Ports>(deps: Arc<D>, edge: Arc<EdgeConfig>) -> Router {
-    Router::new()
-        .route("/api/v1/wallet/charge", post(v1::charge::<D>))
-        .route("/api/v2/wallets/{user}/deposits", post(v2::deposit::<D>))
-        .with_state(App { deps, edge })
-}
+/// The ports that the function uses.
+pub trait Deps: Wallets + Idempotency + Clock + Ids + Pause + 'static {}
 
-#[derive(OpenApi)]
-#[openapi(paths(v1::charge, v2::deposit))]
-struct Api;
+impl<T: Wallets + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
 
-/// The routes' description.
-#[must_use]
-pub fn api() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+largesse_edge::routes! { D: Deps =>
+    v1::charge<D>, v2::deposit<D>,
 }
 
 fn refuse(error: DepositError) -> ApiError {

@@ -8,24 +8,26 @@ use largesse_domain::id::TransferId;
 use largesse_domain::money::Amount;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader};
 use largesse_edge::v1::Issues;
-use largesse_edge::{Answer, ApiError, App, Call, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, idempotency};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What is deposited. The integer may be written as a string.
+use crate::Deps;
+
+/// The deposit. The integer may be written as a string.
 #[derive(Debug, ToSchema)]
 pub struct V1Charge {
-    /// How much.
+    /// The amount.
     #[schema(minimum = 1, example = 50_000)]
     pub amount: i64,
 }
 
-/// A deposit that was made.
+/// The deposit is made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct V1Charged {
-    /// Says so.
+    /// Always `Wallet charged`.
     message: &'static str,
-    /// What the wallet holds after it.
+    /// The balance after it.
     #[schema(example = 50_000)]
     new_balance: u64,
 }
@@ -35,11 +37,11 @@ pub struct V1Charged {
     post, path = "/api/v1/wallet/charge", tag = "v1", operation_id = "v1Charge",
     params(V1CallerHeader, OptionalKeyHeader), request_body = V1Charge,
     responses(
-        (status = 200, description = "The money is in.", body = V1Charged),
+        (status = 200, description = "The deposit is made.", body = V1Charged),
         (status = 400, description = "ERR502"),
     )
 )]
-pub async fn charge<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+pub async fn charge<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let mut issues = Issues::default();
     let user = issues.caller(&call);
     let body = issues.body(&call);
@@ -52,8 +54,8 @@ pub async fn charge<D: Ports>(State(app): State<App<D>>, call: Call) -> Result<R
     let caller = user.clone();
     let deps = &*app.deps;
     idempotency::once(deps, &call, &caller, key, |op| async move {
-        let wish = Deposit { id: TransferId(op), user, amount, memo: None };
-        let transfer = deposit(deps, wish).await.map_err(refuse)?;
+        let order = Deposit { id: TransferId(op), user, amount, memo: None };
+        let transfer = deposit(deps, order).await.map_err(refuse)?;
         let new_balance = transfer.balance_after.get();
         Answer::json(StatusCode::OK, &V1Charged { message: "Wallet charged", new_balance })
     })

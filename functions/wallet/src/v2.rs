@@ -9,24 +9,26 @@ use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
 use largesse_edge::extract::{Whole, given};
 use largesse_edge::openapi::{CallerHeader, KeyHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, Ports, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What is deposited.
+use crate::Deps;
+
+/// The deposit.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DepositWish {
-    /// How much.
+pub struct DepositRequest {
+    /// The amount.
     #[schema(value_type = u64, minimum = 1, maximum = 1_000_000_000_000_u64, example = 50_000)]
     amount: Whole,
-    /// A remark: at most 200 characters, no control characters.
+    /// A memo: at most 200 characters, no control characters.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false, max_length = 200, example = "January")]
     memo: Option<String>,
 }
 
-impl DepositWish {
+impl DepositRequest {
     fn read(&self) -> Result<(Amount, Option<Memo>), FieldError> {
         let amount = Amount::new(self.amount.0)
             .map_err(|error| FieldError::body("amount", "out_of_range", error.to_string()))?;
@@ -36,13 +38,13 @@ impl DepositWish {
     }
 }
 
-/// A deposit that was made.
+/// The deposit is made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Deposited {
-    /// The transaction's permanent id.
+    /// The permanent id of the transaction.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     transaction_id: String,
-    /// What the wallet holds after it.
+    /// The balance after it.
     #[schema(example = 50_000)]
     balance: u64,
 }
@@ -54,30 +56,27 @@ pub struct Deposited {
         CallerHeader, KeyHeader,
         (
             "user" = String, Path,
-            description = "The caller: a wallet is its owner's.", example = "ann",
+            description = "The owner, who must be the caller.", example = "ann",
         ),
     ),
-    request_body = DepositWish,
+    request_body = DepositRequest,
     responses(
-        (status = 201, description = "The money is in.", body = Deposited),
+        (status = 201, description = "The deposit is made.", body = Deposited),
         (status = 403, description = "ERR004"),
         (status = 404, description = "ERR005"),
         (status = 409, description = "ERR502 ERR006"),
         (status = 422, description = "ERR006"),
     )
 )]
-pub async fn deposit<D: Ports>(
-    State(app): State<App<D>>,
-    call: Call,
-) -> Result<Response, ApiError> {
+pub async fn deposit<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
     let (user, key) = (call.owner()?, call.required_key()?);
-    let wish: DepositWish = call.json()?;
-    let (amount, memo) = wish.read().map_err(|error| ApiError::invalid(vec![error]))?;
+    let request: DepositRequest = call.json()?;
+    let (amount, memo) = request.read().map_err(|error| ApiError::invalid(vec![error]))?;
     let caller = user.clone();
     let deps = &*app.deps;
     idempotency::once(deps, &call, &caller, key, |op| async move {
-        let wish = Deposit { id: TransferId(op), user, amount, memo };
-        let transfer = pay_in(deps, wish).await.map_err(crate::refuse)?;
+        let order = Deposit { id: TransferId(op), user, amount, memo };
+        let transfer = pay_in(deps, order).await.map_err(crate::refuse)?;
         let deposited = Deposited {
             transaction_id: transfer.order.id.to_string(),
             balance: transfer.balance_after.get(),

@@ -1,4 +1,4 @@
-//! EventBridge: takes events, keeps the latest for tests, and hands them to who subscribed.
+//! EventBridge: accepts events, keeps the latest for tests, and passes them to subscribers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,22 +19,22 @@ const ENTRIES_MAX: usize = 10;
 /// An event as a rule's target sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BusEvent {
-    /// The bus it was put on.
+    /// The bus.
     pub bus: String,
-    /// Its id.
+    /// The event id.
     pub id: String,
-    /// When it was put, in epoch milliseconds.
+    /// The time of `PutEvents`, in epoch milliseconds.
     pub time_ms: i64,
-    /// Who says it.
+    /// The source.
     pub source: String,
-    /// What it is about.
+    /// The detail type.
     pub detail_type: String,
-    /// What it says.
+    /// The detail.
     pub detail: Value,
 }
 
 impl BusEvent {
-    /// The event's envelope: what patterns match and targets receive.
+    /// The envelope that patterns match and targets receive.
     #[must_use]
     pub fn envelope(&self) -> Value {
         json!({
@@ -66,7 +66,7 @@ impl BusError {
     }
 
     pub(crate) fn unknown(operation: &str) -> Self {
-        let message = format!("The embedded EventBridge does not serve {operation}.");
+        let message = format!("The emulated EventBridge does not support {operation}.");
         Self::new("ValidationException", &message, 400)
     }
 
@@ -76,7 +76,7 @@ impl BusError {
     }
 }
 
-/// What waits for one subscriber.
+/// The waiting events of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     bus: String,
@@ -92,7 +92,7 @@ pub(crate) struct Delivery {
     pub(crate) attempts: u32,
 }
 
-/// The event buses. Cloning shares them.
+/// The event buses. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Bus {
     shared: Arc<Shared>,
@@ -144,7 +144,7 @@ impl Bus {
         state.kept.iter().map(|event| BusEvent::clone(event)).collect()
     }
 
-    /// How many events were put since the world began.
+    /// The number of events since the world was created.
     #[must_use]
     pub fn put_count(&self) -> u64 {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).put
@@ -191,8 +191,7 @@ impl Bus {
         if !self.shared.buses.contains(&bus) {
             return refuse("ResourceNotFoundException", "The event bus does not exist.");
         }
-        let time_ms = self.clock.now_ms();
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut state, time_ms) = self.clock.lock(&self.shared.state);
         state.put = state.put.saturating_add(1);
         let id = uuid_of(&format!("{bus}/{time_ms}/{}", state.put));
         let event =
@@ -215,7 +214,7 @@ impl Bus {
     }
 }
 
-/// An id in the form of a UUID that follows from `name`, so that a test replays byte for byte.
+/// Makes an id in the form of a UUID from `name`, so that a test run can be repeated byte for byte.
 pub(crate) fn uuid_of(name: &str) -> String {
     let hash = format!("{:x}", md5::compute(name));
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! One clock for everything in the world: the SDK, the tables, the queues and the pumps.
+//! One clock for the whole emulator: the SDK clients, the tables, the queues and the pumps.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_async::time::TimeSource;
 use tokio::time::Instant;
 
-/// Epoch milliseconds that follow tokio's clock: real when tokio runs as usual, virtual when its
-/// clock is paused. Cloning shares the skew.
+/// Epoch milliseconds that follow tokio's clock: real time, or virtual time when tokio's clock is
+/// paused. Clones share the skew.
 #[derive(Clone, Debug)]
 pub struct WorldClock {
     shared: Arc<Shared>,
@@ -22,11 +22,11 @@ struct Shared {
 }
 
 impl WorldClock {
-    /// Starts at the system's time. Make it inside the runtime that will use it.
+    /// Starts at the system's time. Create it inside the runtime that uses it.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place where the world learns the time; everything else asks this clock"
+        reason = "the only place where the emulator reads the system time"
     )]
     pub fn real() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -37,7 +37,7 @@ impl WorldClock {
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "this clock runs on the runtime's, which may stand"
+        reason = "this clock follows the runtime's clock, which may be paused"
     )]
     pub fn at(epoch_ms: i64) -> Self {
         let start = Instant::now();
@@ -53,12 +53,19 @@ impl WorldClock {
         self.shared.base_ms.saturating_add(elapsed).saturating_add(skew)
     }
 
-    /// How far this clock is ahead of (or, negative, behind) the time that passes.
+    /// Takes a lock and then reads the time. A state machine must not be given a time that was read
+    /// before its lock: another thread may have moved it to a later time meanwhile.
+    pub(crate) fn lock<'a, T>(&self, state: &'a Mutex<T>) -> (MutexGuard<'a, T>, i64) {
+        let guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+        (guard, self.now_ms())
+    }
+
+    /// Sets the offset of this clock; a negative one makes it late.
     pub fn set_skew_ms(&self, skew_ms: i64) {
         self.shared.skew_ms.store(skew_ms, Ordering::Relaxed);
     }
 
-    /// How long from now until `epoch_ms`; zero when that has passed.
+    /// The time from now until `epoch_ms`; zero when it has passed.
     #[must_use]
     pub fn until(&self, epoch_ms: i64) -> Duration {
         let wait_ms = epoch_ms.saturating_sub(self.now_ms());
@@ -111,5 +118,34 @@ mod tests {
         clock.set_skew_ms(250);
         assert_eq!(clock.now_ms(), 1_250);
         assert_eq!(clock.until(1_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_time_read_with_the_lock_is_never_before_the_one_of_the_last_holder() {
+        let clock = WorldClock::at(1_000);
+        let last = Mutex::new(0);
+        let running = AtomicI64::new(4);
+        std::thread::scope(|scope| {
+            // One thread sets the skew, so the clock never goes back here.
+            scope.spawn(|| {
+                let mut skew_ms = 0;
+                while running.load(Ordering::Relaxed) > 0 {
+                    skew_ms += 1;
+                    clock.set_skew_ms(skew_ms);
+                }
+            });
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut backwards = 0;
+                    for _ in 0..20_000 {
+                        let (mut last_ms, now_ms) = clock.lock(&last);
+                        backwards += i32::from(now_ms < *last_ms);
+                        *last_ms = now_ms;
+                    }
+                    running.fetch_sub(1, Ordering::Relaxed);
+                    assert_eq!(backwards, 0, "holders of the lock with an earlier time");
+                });
+            }
+        });
     }
 }

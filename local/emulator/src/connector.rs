@@ -1,4 +1,4 @@
-//! The HTTP client under the SDK: no socket, only a dispatch to the embedded services.
+//! The HTTP client under the SDK: it passes requests to the services without a socket.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,26 +14,26 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::bus::{Bus, BusError};
 use crate::dynamo::Database;
-use crate::faults::{Call, Fault, Interpose, Outcome, Service};
+use crate::faults::{Call, Fault, FaultHook, Outcome, Service};
 use crate::recorder::Recorder;
 use crate::reply::{Reply, call_of, fault_reply, unprocessed};
 use crate::signals::{Signals, Topic};
 use crate::sqs::Sqs;
 
-/// Serves the SDK's requests from the embedded services.
+/// Serves the requests of SDK clients.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) services: Arc<Services>,
 }
 
-/// Everything a request can reach.
+/// All services that a request can reach.
 pub(crate) struct Services {
     pub(crate) database: Database,
     pub(crate) sqs: Sqs,
     pub(crate) bus: Bus,
     pub(crate) recorder: Recorder,
     pub(crate) signals: Signals,
-    pub(crate) interpose: RwLock<Option<Arc<dyn Interpose>>>,
+    pub(crate) hook: RwLock<Option<Arc<dyn FaultHook>>>,
 }
 
 impl fmt::Debug for Connector {
@@ -67,26 +67,26 @@ impl Services {
         let body = request.body().bytes().unwrap_or_default();
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let call = call_of(target, body)
-            .ok_or_else(|| ConnectorError::user(format!("no such target: {target}").into()))?;
-        // A real request takes time: others get to run, and gather for a group commit.
+            .ok_or_else(|| ConnectorError::user(format!("unknown target: {target}").into()))?;
+        // A real request takes time, in which other tasks run.
         tokio::task::yield_now().await;
-        let interpose =
-            self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
-        let Some(interpose) = interpose else {
+        let hook =
+            self.hook.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let Some(hook) = hook else {
             let reply = self.perform(&call, body);
             tokio::task::yield_now().await;
             return reply.into_response();
         };
-        self.serve_faulty(&*interpose, &call, body).await
+        self.serve_faulty(&*hook, &call, body).await
     }
 
     async fn serve_faulty(
         &self,
-        interpose: &dyn Interpose,
+        hook: &dyn FaultHook,
         call: &Call,
         body: &[u8],
     ) -> Result<HttpResponse, ConnectorError> {
-        let before = interpose.before(call).await;
+        let before = hook.before(call).await;
         let refusal = match before {
             Some(Fault::ResetBeforeCommit) => {
                 self.recorder.record(call, None, Vec::new());
@@ -104,13 +104,14 @@ impl Services {
             self.recorder.record(call, Some(reply.status), Vec::new());
             return reply.into_response();
         }
-        let reply = self.perform(call, body);
+        let mut reply = self.perform(call, body);
         tokio::task::yield_now().await;
-        let after = interpose.after(call, Outcome { status: reply.status }).await;
+        reply.body = hook.rewrite(call, reply.body);
+        let after = hook.after(call, Outcome { status: reply.status }).await;
         for fault in [before, after].into_iter().flatten() {
             match fault {
                 Fault::ReplyLost => {
-                    return Err(reset("connection reset before the answer arrived"));
+                    return Err(reset("connection reset before the reply arrived"));
                 }
                 Fault::DelayReply(delay) => wait(delay).await,
                 Fault::DelayRequest(delay) if Some(fault) == after => wait(delay).await,
@@ -120,15 +121,15 @@ impl Services {
         reply.into_response()
     }
 
-    /// A step of Lambda's own around a handler, which faults strike like any call.
+    /// A step of Lambda around a handler. Faults apply to it as to any call.
     pub(crate) async fn lambda_step(&self, operation: &str, source: &str) -> LambdaStep {
-        let interpose =
-            self.interpose.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let hook =
+            self.hook.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
         let (operation, resources) = (operation.to_owned(), vec![source.to_owned()]);
         let call =
             Call { service: Service::Lambda, operation, resources, actions: vec![], index: None };
-        let fault = match interpose {
-            Some(interpose) => interpose.before(&call).await,
+        let fault = match hook {
+            Some(hook) => hook.before(&call).await,
             None => None,
         };
         let step = match fault {
@@ -146,13 +147,13 @@ impl Services {
         step
     }
 
-    /// The effect itself. It runs without waiting for anything, so it is atomic to every task.
+    /// The effect itself. It never waits, so it is atomic for all tasks of a thread.
     fn perform(&self, call: &Call, body: &[u8]) -> Reply {
         let operation = call.operation.as_str();
-        let reply = match call.service {
+        let mut reply = match call.service {
             Service::DynamoDb => {
-                let answer = self.database.call(operation, body, self.recorder.is_measuring());
-                let reply = Reply::from_dynamo(answer);
+                let result = self.database.call(operation, body, self.recorder.is_measuring());
+                let reply = Reply::from_dynamo(result);
                 if reply.status < 400 && is_write(operation) {
                     for table in &call.resources {
                         self.signals.raise(&Topic::Table(table.clone()));
@@ -162,24 +163,24 @@ impl Services {
             }
             Service::Sqs => Reply::from_sqs(self.sqs.call(operation, body)),
             Service::EventBridge => Reply::from_bus(self.bus.call(operation, body)),
-            // Mappings call Lambda, clients do not: `call_of` makes no such call.
+            // Only mappings call Lambda: `call_of` never gives this service.
             Service::Lambda => Reply::from_bus(Err(BusError::unknown(operation))),
         };
-        self.recorder.record(call, Some(reply.status), reply.units.clone());
+        self.recorder.record(call, Some(reply.status), std::mem::take(&mut reply.units));
         reply
     }
 }
 
-/// What becomes of a step of Lambda's own.
+/// The result of a step of Lambda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LambdaStep {
     /// It takes place.
     Goes,
     /// It takes place twice at once.
     GoesTwice,
-    /// It takes place, and others see what it works on.
+    /// It takes place while its messages are visible to other receivers.
     GoesVisibly,
-    /// It does not, or nobody hears of it.
+    /// It does not take place, or its result is lost.
     Lost,
 }
 

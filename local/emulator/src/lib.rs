@@ -1,19 +1,21 @@
-//! One embedded AWS in the process, under the real SDK clients.
+//! An AWS emulator inside the process, under the real SDK clients.
 //!
 //! [`World`] is a region with tables, queues and event buses. Clients made from
-//! [`World::sdk_config`] talk to it through the SDK as they would to AWS; there are no sockets and
-//! no other processes. Handlers are attached to queues, streams, rules and schedules, and run by
-//! [`World::start`] in the background or by [`World::settle`] step by step.
+//! [`World::sdk_config`] call it through the SDK as they call AWS, without sockets and other
+//! processes. Handlers are attached to queues, streams, rules and schedules. [`World::start`] runs
+//! them in the background, [`World::settle`] step by step.
 //!
 //! Guarantees, with the tests that prove them:
 //! * FIFO groups keep order and block while in flight: `tests/world/sqs.rs`;
-//! * an effect whose reply is lost has taken place: `tests/world/faults.rs`;
-//! * tables, queues and stream positions outlive the process: `tests/world/disk.rs`;
-//! * a stream is delivered in order, from the lowest failure on: `tests/world/pumps.rs`.
+//! * a lost reply does not undo the effect: `tests/world/faults.rs`;
+//! * tables, queues and stream positions survive a restart: `tests/world/disk.rs`;
+//! * a stream is delivered in order, from the lowest failure on: `tests/world/pumps.rs`;
+//! * a stream record is lost after 24 hours: `tests/world/streams.rs`;
+//! * threads that race for a queue lose no message: `src/sqs/tests.rs`.
 //!
-//! What it does not model: eventual consistency, throughput limits, several stream shards. Lambda's
-//! own calls to SQS are not recorded.
+//! `docs/emulator.md` lists what the emulator does not model.
 
+mod auth;
 mod bus;
 mod clock;
 mod connector;
@@ -33,7 +35,7 @@ mod world;
 pub use bus::{Bus, BusEvent};
 pub use clock::WorldClock;
 pub use dynamo::Database;
-pub use faults::{Call, Fault, Faults, Interpose, Matching, Outcome, Service};
+pub use faults::{Call, Fault, FaultHook, Faults, Matching, Outcome, Service, keep_digits};
 pub use names::{
     ACCOUNT, REGION, STACK_NAME, bus_arn, queue_arn, queue_url, stream_arn, table_arn,
 };

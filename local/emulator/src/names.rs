@@ -1,4 +1,4 @@
-//! The names that the one local account goes by.
+//! Region, account and the names made from them.
 
 /// The region of the local stack. A real one, because the SDK derives endpoints from it.
 pub const REGION: &str = "ap-northeast-2";
@@ -7,7 +7,7 @@ pub const ACCOUNT: &str = "000000000000";
 /// What `AWS::StackName` resolves to, so that every local resource has one predictable name.
 pub const STACK_NAME: &str = "largesse";
 
-/// The URL that names a queue to the SDK. Nothing listens there: the connector reads its last part.
+/// The URL of a queue. The connector reads its last part; there is no server.
 #[must_use]
 pub fn queue_url(queue: &str) -> String {
     format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{queue}")
@@ -25,7 +25,7 @@ pub fn table_arn(table: &str) -> String {
     format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}")
 }
 
-/// The ARN of a table's stream. The label is fixed: a local table has one stream, for ever.
+/// The ARN of a table's stream. The label is fixed: a local table has one stream.
 #[must_use]
 pub fn stream_arn(table: &str) -> String {
     format!("{}/stream/2026-01-01T00:00:00.000", table_arn(table))

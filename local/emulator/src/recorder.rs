@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::faults::{Call, Service};
 
-/// How many single calls are kept when keeping is on: enough for a test, bounded for a long run.
+/// The largest number of single calls to keep: enough for a test, bounded for a long run.
 const CALLS_KEPT_MAX: usize = 100_000;
 
-/// Capacity that one call consumed of one table.
+/// The capacity of one table that one call consumed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Units {
     /// The table's name.
@@ -20,23 +20,23 @@ pub struct Units {
     pub write: f64,
 }
 
-/// One call as it happened.
+/// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The service, the operation and the resources it named.
+    /// The service, the operation and the resources.
     pub call: Call,
-    /// The HTTP status; `None` when the caller never saw an answer.
+    /// The HTTP status; `None` when the connection broke.
     pub status: Option<u16>,
-    /// What it consumed, where the service said so.
+    /// The consumed capacity, where the service reports it.
     pub units: Vec<Units>,
 }
 
 /// Sums over all calls of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Round trips, those that failed included.
+    /// Round trips, failed ones included.
     pub calls: u64,
-    /// Round trips that ended in an error status or in no answer.
+    /// Round trips that ended with an error status or without a reply.
     pub failed: u64,
     /// Read units.
     pub read: f64,
@@ -44,7 +44,7 @@ pub struct Totals {
     pub write: f64,
 }
 
-/// Counts calls. Cloning shares the counts.
+/// Counts calls. Clones share the counts.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     shared: Arc<Shared>,
@@ -65,8 +65,8 @@ struct State {
 }
 
 impl Recorder {
-    /// Counts capacity units of every `DynamoDB` call from now on, also of those that did not ask
-    /// for them. What the caller gets back does not change.
+    /// Counts capacity units of every `DynamoDB` call from now on, also when the request does not
+    /// want them. The reply to the caller does not change.
     pub fn measure_units(&self, on: bool) {
         self.shared.measuring.store(on, Ordering::Relaxed);
     }
@@ -88,14 +88,14 @@ impl Recorder {
         state.by_operation.get(&(service, operation.to_owned())).copied().unwrap_or_default()
     }
 
-    /// The sums of one table. `calls` counts each call once for every table that it names.
+    /// The sums of one table. A call counts once for every table in its request.
     #[must_use]
     pub fn table(&self, table: &str) -> Totals {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.by_table.get(table).copied().unwrap_or_default()
     }
 
-    /// The sums of every operation that was called, in a stable order.
+    /// The sums of every operation, in a stable order.
     #[must_use]
     pub fn operations(&self) -> Vec<(Service, String, Totals)> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl Recorder {
         state.by_operation.iter().map(row).collect()
     }
 
-    /// The sums over everything.
+    /// The sums over all operations.
     #[must_use]
     pub fn total(&self) -> Totals {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);

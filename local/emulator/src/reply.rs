@@ -1,4 +1,4 @@
-//! What goes over the wire: which call a request is, and how answers and faults look.
+//! The wire format: which call a request is, and the bodies of replies and faults.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::bus::BusError;
-use crate::dynamo::Answer;
+use crate::dynamo::Success;
 use crate::faults::{Call, Fault, Service};
 use crate::names;
 use crate::recorder::Units;
 use crate::sqs::SqsError;
 
-/// An answer before it becomes HTTP.
+/// A reply before it becomes HTTP.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    /// The error in the terms of the query protocol, which SQS clients go by.
+    /// The error code of the query protocol, which SQS clients use.
     pub(crate) query_error: Option<String>,
     pub(crate) units: Vec<Units>,
 }
@@ -29,15 +29,15 @@ impl Reply {
         Self { status, body, query_error: None, units: Vec::new() }
     }
 
-    pub(crate) fn from_dynamo(answer: Result<Answer, DynoxideError>) -> Self {
-        match answer {
-            Ok(answer) => Self { units: answer.units, ..Self::new(200, answer.body) },
+    pub(crate) fn from_dynamo(result: Result<Success, DynoxideError>) -> Self {
+        match result {
+            Ok(reply) => Self { units: reply.units, ..Self::new(200, reply.body) },
             Err(error) => Self::new(error.status_code(), error.to_json().into_bytes()),
         }
     }
 
-    pub(crate) fn from_sqs(answer: Result<Vec<u8>, SqsError>) -> Self {
-        match answer {
+    pub(crate) fn from_sqs(result: Result<Vec<u8>, SqsError>) -> Self {
+        match result {
             Ok(body) => Self::new(200, body),
             Err(error) => {
                 let query_error = Some(error.query_error());
@@ -46,15 +46,15 @@ impl Reply {
         }
     }
 
-    pub(crate) fn from_bus(answer: Result<Vec<u8>, BusError>) -> Self {
-        match answer {
+    pub(crate) fn from_bus(result: Result<Vec<u8>, BusError>) -> Self {
+        match result {
             Ok(body) => Self::new(200, body),
             Err(error) => Self::new(error.status, error.body()),
         }
     }
 }
 
-/// The parts of a request body that name resources. Everything else is skipped unread.
+/// The parts of a request body that name resources. The parser skips the rest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Probe {
@@ -74,7 +74,7 @@ struct Named {
     event_bus_name: Option<String>,
 }
 
-/// Which call a request is; `None` when it is for no service that the world embeds.
+/// The call of a request; `None` when the emulator does not have the service.
 pub(crate) fn call_of(target: &str, body: &[u8]) -> Option<Call> {
     let (prefix, operation) = target.split_once('.')?;
     let service = match prefix {
@@ -83,7 +83,7 @@ pub(crate) fn call_of(target: &str, body: &[u8]) -> Option<Call> {
         "AWSEvents" => Service::EventBridge,
         _ => return None,
     };
-    // A body that does not parse names nothing; its service will say what is wrong with it.
+    // A body that does not parse names no resource; the service replies with the error.
     let probe: Probe = serde_json::from_slice(body).unwrap_or_default();
     let mut resources = Vec::new();
     let transacted = probe.transact_items.into_iter().flatten();
@@ -106,8 +106,7 @@ pub(crate) fn call_of(target: &str, body: &[u8]) -> Option<Call> {
     Some(Call { service, operation, resources, actions, index: probe.index_name })
 }
 
-/// How a service words a fault that means "nothing is done"; `None` when the fault is another kind
-/// or does not exist in that service.
+/// The reply for a fault with "nothing is done"; `None` when the service has no such fault.
 pub(crate) fn fault_reply(call: &Call, fault: Fault) -> Option<Reply> {
     match call.service {
         Service::DynamoDb => dynamo_fault(call, fault),
@@ -116,6 +115,7 @@ pub(crate) fn fault_reply(call: &Call, fault: Fault) -> Option<Reply> {
             Fault::InternalError => {
                 Some(Reply::from_sqs(Err(SqsError::internal("We encountered an internal error."))))
             }
+            Fault::AccessDenied => Some(Reply::from_sqs(Err(SqsError::denied(&denial(call))))),
             _ => None,
         },
         Service::Lambda => None,
@@ -123,6 +123,7 @@ pub(crate) fn fault_reply(call: &Call, fault: Fault) -> Option<Reply> {
             let error = match fault {
                 Fault::Throttle => BusError::new("ThrottlingException", "Rate exceeded", 400),
                 Fault::InternalError => BusError::new("InternalException", "Internal error", 500),
+                Fault::AccessDenied => BusError::new("AccessDeniedException", &denial(call), 400),
                 _ => return None,
             };
             Some(Reply::from_bus(Err(error)))
@@ -138,8 +139,15 @@ fn dynamo_fault(call: &Call, fault: Fault) -> Option<Reply> {
             "The level of configured provisioned throughput for the table was exceeded.",
         ),
         Fault::InternalError => (500, "InternalServerError", "Internal server error"),
+        Fault::AccessDenied => {
+            let members = json!({ "message": denial(call) });
+            return Some(dynamo_error(400, "AccessDeniedException", members));
+        }
         Fault::TransactionConflict if !call.actions.is_empty() => {
-            return Some(conflict(call.actions.len()));
+            return Some(cancelled(call.actions.len(), "TransactionConflict"));
+        }
+        Fault::TransactionThrottled if !call.actions.is_empty() => {
+            return Some(cancelled(call.actions.len(), "ThrottlingError"));
         }
         Fault::TransactionConflict if call.operation.ends_with("Item") => {
             (400, "TransactionConflictException", "Transaction is ongoing for the item")
@@ -154,11 +162,17 @@ fn dynamo_fault(call: &Call, fault: Fault) -> Option<Reply> {
     Some(dynamo_error(status, kind, json!({ "message": message })))
 }
 
-/// A cancelled transaction whose first action met another one.
-fn conflict(actions: usize) -> Reply {
+/// The message of an access error.
+fn denial(call: &Call) -> String {
+    let resources = call.resources.join(", ");
+    format!("The role is not authorized to perform {} on {resources}", call.operation)
+}
+
+/// A transaction that was cancelled for a reason of its first action.
+fn cancelled(actions: usize, reason: &'static str) -> Reply {
     let mut codes = vec!["None"; actions];
     if let Some(first) = codes.first_mut() {
-        *first = "TransactionConflict";
+        *first = reason;
     }
     let message = format!(
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
@@ -174,7 +188,7 @@ fn dynamo_error(status: u16, kind: &str, mut members: Value) -> Reply {
     Reply::new(status, members.to_string().into_bytes())
 }
 
-/// A batch of which nothing was processed; `None` for what is not a batch.
+/// The reply to a batch of which nothing was processed; `None` for other operations.
 pub(crate) fn unprocessed(call: &Call, body: &[u8]) -> Option<Reply> {
     let request: Value = serde_json::from_slice(body).ok()?;
     let items = request.get("RequestItems")?;

@@ -1,4 +1,4 @@
-//! Attaching handlers to sources, and running them: in the background or step by step.
+//! Attaches handlers to sources, and runs them in the background or step by step.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,15 +16,15 @@ use crate::pump::{BoxError, Handler, Pump, QueuePump, RulePump, SchedulePump, St
 use crate::stack::{QueueTrigger, RuleTrigger, StreamTrigger};
 use crate::world::{World, WorldError};
 
-/// How much of the world's time `settle_with_time` lets pass: the longest that SQS keeps a message.
+/// The longest time that `settle_with_time` lets pass: the longest retention of an SQS message.
 const SETTLE_MS_MAX: i64 = 14 * 24 * 3_600 * 1_000;
 
-/// Queues that still held messages after 14 days of the world's time.
+/// The queues that still have messages after 14 days of the world's time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("messages are left in {0:?}")]
+#[error("the queues {0:?} still have messages")]
 pub struct Unsettled(pub Vec<String>);
 
-/// The pumps in the background. Dropping it stops them without waiting.
+/// The pumps that run in the background. Dropping it stops them without waiting.
 #[derive(Debug)]
 pub struct Running {
     world: World,
@@ -33,11 +33,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Takes no more work, and waits until the handlers that run have ended.
+    /// Starts no more work, and waits until the running handlers have ended.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
         for task in self.tasks {
-            // A pump's loop has nothing to fail with; a panic in it was logged by the runtime.
+            // A pump's loop cannot fail; the runtime has logged a panic.
             let _ = task.await;
         }
         self.world.inner.activity.idle().await;
@@ -49,7 +49,7 @@ impl World {
     /// `ReportBatchItemFailures` does.
     ///
     /// # Errors
-    /// When there is no such queue.
+    /// When the queue does not exist.
     pub fn on_queue<F, R>(&self, trigger: QueueTrigger, handler: F) -> Result<(), WorldError>
     where
         F: Fn(SqsEvent) -> R + Send + Sync + 'static,
@@ -64,11 +64,11 @@ impl World {
         Ok(())
     }
 
-    /// Calls `handler` with batches of a table's stream, in order, from the position at which the
-    /// same consumer left off.
+    /// Calls `handler` with batches of a table's stream, in order, from the consumer's last
+    /// position.
     ///
     /// # Errors
-    /// When there is no such table or it has no stream.
+    /// When the table does not exist or has no stream.
     pub fn on_stream<F, R>(&self, trigger: StreamTrigger, handler: F) -> Result<(), WorldError>
     where
         F: Fn(Event) -> R + Send + Sync + 'static,
@@ -87,15 +87,35 @@ impl World {
             activity: self.inner.activity.clone(),
             clock: self.inner.clock.clone(),
             progress: self.inner.progress.clone(),
+            opened_ms: self.inner.opened_ms,
             state: Mutex::default(),
             ended: Notify::new(),
         };
         pump.resume()?;
-        self.add(Arc::new(pump));
+        let pump = Arc::new(pump);
+        let mut streams = self.inner.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.push(Arc::clone(&pump));
+        self.add(pump);
         Ok(())
     }
 
-    /// Calls `handler` with the events that a rule takes, one by one.
+    /// Switches the stream mappings of a consumer (a function's logical id) on or off, like
+    /// `Enabled` of a Lambda event source mapping. A batch that runs is finished. When the mapping
+    /// is on again it continues from its position; records older than 24 hours are gone by then.
+    ///
+    /// # Errors
+    /// When the consumer has no stream mapping.
+    pub fn set_stream_enabled(&self, consumer: &str, enabled: bool) -> Result<(), WorldError> {
+        let streams = self.inner.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = streams.iter().filter(|pump| pump.trigger.consumer == consumer).peekable();
+        if found.peek().is_none() {
+            return Err(WorldError::Unknown(format!("stream mapping of {consumer}")));
+        }
+        found.for_each(|pump| pump.set_enabled(enabled));
+        Ok(())
+    }
+
+    /// Calls `handler` with the events that a rule matches, one by one.
     pub fn on_rule<F, R>(&self, trigger: RuleTrigger, handler: F)
     where
         F: Fn(EventBridgeEvent) -> R + Send + Sync + 'static,
@@ -112,7 +132,7 @@ impl World {
         )));
     }
 
-    /// Calls `handler` every `every`, first after one interval.
+    /// Calls `handler` at the interval `every`, first after one interval.
     pub fn on_schedule<F, R>(&self, name: &str, every: Duration, handler: F)
     where
         F: Fn(EventBridgeEvent) -> R + Send + Sync + 'static,
@@ -127,10 +147,10 @@ impl World {
         self.add(pump);
     }
 
-    /// Runs a schedule's handler now, whatever the time, and gives what it returned.
+    /// Runs a schedule's handler now and gives its result.
     ///
     /// # Errors
-    /// When there is no such schedule, or its handler fails.
+    /// When the schedule does not exist, or its handler fails.
     pub async fn run_schedule(&self, name: &str) -> Result<(), BoxError> {
         let schedules = self.inner.schedules.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pump = schedules.iter().find(|pump| pump.name == name);
@@ -138,7 +158,7 @@ impl World {
         pump.run().await
     }
 
-    /// Runs all pumps in the background, those attached so far.
+    /// Runs the pumps attached so far in the background.
     #[must_use]
     pub fn start(&self) -> Running {
         let (stop, stopped) = watch::channel(false);
@@ -149,9 +169,9 @@ impl World {
         Running { world: self.clone(), stop, tasks }
     }
 
-    /// Runs everything that can run at this moment, until nothing can: no handler is running,
-    /// streams are read to their end, and queues hold only what is not visible yet. Works whether
-    /// or not pumps run in the background.
+    /// Runs all work that is possible now. When it returns, no handler is running, streams are read
+    /// to their end, and no queue with a mapping has a visible message. Pumps may also run in the
+    /// background.
     pub async fn settle(&self) {
         let mut running = self.inner.activity.watch();
         loop {
@@ -172,7 +192,7 @@ impl World {
     }
 
     /// As [`World::settle`], and lets the world's time pass (on a paused clock: at once) until only
-    /// dead-letter queues hold messages and nothing waits for a retry.
+    /// dead-letter queues have messages and no mapping waits for a retry.
     ///
     /// # Errors
     /// When that takes more than 14 days of the world's time.
@@ -184,7 +204,7 @@ impl World {
             let awaited = self.pumps().into_iter().filter(|pump| pump.is_awaited());
             let due_ms = awaited.filter_map(|pump| pump.next_due_ms()).min();
             let mut busy = self.inner.services.sqs.busy();
-            // Dead letters of a mapping, as those of a queue, wait for a person.
+            // Failure reports, like dead letters, stay until an operator handles them.
             let pumps = self.pumps();
             busy.retain(|name| pumps.iter().all(|pump| pump.failure_queue() != Some(name)));
             let queue_due = |name: &String| self.inner.services.sqs.next_due_ms(name);

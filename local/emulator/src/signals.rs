@@ -1,30 +1,30 @@
-//! Wakes whoever waits for a table or a queue to change, so that no pump has to poll.
+//! Wakes the pumps when a table, a queue or a bus changes, so that no pump has to poll.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-/// What changed.
+/// The source that changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Topic {
     /// A table was written to.
     Table(String),
-    /// A queue was sent to, or a group of it became free.
+    /// A message was sent, or a message group became free.
     Queue(String),
     /// Events were put on a bus.
     Bus,
 }
 
-/// One counter per topic that somebody listens to. A counter cannot miss a wake-up that came
-/// between looking and waiting, which a bare notification can.
+/// One counter per topic with listeners. A listener cannot miss a change of a counter that comes
+/// between its check and its wait, as it could with a plain notification.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signals {
     topics: Arc<RwLock<HashMap<Topic, watch::Sender<u64>>>>,
 }
 
 impl Signals {
-    /// Tells listeners, if there are any, that `topic` changed.
+    /// Wakes the listeners of `topic`.
     pub(crate) fn raise(&self, topic: &Topic) {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = topics.get(topic) {

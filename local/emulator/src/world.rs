@@ -1,4 +1,4 @@
-//! The world itself: what holds everything, and how to get at it.
+//! The world: one value that owns all services, and the ways to reach them.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -18,9 +19,9 @@ use crate::bus::Bus;
 use crate::clock::WorldClock;
 use crate::connector::{Connector, Services};
 use crate::dynamo::Database;
-use crate::faults::Interpose;
+use crate::faults::FaultHook;
 use crate::names;
-use crate::pump::{Activity, Progress, Pump, SchedulePump};
+use crate::pump::{Activity, Progress, Pump, SchedulePump, StreamPump};
 use crate::recorder::Recorder;
 use crate::signals::Signals;
 use crate::sqs::{QueueView, Sqs};
@@ -28,18 +29,18 @@ use crate::stack::Stack;
 
 /// The file that one process holds locked while it uses a folder.
 const LOCK_FILE: &str = "lock";
-/// The file that holds tables, queues and positions.
+/// The file of tables, queues and stream positions.
 const DATA_FILE: &str = "world.db";
 
-/// Why a world could not be made.
+/// The reason why a world cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// The folder cannot be made or written to.
+    /// The folder cannot be created or written.
     #[error("cannot write to the data folder {}", folder.display())]
     Unwritable {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -49,15 +50,15 @@ pub enum WorldError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The embedded engine failed.
-    #[error("the embedded DynamoDB failed")]
+    /// The database engine failed.
+    #[error("the emulated DynamoDB failed")]
     Engine(#[from] dynoxide::DynoxideError),
-    /// A mapping names a queue, a table with a stream, or a schedule that is not there.
+    /// A mapping names an unknown queue, table stream, schedule or consumer.
     #[error("there is no {0}")]
     Unknown(String),
 }
 
-/// One embedded AWS. Cloning shares it.
+/// One emulated AWS region. Clones share it.
 #[derive(Clone)]
 pub struct World {
     pub(crate) inner: Arc<Inner>,
@@ -69,9 +70,12 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<Services>,
     pub(crate) pumps: Mutex<Vec<Arc<dyn Pump>>>,
     pub(crate) schedules: Mutex<Vec<Arc<SchedulePump>>>,
+    pub(crate) streams: Mutex<Vec<Arc<StreamPump>>>,
+    /// When this process opened the world, in epoch milliseconds.
+    pub(crate) opened_ms: i64,
     pub(crate) activity: Activity,
     pub(crate) progress: Progress,
-    /// Released by the system when the process ends, however it ends.
+    /// The operating system releases it when the process ends.
     _lock: Option<File>,
 }
 
@@ -99,8 +103,8 @@ impl World {
         Self::build(stack, clock, database, None)
     }
 
-    /// A world that lives in `folder` and goes on where it ended. It survives being killed at any
-    /// moment; see `dynamo` for what a power cut may cost.
+    /// A world whose data is in `folder` and survives the process, also when the process is killed.
+    /// Module `dynamo` says what a power failure may cost.
     ///
     /// # Errors
     /// When the folder cannot be written to, another process uses it, or the engine refuses.
@@ -139,15 +143,17 @@ impl World {
         let sqs = Sqs::open(&stack.queues, disk, &clock, &signals)?;
         let bus = Bus::new(&stack.buses, &clock, &signals);
         let recorder = Recorder::default();
-        let interpose = RwLock::new(None);
-        let services = Services { database, sqs, bus, recorder, signals, interpose };
+        let hook = RwLock::new(None);
+        let services = Services { database, sqs, bus, recorder, signals, hook };
         Ok(Self {
             inner: Arc::new(Inner {
                 stack: stack.clone(),
+                opened_ms: clock.now_ms(),
                 clock,
                 services: Arc::new(services),
                 pumps: Mutex::default(),
                 schedules: Mutex::default(),
+                streams: Mutex::default(),
                 activity: Activity::default(),
                 progress: Progress::default(),
                 _lock: lock,
@@ -155,10 +161,10 @@ impl World {
         })
     }
 
-    /// What SDK clients are made from. Retries are the caller's choice: none are configured here.
+    /// The configuration for SDK clients. It sets no retries; the caller chooses them.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
-        let credentials = Credentials::new("local", "local", None, None, "world");
+        let credentials = Credentials::new("local", "local", None, None, "emulator");
         let connector = Connector { services: Arc::clone(&self.inner.services) };
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -167,14 +173,21 @@ impl World {
             .http_client(connector)
             .time_source(self.inner.clock.clone())
             .sleep_impl(TokioSleep::new())
-            // It guards against slow sockets, of which there are none.
+            // There are no sockets that could be slow.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build()
     }
 
-    /// Answers a request as AWS would, for processes that reach the world over a socket of the
-    /// caller's: `target` is the value of `X-Amz-Target`. `None`: no service is named so, or the
-    /// connection breaks and the other side hears nothing.
+    /// An auth scheme for clients of this world: it signs nothing, because the emulator checks no
+    /// signature. Push it into a client's configuration to save the work.
+    #[must_use]
+    pub fn auth_scheme(&self) -> SharedAuthScheme {
+        crate::auth::unsigned()
+    }
+
+    /// Serves one HTTP request, for callers that open a socket for other processes. `target` is the
+    /// value of `X-Amz-Target`. `None` means that the service is unknown, or that a fault broke the
+    /// connection.
     pub async fn answer(&self, target: &str, body: Vec<u8>) -> Option<http::Response<Vec<u8>>> {
         let mut request = HttpRequest::new(SdkBody::from(body));
         request.headers_mut().try_insert("x-amz-target", target.to_owned()).ok()?;
@@ -183,13 +196,13 @@ impl World {
         Some(response.map(|body| body.bytes().unwrap_or_default().to_vec()))
     }
 
-    /// What this world was built from.
+    /// The stack of this world.
     #[must_use]
     pub fn stack(&self) -> &Stack {
         &self.inner.stack
     }
 
-    /// The world's clock.
+    /// The clock of this world.
     #[must_use]
     pub fn clock(&self) -> &WorldClock {
         &self.inner.clock
@@ -201,7 +214,7 @@ impl World {
         &self.inner.services.recorder
     }
 
-    /// The tables, behind the SDK's back.
+    /// Direct access to the tables, without SDK, faults and counting.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.inner.services.database
@@ -213,13 +226,14 @@ impl World {
         &self.inner.services.bus
     }
 
-    /// What lies in a queue; `None` when there is no such queue.
+    /// The content of a queue; `None` when it does not exist.
     #[must_use]
     pub fn queue(&self, name: &str) -> Option<QueueView> {
         self.inner.services.sqs.view(name)
     }
 
-    /// Deletes expired items of all tables with a TTL attribute; says how many. Streams see it.
+    /// Deletes the expired items of all tables with a TTL attribute and gives their number. Streams
+    /// get records of it.
     ///
     /// # Errors
     /// When the engine fails.
@@ -232,9 +246,9 @@ impl World {
         Ok(deleted)
     }
 
-    /// Puts `interpose` between the SDK and the services, or takes away what is there.
-    pub fn interpose(&self, interpose: Option<Arc<dyn Interpose>>) {
-        let place = &self.inner.services.interpose;
-        *place.write().unwrap_or_else(PoisonError::into_inner) = interpose;
+    /// Installs a fault hook for all calls, or removes the installed one.
+    pub fn set_fault_hook(&self, hook: Option<Arc<dyn FaultHook>>) {
+        let installed = &self.inner.services.hook;
+        *installed.write().unwrap_or_else(PoisonError::into_inner) = hook;
     }
 }

@@ -1,5 +1,5 @@
-//! Grants: settle a draw into one, send it to be paid, pay it.
+//! Grants: send them to be paid, pay them, and what an operator does with those that failed.
 
 pub mod dispatch;
+pub mod operate;
 pub mod pay;
-pub mod settle;

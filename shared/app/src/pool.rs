@@ -1,3 +1,5 @@
-//! Pools: what keeps them in order behind the callers' backs.
+//! Pools: draw from one, and sweep what was drawn.
 
+pub mod draw;
+pub mod read;
 pub mod sweep;

@@ -6,14 +6,15 @@ use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::PortResult;
 use largesse_domain::audit::Books;
 use largesse_domain::id::UserId;
+use largesse_domain::ledger::Posted;
 
 use crate::errors::{contended, port_error};
-use crate::grants::read_grant;
+use crate::grant::read_failed;
 use crate::item::{Item, Reader};
 use crate::keys::{PK, SK, TX, WALLET};
-use crate::pools::head;
+use crate::pool::read_bucket;
 use crate::store::Store;
-use crate::wallets::{read_transfer, read_wallet};
+use crate::wallet::{read_posted, read_wallet};
 
 /// Adds an item of the table `ledger` to the books.
 ///
@@ -23,7 +24,10 @@ pub fn read_ledger(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<
     let reader = Reader { item, what: "ledger item" };
     let user: UserId = reader.parse_after(PK, WALLET)?;
     if reader.text(SK)?.starts_with(TX) {
-        books.transfers.push(read_transfer(&user, item)?);
+        match read_posted(&user, item)? {
+            Posted::Transfer(transfer) => books.transfers.push(transfer),
+            Posted::Voided => drop(books.voided.insert(reader.parse_after(SK, TX)?)),
+        }
     } else {
         books.wallets.push(read_wallet(&user, Some(item))?);
     }
@@ -33,18 +37,18 @@ pub fn read_ledger(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<
 /// Adds an item of the table `pools` to the books.
 ///
 /// # Errors
-/// When it is no head of a pool.
+/// When it is no bucket.
 pub fn read_pools(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
-    books.pools.push(head::read(item)?);
+    books.buckets.push(read_bucket(item)?);
     Ok(())
 }
 
 /// Adds an item of the table `grants` to the books.
 ///
 /// # Errors
-/// When it is no grant.
+/// When it is no failed grant.
 pub fn read_grants(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
-    books.grants.push(read_grant(item)?);
+    books.failed.push(read_failed(item)?);
     Ok(())
 }
 
@@ -52,7 +56,7 @@ pub fn read_grants(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<
 const PAGES_MAX: usize = 1_000_000;
 
 impl Store {
-    /// Reads the books. Sound only while nobody writes.
+    /// Reads the books. Sound only while nothing writes.
     ///
     /// # Errors
     /// [`largesse_app::ports::PortError`].

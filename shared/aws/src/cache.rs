@@ -1,4 +1,4 @@
-//! Small memories of one process: what cannot have changed, and whose turn it is.
+//! What one process keeps: values that cannot have changed, and a lock for each key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -42,35 +42,35 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     }
 }
 
-/// Turns by key: within one process, writers of one wallet queue up instead of failing each
-/// other's conditions. Correctness rests on the conditions alone.
-pub(crate) struct Turns<K> {
-    turns: Mutex<HashMap<K, Weak<AsyncMutex<()>>>>,
+/// One lock for each key: within one process, writers of one wallet wait for each other instead of
+/// failing each other's conditions. Correctness rests on the conditions alone.
+pub(crate) struct KeyedLocks<K> {
+    locks: Mutex<HashMap<K, Weak<AsyncMutex<()>>>>,
 }
 
-impl<K> Default for Turns<K> {
+impl<K> Default for KeyedLocks<K> {
     fn default() -> Self {
-        Self { turns: Mutex::default() }
+        Self { locks: Mutex::default() }
     }
 }
 
-/// How many keys are kept before those nobody holds are dropped.
-const TURNS_LEN_MAX: usize = 1_024;
+/// How many keys are kept before unused ones are dropped.
+const LOCKS_LEN_MAX: usize = 1_024;
 
-impl<K: Eq + Hash + Clone> Turns<K> {
-    pub(crate) async fn wait(&self, key: &K) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = lock(&self.turns);
-            if turns.len() >= TURNS_LEN_MAX {
-                turns.retain(|_, turn| turn.strong_count() > 0);
+impl<K: Eq + Hash + Clone> KeyedLocks<K> {
+    pub(crate) async fn lock(&self, key: &K) -> OwnedMutexGuard<()> {
+        let key_lock = {
+            let mut locks = lock(&self.locks);
+            if locks.len() >= LOCKS_LEN_MAX {
+                locks.retain(|_, key_lock| key_lock.strong_count() > 0);
             }
-            let known = turns.get(key).and_then(Weak::upgrade);
+            let known = locks.get(key).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
-                let turn = Arc::new(AsyncMutex::new(()));
-                turns.insert(key.clone(), Arc::downgrade(&turn));
-                turn
+                let key_lock = Arc::new(AsyncMutex::new(()));
+                locks.insert(key.clone(), Arc::downgrade(&key_lock));
+                key_lock
             })
         };
-        turn.lock_owned().await
+        key_lock.lock_owned().await
     }
 }

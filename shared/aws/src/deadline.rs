@@ -1,10 +1,9 @@
 //! No call to AWS outlives the invocation that made it.
 //!
-//! The SDK has no timeouts by default, and a function that is killed in the middle of a call cannot
-//! even say so. The invocation's deadline is set around its work; an interceptor turns what is left
-//! of it into the SDK's operation and attempt timeouts.
+//! The SDK has no timeouts by default, and a function that Lambda kills during a call leaves no
+//! log line. The interceptor here reads the deadline of the current invocation and sets the time
+//! that is left as the SDK's operation and attempt timeouts.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,25 +12,16 @@ use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::timeout::TimeoutConfig;
+use largesse_app::invocation;
 use largesse_app::ports::Clock;
-use largesse_domain::time::Timestamp;
 
-tokio::task_local! {
-    static DEADLINE: Timestamp;
-}
-
-/// The longest an operation may take, retries included, in milliseconds. Far above DynamoDB's usual
-/// few milliseconds, below the 10 s that template.yaml gives a function behind HTTP.
+/// The longest time of an operation, retries included, in milliseconds. DynamoDB usually answers in
+/// a few milliseconds; template.yaml gives a function behind HTTP 10 s.
 const OPERATION_MS_MAX: u64 = 5_000;
-/// How many attempts fit into an operation's time at least.
+/// How many attempts fit into the time of one operation, at least.
 const ATTEMPTS_PER_OPERATION: u32 = 3;
 
-/// Runs `work` with the moment by which everything in it must have answered.
-pub async fn scope<F: Future>(deadline: Timestamp, work: F) -> F::Output {
-    DEADLINE.scope(deadline, work).await
-}
-
-/// Sets the timeouts of each operation from what is left of the deadline.
+/// Sets the timeouts of each operation to the time that is left until the deadline.
 #[derive(Clone)]
 pub(crate) struct Timeouts {
     clock: Arc<dyn Clock>,
@@ -43,7 +33,7 @@ impl Timeouts {
     }
 
     fn left_ms(&self) -> u64 {
-        let left = DEADLINE.try_with(|deadline| deadline.ms_since(self.clock.now()));
+        let left = invocation::deadline().map(|deadline| deadline.ms_since(self.clock.now()));
         left.unwrap_or(OPERATION_MS_MAX).clamp(1, OPERATION_MS_MAX)
     }
 }

@@ -2,6 +2,7 @@
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use largesse_app::ports::{Event, Events, PortError, PortErrorKind, PortResult};
+use largesse_domain::grant::FailedGrant;
 use serde_json::json;
 
 use crate::errors::port_error;
@@ -12,14 +13,15 @@ const SOURCE: &str = "largesse";
 
 fn detail(event: &Event) -> (&'static str, serde_json::Value) {
     match event {
-        Event::GrantPermanentlyFailed { grant, attempts, failure } => (
+        Event::GrantPermanentlyFailed(FailedGrant { grant, attempts, failure, .. }) => (
             "grant.permanently_failed",
             json!({
                 "grant_id": grant.id.to_string(),
-                "source": grant.pool.to_string(),
+                "source": grant.source.to_string(),
                 "member": grant.member.as_str(),
                 "amount": grant.amount.get(),
-                "reason": "claim",
+                "reason": grant.reason.as_str(),
+                "funder": grant.funder.as_str(),
                 "attempts": attempts,
                 "failure": failure,
             }),

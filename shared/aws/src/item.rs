@@ -101,13 +101,6 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn list(&self, name: &str) -> PortResult<&[Av]> {
-        match self.item.get(name) {
-            Some(Av::L(list)) => Ok(list),
-            _ => Err(self.corrupt()),
-        }
-    }
-
     pub(crate) fn bytes<const N: usize>(&self, name: &str) -> PortResult<[u8; N]> {
         match self.item.get(name) {
             Some(Av::B(blob)) => blob.as_ref().try_into().map_err(|_| self.corrupt()),

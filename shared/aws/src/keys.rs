@@ -1,11 +1,12 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
-use largesse_app::ports::{DueSpray, INDEX_SHARDS, Sweepable};
+use largesse_app::ports::{DueSpray, INDEX_SHARDS, PortResult, Sweepable, TOKEN_SHARDS};
 use largesse_domain::id::{PoolId, RoomId, SprayId, Token, TransferId, UserId};
+use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
 use ulid::Ulid;
 
-use crate::item::{Item, item, ms, s};
+use crate::item::{Item, Reader, item, ms, s};
 
 /// Partition key of every table.
 pub const PK: &str = "pk";
@@ -23,19 +24,28 @@ pub const TOKEN: &str = "TOKEN#";
 /// What stands before a user's id in a partition key of the ledger.
 pub const WALLET: &str = "WALLET#";
 
-/// Index of the pools by who put the money in.
+/// Index of the sprays by sender.
 pub const BY_SENDER: &str = "by-sender";
-/// Sparse index of the pools by when something is due.
+/// Sparse index of the sprays by when they are to be refunded.
 pub const DUE: &str = "due";
-/// Sparse index of the pools by when they are to be swept.
+/// Sparse index of the buckets by when they are to be swept.
 pub const SWEEP: &str = "sweep";
+/// Sparse index of the tokens that are free.
+pub const FREE: &str = "free";
+
+/// What stands before a sender's id in a partition key.
+pub const SENDER_PREFIX: &str = "SENDER#";
 
 /// Hash key of [`BY_SENDER`].
 pub const SENDER: &str = "sender";
 /// Sort key of [`BY_SENDER`].
 pub const SPRAY_ID: &str = "spray_id";
-/// Hash key of [`DUE`] and of [`SWEEP`].
+/// Hash key of [`DUE`].
 pub const DUE_SHARD: &str = "due_shard";
+/// Hash key of [`SWEEP`].
+pub const SWEEP_SHARD: &str = "sweep_shard";
+/// Hash key of [`FREE`]; its sort key is the token's own key.
+pub const FREE_SHARD: &str = "free_shard";
 /// Sort key of [`DUE`].
 pub const DUE_MS: &str = "due_ms";
 /// Sort key of [`SWEEP`].
@@ -88,22 +98,41 @@ pub fn token(token: Token) -> Item {
     item([(PK, s(format!("{TOKEN}{token}")))])
 }
 
-/// One part of the hint of free tokens.
-pub fn token_hint(part: u32) -> Item {
-    item([(PK, s(format!("HINT#{part}")))])
+/// The shard of the index of free tokens that a token lies in.
+pub(crate) fn free_shard(token: Token) -> String {
+    token.index().checked_rem(TOKEN_SHARDS).unwrap_or(0).to_string()
 }
 
-/// Who surveys the tokens, and what the last survey found.
-pub fn token_survey() -> Item {
-    item([(PK, s("SURVEY"))])
+/// The lease of the scan of all tokens, and what the last one found.
+pub fn token_scan() -> Item {
+    item([(PK, s("SCAN"))])
 }
 
-pub(crate) fn pool(id: PoolId) -> Item {
-    item([(PK, s(id))])
+/// A bucket of a pool.
+pub fn bucket(id: BucketId) -> Item {
+    item([(PK, s(format!("{}#{}", id.pool, id.number)))])
 }
 
-pub(crate) fn grant(pool: PoolId, member: &UserId) -> Item {
-    pk_sk(pool.to_string(), format!("{MEMBER}{member}"))
+/// Reads the key of a bucket.
+pub(crate) fn read_bucket_id(reader: &Reader<'_>) -> PortResult<BucketId> {
+    let id = reader.text(PK)?.rsplit_once('#').and_then(|(pool, number)| {
+        Some(BucketId { pool: pool.parse().ok()?, number: number.parse().ok()? })
+    });
+    id.ok_or_else(|| reader.corrupt())
+}
+
+pub(crate) fn spray(id: SprayId) -> Item {
+    item([(PK, s(PoolId::Spray(id)))])
+}
+
+/// How many live sprays a sender has.
+pub fn sender(sender: &UserId) -> Item {
+    item([(PK, s(format!("{SENDER_PREFIX}{sender}")))])
+}
+
+/// A grant that was refused.
+pub fn grant(source: PoolId, member: &UserId) -> Item {
+    pk_sk(source.to_string(), format!("{MEMBER}{member}"))
 }
 
 pub(crate) fn idempotency(key: &str) -> Item {
@@ -112,7 +141,7 @@ pub(crate) fn idempotency(key: &str) -> Item {
 
 /// Where a spray stands in the index by sender.
 pub(crate) fn by_sender(sender: &UserId, id: SprayId) -> Item {
-    let mut key = pool(PoolId::Spray(id));
+    let mut key = spray(id);
     key.insert(SENDER.to_owned(), s(sender));
     key.insert(SPRAY_ID.to_owned(), s(id));
     key
@@ -120,21 +149,30 @@ pub(crate) fn by_sender(sender: &UserId, id: SprayId) -> Item {
 
 /// Where a spray stands in the index of what is due.
 pub(crate) fn due(shard: u32, due: &DueSpray) -> Item {
-    let mut key = pool(PoolId::Spray(due.id));
+    let mut key = spray(due.id);
     key.insert(DUE_SHARD.to_owned(), s(shard));
     key.insert(DUE_MS.to_owned(), ms(due.due));
     key
 }
 
-/// Where a pool stands in the index of what is to be swept.
-pub(crate) fn sweep(shard: u32, sweepable: &Sweepable) -> Item {
-    let mut key = pool(sweepable.id);
-    key.insert(DUE_SHARD.to_owned(), s(shard));
-    key.insert(SWEEP_MS.to_owned(), ms(sweepable.since));
+/// Where a bucket stands in the index of what is to be swept.
+pub(crate) fn sweep(shard: u32, row: &Sweepable) -> Item {
+    let mut key = bucket(row.id);
+    key.insert(SWEEP_SHARD.to_owned(), s(shard));
+    key.insert(SWEEP_MS.to_owned(), ms(row.since));
     key
 }
 
-/// The part of the indexes `due` and `sweep` that a pool lies in: by its id's random part.
+/// The shard of the index [`DUE`] that a spray lies in: by its id's random part.
 pub(crate) fn due_shard(id: Ulid) -> String {
-    format!("{}", id.random().checked_rem(u128::from(INDEX_SHARDS)).unwrap_or(0))
+    shard(id.random())
+}
+
+/// The shard of the index [`SWEEP`] that a bucket lies in: those of one pool lie in all of them.
+pub(crate) fn sweep_shard(id: BucketId) -> String {
+    shard(id.pool.ulid().random().wrapping_add(u128::from(id.number)))
+}
+
+fn shard(number: u128) -> String {
+    number.checked_rem(u128::from(INDEX_SHARDS)).unwrap_or(0).to_string()
 }

@@ -1,29 +1,37 @@
 //! The adapters: every port, on DynamoDB, SQS FIFO and EventBridge, through the real AWS SDK.
 //!
-#![doc = include_str!("SCHEMA.md")]
+//! One folder for each noun, with its items, its operations and its `SCHEMA.md`. Tables are on
+//! demand, one for each bounded context; keys are made in `keys.rs` only. In the schemas, `T` marks a
+//! call inside a transaction; conditions are explained where they stand.
+//!
+#![doc = include_str!("room/SCHEMA.md")]
+#![doc = include_str!("wallet/SCHEMA.md")]
+#![doc = include_str!("token/SCHEMA.md")]
+#![doc = include_str!("spray/SCHEMA.md")]
+#![doc = include_str!("pool/SCHEMA.md")]
+#![doc = include_str!("grant/SCHEMA.md")]
+#![doc = include_str!("idempotency/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod batch;
 pub mod books;
 mod cache;
-pub mod dead;
-pub mod deadline;
+mod deadline;
 mod errors;
 mod events;
-mod grants;
+pub mod grant;
 mod idempotency;
 mod item;
 pub mod keys;
-mod pools;
+pub mod pool;
+pub mod probe;
 pub mod production;
-pub mod queue;
-mod refunds;
 mod retry;
-mod rooms;
-mod sprays;
+mod room;
+mod spray;
 mod store;
-mod tokens;
-mod wallets;
+mod token;
+mod wallet;
 
-pub use grants::Untried;
 pub use store::{Names, Outside, Store};

@@ -1,18 +1,19 @@
 //! The one value that implements all ports.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
-use largesse_domain::spray::TokenEntry;
+use largesse_domain::pool::{Bucket, BucketId};
+use largesse_domain::spray::{LIVE_SPRAYS_MAX, TokenEntry};
 use largesse_domain::time::Timestamp;
 
-use crate::cache::{Cache, Turns};
-use crate::pools::Lanes;
+use crate::cache::{Cache, KeyedLocks};
 use crate::{deadline, retry};
 
 /// The names of what template.yaml deploys, as the functions' environment gives them.
@@ -24,18 +25,24 @@ pub struct Names {
     pub ledger: String,
     /// Table of tokens: `TABLE_TOKENS`.
     pub tokens: String,
-    /// Table of pool heads: `TABLE_POOLS`.
+    /// Table of sprays and of how many each sender has: `TABLE_SPRAYS`.
+    pub sprays: String,
+    /// Table of buckets: `TABLE_POOLS`.
     pub pools: String,
-    /// Table of grants: `TABLE_GRANTS`.
+    /// Table of grants that were refused: `TABLE_GRANTS`.
     pub grants: String,
     /// Table of idempotency keys: `TABLE_EDGE`.
     pub edge: String,
     /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
     pub queue_grants_url: String,
-    /// Queue of the outbox's dead letters, by URL: `QUEUE_OUTBOX_DLQ_URL`.
+    /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.
+    pub queue_grants_dlq_url: String,
+    /// Dead-letter queue of the outbox, by URL: `QUEUE_OUTBOX_DLQ_URL`.
     pub queue_outbox_dlq_url: String,
     /// Event bus: `BUS_EVENTS`.
     pub bus_events: String,
+    /// How many live sprays a member may have: `LIVE_SPRAYS_MAX`.
+    pub live_sprays_max: u32,
 }
 
 impl Names {
@@ -48,12 +55,15 @@ impl Names {
             rooms: name("TABLE_ROOMS"),
             ledger: name("TABLE_LEDGER"),
             tokens: name("TABLE_TOKENS"),
+            sprays: name("TABLE_SPRAYS"),
             pools: name("TABLE_POOLS"),
             grants: name("TABLE_GRANTS"),
             edge: name("TABLE_EDGE"),
             queue_grants_url: name("QUEUE_GRANTS_URL"),
+            queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
             queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
             bus_events: name("BUS_EVENTS"),
+            live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
         }
     }
 }
@@ -70,9 +80,13 @@ pub struct Outside {
 }
 
 /// How long a "yes, a member" may be remembered (ports: at most one second old).
-const MEMBER_CACHE_MS: u64 = 1_000;
+pub(crate) const MEMBER_CACHE_MS: u64 = 1_000;
 /// How many tokens and how many members one process remembers.
 const CACHE_LEN_MAX: usize = 10_000;
+/// Of how many rooms one process remembers the members, up to 1,000 each.
+const ROOMS_MAX: usize = 256;
+/// How many full buckets one process remembers, of some 2 KB each.
+const FULL_BUCKETS_MAX: usize = 4_096;
 
 /// All ports, on AWS.
 pub struct Store {
@@ -81,12 +95,17 @@ pub struct Store {
     pub(crate) bus: aws_sdk_eventbridge::Client,
     pub(crate) names: Names,
     pub(crate) outside: Outside,
-    pub(crate) lanes: Lanes,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
+    /// Rooms of which a member was read within the last second.
+    pub(crate) recent_rooms: Cache<RoomId, ()>,
+    /// The members of rooms of which several were read within a second.
+    pub(crate) room_members: Cache<RoomId, Arc<HashSet<UserId>>>,
+    pub(crate) room_locks: KeyedLocks<RoomId>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
-    pub(crate) wallet_turns: Turns<UserId>,
-    /// Whether the last look at a token at random found it taken.
-    pub(crate) looked_in_vain: AtomicBool,
+    pub(crate) wallet_locks: KeyedLocks<UserId>,
+    pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
+    /// Until when, and since when a token may be free again, if none was a moment ago.
+    pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 impl Store {
@@ -94,35 +113,52 @@ impl Store {
     /// the embedded world.
     #[must_use]
     pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
+        Self::with_auth(config, names, outside, None)
+    }
+
+    /// As [`Store::new`], with an auth scheme in place of the SDK's own. The emulator has one that
+    /// signs nothing; no crate of a deployed function has.
+    #[must_use]
+    pub fn with_auth(
+        config: &SdkConfig,
+        names: Names,
+        outside: Outside,
+        auth: Option<SharedAuthScheme>,
+    ) -> Self {
         let timeouts = deadline::Timeouts::new(outside.clock.clone());
         let partition = retry::partition();
-        let dynamo = aws_sdk_dynamodb::config::Builder::from(config)
+        let mut dynamo = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
             .retry_classifier(retry::TransactionConflicts)
-            .interceptor(timeouts.clone())
-            .build();
-        let sqs = aws_sdk_sqs::config::Builder::from(config)
+            .interceptor(timeouts.clone());
+        let mut sqs = aws_sdk_sqs::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
-            .interceptor(timeouts.clone())
-            .build();
-        let bus = aws_sdk_eventbridge::config::Builder::from(config)
+            .interceptor(timeouts.clone());
+        let mut bus = aws_sdk_eventbridge::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
-            .interceptor(timeouts)
-            .build();
+            .interceptor(timeouts);
+        if let Some(auth) = auth {
+            dynamo = dynamo.push_auth_scheme(auth.clone());
+            sqs = sqs.push_auth_scheme(auth.clone());
+            bus = bus.push_auth_scheme(auth);
+        }
         Self {
-            dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs),
-            bus: aws_sdk_eventbridge::Client::from_conf(bus),
+            dynamo: aws_sdk_dynamodb::Client::from_conf(dynamo.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            bus: aws_sdk_eventbridge::Client::from_conf(bus.build()),
             names,
             outside,
-            lanes: Lanes::default(),
             members: Cache::new(CACHE_LEN_MAX),
+            recent_rooms: Cache::new(CACHE_LEN_MAX),
+            room_members: Cache::new(ROOMS_MAX),
+            room_locks: KeyedLocks::default(),
             tokens: Cache::new(CACHE_LEN_MAX),
-            wallet_turns: Turns::default(),
-            looked_in_vain: AtomicBool::new(false),
+            wallet_locks: KeyedLocks::default(),
+            full_buckets: Cache::new(FULL_BUCKETS_MAX),
+            tokens_full: Mutex::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::{FailedGrant, Grant, GrantStatus};
 use crate::id::{PoolId, TransferId, UserId};
-use crate::ledger::{Direction, Transfer, TransferKind, Wallet};
+use crate::ledger::{Transfer, TransferKind, Wallet};
 use crate::pool::{Bucket, BucketStatus};
 
 /// Everything that is about money, read while nothing writes.
@@ -202,7 +202,8 @@ fn audit_pool(
     for (transfer, amount) in paid {
         found.push(format!("{pool}: {amount} was paid under {transfer} without an entry"));
     }
-    let remainder = buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.remainder()));
+    let remainder =
+        buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.remainder()));
     if drawn.saturating_add(remainder) != put_in {
         found.push(format!("{pool}: {drawn} drawn and {remainder} left of {put_in}"));
     }
@@ -224,7 +225,10 @@ fn audit_failed(books: &Books, found: &mut Vec<String>) {
     let paid: BTreeSet<TransferId> = books.transfers.iter().map(|t| t.order.id).collect();
     for FailedGrant { grant, status, .. } in &books.failed {
         if entries.get(&grant.id) != Some(grant) {
-            found.push(format!("{}: a refused grant of {} has no entry", grant.source, grant.member));
+            found.push(format!(
+                "{}: a refused grant of {} has no entry",
+                grant.source, grant.member
+            ));
         }
         let id = grant.id.transfer();
         if (*status == GrantStatus::Voided) != books.voided.contains(&id) || paid.contains(&id) {

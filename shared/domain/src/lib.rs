@@ -1,11 +1,9 @@
 //! The rules of Largesse: pure decisions about money.
 //!
 //! Nothing here reads a clock, draws a random number, waits or knows AWS. Every rule is a function
-//! of `(state, command, now)`, so that the store and the model checker ask the same code what
-//! should happen.
+//! of `(state, command, now)`, so the store and the model checker call the same code.
 //!
-//! A [`pool`] is drawn from, a draw is a [`grant`], a grant is
-//! paid by one transfer of the [`ledger`].
+//! A [`pool`] is drawn from, a draw is a [`grant`], one transfer of the [`ledger`] pays a grant.
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

@@ -129,6 +129,8 @@ pub struct Bucket {
     pub taken: u32,
     /// Who drew which.
     pub draws: BTreeMap<UserId, Entry>,
+    /// Who has an entry that cannot be read: always empty where the store behaves.
+    pub unreadable: BTreeSet<UserId>,
 }
 
 /// One member's request to draw.
@@ -188,7 +190,7 @@ pub enum BucketError {
     },
     /// Entries with an index outside the bucket, an index of another entry, or a time outside the
     /// window.
-    #[error("the entries of {} cannot be", members.iter().map(UserId::as_str).collect::<Vec<_>>().join(", "))]
+    #[error("the entries of {} members cannot be", members.len())]
     Entries {
         /// Whose entries.
         members: BTreeSet<UserId>,
@@ -309,7 +311,8 @@ impl Bucket {
     /// # Errors
     /// [`BucketError`], the first in its order.
     pub fn check(&self) -> Result<(), BucketError> {
-        let (taken, size, entries) = (self.taken, self.size, self.draws.len());
+        let entries = self.draws.len().saturating_add(self.unreadable.len());
+        let (taken, size) = (self.taken, self.size);
         if taken > size || size > BUCKET_PARTS || usize::try_from(taken) != Ok(entries) {
             return Err(BucketError::Taken { taken, size, entries });
         }
@@ -317,8 +320,8 @@ impl Bucket {
         if members.is_empty() { Ok(()) } else { Err(BucketError::Entries { members }) }
     }
 
-    /// The members whose entries cannot be: an index that is not taken or that another entry has
-    /// too, or a time outside the window.
+    /// The members whose entries cannot be: unreadable, or an index that is not taken or that
+    /// another entry has too, or a time outside the window.
     #[must_use]
     pub fn impossible_entries(&self) -> BTreeSet<UserId> {
         let mut by_index: BTreeMap<u32, u32> = BTreeMap::new();
@@ -333,7 +336,8 @@ impl Bucket {
                 && !self.window.is_over(entry.at)
         };
         let impossible = self.draws.iter().filter(|(_, entry)| !is_possible(entry));
-        impossible.map(|(member, _)| member.clone()).collect()
+        let impossible = impossible.map(|(member, _)| member);
+        impossible.chain(&self.unreadable).cloned().collect()
     }
 }
 

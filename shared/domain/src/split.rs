@@ -37,7 +37,7 @@ pub const RECIPIENTS_MAX: u32 = 1_000;
 pub enum Split {
     /// A uniformly random composition.
     Random,
-    /// The same to everyone; what does not divide goes to the first to claim, 1 each.
+    /// Equally; the remainder goes to the shares with the lowest numbers, 1 each.
     Equal,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// An amount cut into shares, in the order they are drawn.
+/// An amount cut into shares, in the order of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut(Vec<u64>);
 
@@ -101,7 +101,7 @@ impl Cut {
         self.0.get(index).and_then(|share| Amount::new(*share).ok())
     }
 
-    /// All shares, in the order they are drawn.
+    /// All shares, in the order of their numbers.
     #[must_use]
     pub fn shares(&self) -> &[u64] {
         &self.0
@@ -110,7 +110,7 @@ impl Cut {
 
 fn equal(amount: u64, recipients: u64) -> Vec<u64> {
     let base = amount.checked_div(recipients).unwrap_or(0);
-    // The first `rest` to claim keep what does not divide, one minor unit each.
+    // The remainder goes to the first `rest` shares, one minor unit each.
     let rest = amount.checked_rem(recipients).unwrap_or(0);
     (0..recipients).map(|i| base.saturating_add(u64::from(i < rest))).collect()
 }

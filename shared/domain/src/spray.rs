@@ -8,12 +8,12 @@
 //! * Only the sender reads a spray by its token, for seven days:
 //!   `only_the_sender_reads_for_seven_days`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
 use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::{Amount, MoneyError};
-use crate::pool::{
-    BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count,
-};
+use crate::pool::{BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count};
 use crate::split::{Cut, RECIPIENTS_MAX, Seed, Split};
 use crate::time::{Timestamp, Window};
 
@@ -21,6 +21,9 @@ use crate::time::{Timestamp, Window};
 pub const EXPIRES_IN_S_MIN: u64 = 10;
 /// The longest, and the default (docs/limits.md: 604,800 s = 7 days).
 pub const EXPIRES_IN_S_MAX: u64 = 604_800;
+/// How many live sprays a member may have, unless the deployment says otherwise
+/// (architecture.md 5.2).
+pub const LIVE_SPRAYS_MAX: u32 = 1_000;
 /// How long the sender may read a spray by its token, from its creation (docs/limits.md: 7 days).
 pub const READABLE_MS: u64 = 604_800_000;
 
@@ -125,6 +128,8 @@ pub struct Spray {
 pub struct Refund {
     /// How much; 0 when every share was drawn.
     pub amount: u64,
+    /// How many shares were left.
+    pub shares: u32,
     /// When.
     pub at: Timestamp,
 }
@@ -188,7 +193,8 @@ impl Spray {
             size: u32::try_from(shares.len()).unwrap_or(BUCKET_PARTS),
             worth: worth_of(shares),
             taken: 0,
-            draws: std::collections::BTreeMap::new(),
+            draws: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
         };
         (0..bucket_count(self.recipients)).zip(shares).map(bucket).collect()
     }
@@ -259,7 +265,7 @@ impl TokenEntry {
     }
 }
 
-/// Why a claim is refused before the pool is asked, in order of precedence.
+/// Why a claim is refused before the draw, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimBarred {
     /// The caller is not in the room.
@@ -276,7 +282,7 @@ pub enum ClaimBarred {
     WindowOver,
 }
 
-/// Says whether `member` may ask the pool for a share at all.
+/// Says whether `member` may draw a share at all.
 ///
 /// # Errors
 /// [`ClaimBarred`], the first reason in its order.

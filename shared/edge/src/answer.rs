@@ -1,17 +1,16 @@
-//! Answers that say yes.
+//! Successful answers.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::code::Code;
 use crate::error::ApiError;
 
-/// Says that the answer was given before.
+/// Marks an answer that was given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// A JSON answer, written down once so that it can be kept and given again byte for byte.
+/// A JSON answer. Its body is serialized once, so that a repeat gets the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
@@ -26,14 +25,14 @@ impl Answer {
     /// An answer with a JSON body.
     ///
     /// # Errors
-    /// [`Code::Internal`] when the body cannot be written, which none of ours does.
+    /// [`ApiError::internal`] when the body cannot be serialized. Every body of this API can.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
-        let body = serde_json::to_string(body)
-            .map_err(|e| ApiError::new(Code::Internal, "The answer was lost.").because(e))?;
+        let body =
+            serde_json::to_string(body).map_err(|error| ApiError::internal().because(error))?;
         Ok(Self { status, body, replayed: false })
     }
 
-    /// An answer with nothing in it.
+    /// An answer without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
         Self { status, body: String::new(), replayed: false }

@@ -1,4 +1,4 @@
-//! One request, read whole, and asked for its parts by the handlers.
+//! One request as handlers see it.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::cursor::CursorKey;
 use crate::error::{ApiError, FieldError};
 use crate::meta::{Meta, Version};
 
-/// The largest body, in bytes: a thousand times the usual one, and no more work than that.
+/// The largest body, in bytes. A usual body has less than 100.
 pub const BODY_LEN_MAX: usize = 65_536;
 
-/// What handlers stand on.
+/// The state of the handlers.
 pub struct App<D> {
     /// The ports.
     pub deps: Arc<D>,
@@ -34,20 +34,19 @@ impl<D> Clone for App<D> {
 }
 
 impl<D> App<D> {
-    /// What cursors are signed with.
+    /// The key that signs cursors.
     ///
     /// # Errors
-    /// ERR003 in a function that was set up without.
+    /// ERR003 in a function that has no such key.
     pub fn cursors(&self) -> Result<&CursorKey, ApiError> {
-        let missing = || ApiError::new(Code::Internal, "Something went wrong on our side.");
-        self.edge.cursors.as_ref().ok_or_else(missing)
+        self.edge.cursors.as_ref().ok_or_else(ApiError::internal)
     }
 }
 
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// What the kernel noted.
+    /// What the kernel knows about it.
     pub meta: Meta,
     /// The method.
     pub method: Method,
@@ -88,16 +87,19 @@ impl<S: Send + Sync> FromRequest<S> for Call {
 
     async fn from_request(mut request: Request<Body>, _state: &S) -> Result<Self, ApiError> {
         let params = request.extract_parts::<RawPathParams>().await;
-        // Only a path that is not UTF-8 fails: nothing has such a name.
+        // It fails only for a path that is not UTF-8, and no resource has such a name.
         let params = params.map_err(|_| ApiError::not_found())?;
         let params = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (parts, body) = request.into_parts();
-        // Who says that there is too much of it need not send it first.
-        let says = parts.headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok());
-        if says.and_then(|len| len.parse().ok()).is_some_and(|len: u64| len > BODY_LEN_MAX as u64) {
+        // A body that is declared too large is refused before it is read.
+        let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok());
+        if declared
+            .and_then(|len| len.parse().ok())
+            .is_some_and(|len: u64| len > BODY_LEN_MAX as u64)
+        {
             return Err(too_large());
         }
-        let body = to_bytes(body, BODY_LEN_MAX).await.map_err(|error| unread(&error))?;
+        let body = to_bytes(body, BODY_LEN_MAX).await.map_err(|error| not_read(&error))?;
         let meta = parts.extensions.get::<Meta>().cloned().unwrap_or_else(|| Meta {
             request_id: String::new(),
             version: Version::of_path(parts.uri.path()),
@@ -106,10 +108,10 @@ impl<S: Send + Sync> FromRequest<S> for Call {
     }
 }
 
-/// Why a body could not be read: there was too much of it, or it broke off.
-fn unread(error: &axum::Error) -> ApiError {
+/// The answer to a body that cannot be read: it is too large, or the connection ended early.
+fn not_read(error: &axum::Error) -> ApiError {
     if !error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) {
-        let detail = "the body did not arrive whole";
+        let detail = "the body is not complete";
         return ApiError::invalid(vec![FieldError::body("", "malformed", detail)]);
     }
     too_large()

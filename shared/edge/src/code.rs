@@ -1,4 +1,4 @@
-//! The one table of errors: it makes the enum, the OpenAPI schema and docs/errors.md.
+//! The table of error codes. It generates the enum, the OpenAPI schema and docs/errors.md.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use http::StatusCode;
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:expr, $title:literal,
         when $when:literal, then $then:literal, v1 $v1:literal;)+) => {
-        /// What went wrong, by a code that never changes its meaning.
+        /// An error code. The meaning of a code never changes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $(#[doc = $when] $name,)+
@@ -23,13 +23,13 @@ macro_rules! codes {
                 match self { $(Self::$name => $code,)+ }
             }
 
-            /// The status that it has in v2, unless the table says otherwise.
+            /// The status in v2, unless `when` names another.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => $status,)+ }
             }
 
-            /// The title: the same for every problem of this code.
+            /// The title, the same for every problem of this code.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)+ }
@@ -41,19 +41,19 @@ macro_rules! codes {
                 match self { $(Self::$name => $when,)+ }
             }
 
-            /// What the caller does about it.
+            /// What the caller should do.
             #[must_use]
             pub const fn then(self) -> &'static str {
                 match self { $(Self::$name => $then,)+ }
             }
 
-            /// Which status it has in v1.
+            /// The status in v1.
             #[must_use]
             pub const fn v1(self) -> &'static str {
                 match self { $(Self::$name => $v1,)+ }
             }
 
-            /// The problem type: a relative reference to where the code is explained.
+            /// The problem type: a relative reference to the explanation of the code.
             #[must_use]
             pub const fn type_uri(self) -> &'static str {
                 match self { $(Self::$name => concat!("/docs#", $code),)+ }
@@ -67,64 +67,69 @@ codes! {
         when "The request is malformed or outside its limits; `errors` names each field. \
               Also a wrong method (405), a body above 64 KiB (413) and a body that is not \
               `application/json` (415).",
-        then "Correct the request. The same request will be refused again.",
+        then "Correct the request. The same request is refused again.",
         v1 "422; 405 and 413 as in v2";
     AuthenticationFailed = "ERR002", StatusCode::UNAUTHORIZED, "Authentication failed",
         when "The API key or the signature is missing, wrong, expired or revoked.",
         then "Check the key, the signature and the clock.",
         v1 "401";
     Internal = "ERR003", StatusCode::INTERNAL_SERVER_ERROR, "Internal error",
-        when "A defect of ours.",
+        when "A defect of this service.",
         then "Report `request_id`. Repeat under the same Idempotency-Key to learn the outcome.",
         v1 "500";
     Forbidden = "ERR004", StatusCode::FORBIDDEN, "Forbidden",
-        when "The caller is not a member of the room, or the wallet or spray is another's. A room \
-              that does not exist looks the same.",
-        then "Act as a member who may.",
+        when "The caller is not a member of the room, or the wallet or spray belongs to another \
+              user. The answer is the same for a room that does not exist.",
+        then "Send the request for a member who has access.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
-        when "There is no such thing for this caller: route, token, spray, transaction. A token, \
-              spray or transaction that is malformed looks like one that is unknown. A wallet or \
-              room that is another's, known or not, is ERR004; a name that none can have is this.",
+        when "The route, token, spray or transaction does not exist for this caller. The answer is \
+              the same for a malformed token, spray id or transaction id, and for a malformed \
+              wallet or room id. A well-formed wallet or room without access is ERR004, whether \
+              it exists or not.",
         then "Check the name.",
         v1 "404; 400 for a token at `POST /receive`";
     IdempotencyConflict = "ERR006", StatusCode::CONFLICT, "Idempotency conflict",
-        when "The Idempotency-Key belongs to a request that is still running (409, with \
-              Retry-After), or that had another payload (422).",
+        when "The Idempotency-Key belongs to a request that is still running after 2 seconds (409, \
+              with Retry-After), or to a request with another payload (422).",
         then "409: repeat after Retry-After seconds. 422: use a new key for a new request.",
         v1 "409 and 422";
     TooManyRequests = "ERR007", StatusCode::TOO_MANY_REQUESTS, "Too many requests",
-        when "A limit is reached; Retry-After says for how long.",
+        when "A limit is reached. Retry-After says for how long.",
         then "Wait, then repeat.",
         v1 "429";
     Unavailable = "ERR008", StatusCode::SERVICE_UNAVAILABLE, "Unavailable",
-        when "The service cannot answer now: its store is busy, or live sprays carry all tokens. \
-              The outcome may be unknown.",
+        when "The service cannot answer now: the store is busy, or live sprays use all tokens. The \
+              outcome may be unknown.",
         then "Repeat after Retry-After seconds, under the same Idempotency-Key.",
         v1 "503";
     OwnSpray = "ERR101", StatusCode::FORBIDDEN, "Own spray",
         when "The caller claims a share of their own spray.",
-        then "Nothing: the sender takes no share.",
+        then "Nothing: the sender cannot claim.",
         v1 "400";
     AlreadyClaimed = "ERR102", StatusCode::CONFLICT, "Already claimed",
-        when "The caller has a share of this spray; `amount` says how much.",
-        then "Nothing: the share is theirs.",
+        when "The caller already has a share of this spray; `amount` is its amount.",
+        then "Nothing: the share is paid or will be paid.",
         v1 "400";
     Exhausted = "ERR103", StatusCode::CONFLICT, "Exhausted",
         when "All shares are taken.",
-        then "Nothing: no share will come back.",
+        then "Nothing: no share becomes free again.",
         v1 "400";
     Expired = "ERR104", StatusCode::GONE, "Expired",
-        when "The spray is over, or the sender reads it by its token after seven days; \
+        when "The spray has expired, or the sender reads it by its token after seven days; \
               `token_status` is -2.",
-        then "The sender still reads it by its id, in their history.",
+        then "The sender can read it by its id, without a time limit.",
         v1 "400 at `POST /receive`, 404 at `GET /spray/{token}`";
+    TooManyLiveSprays = "ERR105", StatusCode::CONFLICT, "Too many live sprays",
+        when "The sender has as many live sprays as a member may have; 1,000 by default.",
+        then "Wait until a spray is over and refunded.",
+        v1 "400";
     InsufficientBalance = "ERR501", StatusCode::CONFLICT, "Insufficient balance",
-        when "The wallet holds less than is to be paid; `balance` says how much it holds.",
-        then "Deposit, or give less.",
+        when "The balance of the wallet is below the amount; `balance` is the balance.",
+        then "Deposit, or spray less.",
         v1 "400";
     WalletFull = "ERR502", StatusCode::CONFLICT, "Wallet full",
-        when "The wallet would hold more than 9,007,199,254,740,991.",
+        when "The balance would be above 9,007,199,254,740,991.",
         then "Spend first.",
         v1 "400";
 }
@@ -134,7 +139,7 @@ codes! {
 pub fn errors_markdown() -> String {
     let mut text = String::from(
         "# Error codes\n\n\
-         Made from the table in `shared/edge/src/code.rs`; a test compares them.\n\n\
+         Generated from the table in `shared/edge/src/code.rs`; a test compares both.\n\n\
          v2 answers RFC 9457 `application/problem+json`: `{type, title, status, detail, code, \
          request_id, errors?: [{field, code, detail}]}`.\n\
          v1 answers `{\"detail\": …, \"code\": …}`; for ERR001 with status 422, \
@@ -147,7 +152,7 @@ pub fn errors_markdown() -> String {
         let _ = write!(
             text,
             "\n## {name}\n\n**{title}** · v2: {status} · v1: {v1}\n\n\
-             * When: {when}\n* Then: {then}\n",
+             * When: {when}\n* What to do: {then}\n",
         );
     }
     text
@@ -159,7 +164,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_code_has_one_name_in_ascending_order() {
+    fn every_code_has_a_unique_name_in_ascending_order() {
         let names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let sorted: Vec<_> = names.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         assert_eq!(names, sorted);

@@ -1,27 +1,28 @@
-//! How the edge is set up.
+//! The settings of the edge.
 
 use crate::cursor::CursorKey;
 
-/// Who is believed to be who.
+/// How callers are authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Everybody: `X-USER-ID` is taken as sent. Only behind something that authenticates callers.
+    /// Not at all: `X-USER-ID` is taken as sent. Only for an API behind a service that
+    /// authenticates callers.
     Open,
 }
 
 /// The edge's settings.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
-    /// Who is believed.
+    /// How callers are authenticated.
     pub auth: Auth,
-    /// What cursors are signed with; only functions that list things need it.
+    /// The key that signs cursors; only functions with lists need it.
     pub cursors: Option<CursorKey>,
 }
 
-/// Why a function refuses to start.
+/// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// `AUTH` is missing or unknown: whether callers are believed is never left to a default.
+    /// `AUTH` is missing or unknown. It has no default, because `open` authenticates nobody.
     #[error("AUTH must be `open`; authenticated modes do not exist yet")]
     Auth,
     /// `CURSOR_SECRET` is too short to resist guessing.
@@ -30,7 +31,7 @@ pub enum ConfigError {
 }
 
 impl EdgeConfig {
-    /// Settings for callers that are believed, with that key for cursors.
+    /// Settings without authentication, with that key for cursors.
     #[must_use]
     pub const fn open(cursors: CursorKey) -> Self {
         Self { auth: Auth::Open, cursors: Some(cursors) }
@@ -52,12 +53,12 @@ impl EdgeConfig {
         Ok(Self { auth, cursors })
     }
 
-    /// Says loudly what a reader of the log must know.
-    pub fn announce(&self) {
+    /// Logs a warning when callers are not authenticated.
+    pub fn warn_if_open(&self) {
         match self.auth {
             Auth::Open => tracing::warn!(
                 auth.mode = "open",
-                "AUTH=open: every caller is believed to be who X-USER-ID says"
+                "AUTH=open: callers are not authenticated, X-USER-ID is taken as sent"
             ),
         }
     }
@@ -74,7 +75,7 @@ mod tests {
     #[case(Some("open"), Some("short"), false)]
     #[case(Some("closed"), None, false)]
     #[case(None, None, false)]
-    fn a_function_starts_only_when_it_knows_whom_to_believe(
+    fn a_function_starts_only_with_a_known_way_to_authenticate(
         #[case] auth: Option<&str>,
         #[case] secret: Option<&str>,
         #[case] starts: bool,

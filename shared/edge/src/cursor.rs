@@ -1,8 +1,8 @@
-//! Cursors: opaque to callers, and ours.
+//! Cursors: opaque to callers, and signed.
 //!
 //! `base64url(payload ‖ HMAC-SHA256(key, scope, payload) cut to 16 bytes)`. The scope names the
-//! route, the caller and the filters, so a cursor works only where it was given out: a forged one,
-//! another's and one of another list are all the same malformed parameter.
+//! route, the caller and the filters, so a cursor works only in the list that issued it. A forged
+//! cursor, that of another caller and that of another list are all malformed parameters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,15 +16,15 @@ use crate::error::{ApiError, FieldError, Place};
 
 /// The signature's length: 128 bits cannot be guessed (NIST SP 800-107 section 5.3.3).
 const TAG_LEN: usize = 16;
-/// No cursor of ours is longer.
+/// The longest cursor; those of this API are shorter.
 const CURSOR_LEN_MAX: usize = 256;
 
-/// What cursors are signed with. Its `Debug` shows nothing.
+/// The key that signs cursors. Its `Debug` is redacted.
 #[derive(Clone)]
 pub struct CursorKey([u8; 32]);
 
 impl CursorKey {
-    /// The shortest secret that is taken.
+    /// The shortest secret.
     pub const SECRET_LEN_MIN: usize = 16;
 
     /// The key of a secret text; `None` when it is too short.
@@ -40,7 +40,7 @@ impl CursorKey {
         Self(bytes)
     }
 
-    /// The cursor that says "after `payload`" within `scope`.
+    /// The cursor for "after `payload`" within `scope`.
     #[must_use]
     pub fn seal(&self, scope: &str, payload: &str) -> String {
         let tag = self.mac(scope, payload.as_bytes()).map(|mac| mac.finalize().into_bytes());
@@ -48,10 +48,10 @@ impl CursorKey {
         URL_SAFE_NO_PAD.encode([payload.as_bytes(), tag].concat())
     }
 
-    /// What a cursor of this scope says.
+    /// The payload of a cursor of this scope.
     ///
     /// # Errors
-    /// ERR001 for a cursor that was not given out here.
+    /// ERR001 for a cursor that this scope did not issue.
     pub fn open<T: FromStr>(&self, scope: &str, cursor: &str) -> Result<T, ApiError> {
         self.payload(scope, cursor).and_then(|text| text.parse().ok()).ok_or_else(|| {
             let detail = "not a cursor of this list";
@@ -66,15 +66,15 @@ impl CursorKey {
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_LEN)?)?;
-        // Compares in constant time.
+        // The comparison takes constant time.
         self.mac(scope, payload)?.verify_truncated_left(tag).ok()?;
         String::from_utf8(payload.to_vec()).ok()
     }
 
     fn mac(&self, scope: &str, payload: &[u8]) -> Option<Hmac<Sha256>> {
-        // HMAC takes keys of any length.
+        // HMAC accepts keys of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        // The length in front keeps a scope from running into the payload.
+        // The length in front separates the scope from the payload.
         mac.update(&scope.len().to_be_bytes());
         mac.update(scope.as_bytes());
         mac.update(payload);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_works_only_where_it_was_given_out() {
+    fn a_cursor_works_only_in_the_list_that_issued_it() {
         let cursor = key().seal("GET /a\nu1", "01ARZ");
         assert_eq!(key().open::<String>("GET /a\nu1", &cursor).unwrap(), "01ARZ");
         assert!(key().open::<String>("GET /a\nu2", &cursor).is_err());
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_never_shows_itself() {
+    fn the_debug_text_of_a_key_is_redacted() {
         assert_eq!(format!("{:?}", key()), "CursorKey(..)");
         assert!(CursorKey::new("short").is_none());
     }

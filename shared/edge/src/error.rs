@@ -1,7 +1,7 @@
 //! Errors as callers see them: RFC 9457 in v2, the established shape in v1.
 //!
-//! A handler fails with an [`ApiError`], which knows nothing of versions. The kernel writes it down
-//! in the version that was asked for and logs it, once. Causes go to the log, never to a caller.
+//! A handler fails with an [`ApiError`], which is independent of the version. The kernel renders it
+//! in the version of the request and logs it once. Causes go to the log and never to a caller.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use serde_json::{Map, Value, json};
 use crate::code::Code;
 use crate::meta::{Meta, Version};
 
-/// Where a field was found.
+/// The part of the request that a field belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the JSON body.
+    /// The JSON body.
     Body,
-    /// Among the headers.
+    /// The headers.
     Header,
-    /// In the query string.
+    /// The query string.
     Query,
 }
 
@@ -39,9 +39,9 @@ impl Place {
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where it is.
+    /// The part of the request.
     pub place: Place,
-    /// Its name; empty when it is the body as a whole.
+    /// The name of the field; empty for the body as a whole.
     pub field: String,
     /// What is wrong, for programs.
     pub code: &'static str,
@@ -87,7 +87,7 @@ impl FieldError {
     }
 }
 
-/// An answer that says no.
+/// An error answer.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     code: Code,
@@ -125,42 +125,48 @@ impl ApiError {
         Self::new(Code::Forbidden, "You are not a member of this room.")
     }
 
-    /// The one answer for everything that is not there for this caller.
+    /// The answer for everything that does not exist for this caller.
     #[must_use]
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "Not Found")
     }
 
-    /// A refusal for load; the caller tries again.
+    /// A defect of this service; only the log shows the cause.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, "Something went wrong on our side.")
+    }
+
+    /// The service cannot answer now; the caller repeats after that many seconds.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::new(Code::Unavailable, detail) }
     }
 
-    /// A spray that is over, with the status number that clients know.
+    /// An expired spray, with the `token_status` that clients know.
     pub fn expired(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Expired, detail).with("token_status", -2)
     }
 
-    /// Another status than the table's.
+    /// Another status than that of the table.
     #[must_use]
     pub fn status(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }
     }
 
-    /// A member beside the standard ones.
+    /// Another member of the body beside the standard ones.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.to_owned(), value.into());
         self
     }
 
-    /// When to try again, in seconds.
+    /// After how many seconds to repeat.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
-    /// The reason, for the log.
+    /// The cause, for the log.
     #[must_use]
     pub fn because(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { cause: Some(Arc::new(cause)), ..self }
@@ -187,7 +193,7 @@ impl ApiError {
         self.cause.as_deref().map(|cause| causes_of(cause))
     }
 
-    /// Writes the error down.
+    /// The response in the version of the request.
     #[must_use]
     pub fn render(self, meta: &Meta) -> Response {
         let status = self.status_in(meta.version);
@@ -205,7 +211,7 @@ impl ApiError {
         response
     }
 
-    /// The body of the answer.
+    /// The body of the response.
     #[must_use]
     pub fn body(&self, meta: &Meta) -> String {
         let status = self.status_in(meta.version);
@@ -247,11 +253,11 @@ impl ApiError {
     }
 }
 
-/// Marks a response as an error that the kernel has yet to write down.
+/// Marks a response whose error the kernel has to render.
 #[derive(Clone)]
 pub(crate) struct Unrendered(pub(crate) Arc<ApiError>);
 
-/// The error that a response tells of, for the log.
+/// The error in a rendered response, for the log.
 #[derive(Clone)]
 pub(crate) struct Rendered(pub(crate) Arc<ApiError>);
 
@@ -269,7 +275,7 @@ impl From<PortError> for ApiError {
         let refusal = if error.is_retryable() {
             Self::unavailable("Try again in a moment.", 1)
         } else {
-            Self::new(Code::Internal, "Something went wrong on our side.")
+            Self::internal()
         };
         refusal.because(error)
     }

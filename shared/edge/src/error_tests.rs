@@ -86,7 +86,7 @@ fn a_v1_error_keeps_the_established_shape() {
 #[case(PortErrorKind::Unknown, 503, true)]
 #[case(PortErrorKind::Corrupt, 500, false)]
 #[case(PortErrorKind::Rejected, 500, false)]
-fn a_failed_port_says_whether_to_try_again_and_nothing_else(
+fn a_failed_port_tells_the_caller_only_whether_to_repeat(
     #[case] kind: PortErrorKind,
     #[case] status: u16,
     #[case] retry: bool,

@@ -1,4 +1,4 @@
-//! What v2 takes out of a request: strict, and with a name for whatever is wrong.
+//! How v2 reads a request: strictly, and with the name of each faulty field.
 
 use std::str::FromStr;
 
@@ -12,19 +12,19 @@ use crate::call::Call;
 use crate::code::Code;
 use crate::error::{ApiError, FieldError, Place};
 
-/// Names the member that the caller acts for.
+/// The header with the member that the caller acts for.
 pub const USER_HEADER: &str = "X-USER-ID";
-/// Names the chat room.
+/// The header with the chat room.
 pub const ROOM_HEADER: &str = "X-ROOM-ID";
 
-/// Why a header is no value.
+/// Why a header has no usable value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderFault {
-    /// It is not there.
+    /// The header is missing.
     Missing,
-    /// It is there more than once: which one counts must not depend on who reads it.
+    /// The header comes more than once, and readers could disagree on which value counts.
     Repeated,
-    /// It holds more than visible ASCII.
+    /// The value holds more than visible ASCII.
     Malformed,
 }
 
@@ -61,15 +61,15 @@ impl Call {
     /// A path parameter.
     ///
     /// # Errors
-    /// ERR005 when it is malformed: nothing has such a name.
+    /// ERR005 when it is malformed, because no resource has such a name.
     pub fn path<T: FromStr>(&self, name: &str) -> Result<T, ApiError> {
         self.param(name).parse().map_err(|_| ApiError::not_found())
     }
 
-    /// The caller, who is the user that the path names: a wallet is shown to its owner alone.
+    /// The caller, who must be the user in the path: only its owner sees a wallet.
     ///
     /// # Errors
-    /// ERR001, ERR005, ERR004: in this order.
+    /// ERR001, ERR005, ERR004, in this order.
     pub fn owner(&self) -> Result<UserId, ApiError> {
         let caller = self.caller()?;
         let user: UserId = self.path("user")?;
@@ -79,7 +79,7 @@ impl Call {
         Err(ApiError::new(Code::Forbidden, "The wallet is another user's."))
     }
 
-    /// The JSON body, strictly.
+    /// The JSON body, read strictly.
     ///
     /// # Errors
     /// ERR001: 415 when it is not declared as JSON, else 400 naming the field where there is one.
@@ -103,7 +103,7 @@ fn identity<T: FromStr>(
             Ok(value) => return Ok(value),
             Err(_) => ("malformed", form),
         },
-        Err(HeaderFault::Missing) => ("missing", "the header is needed"),
+        Err(HeaderFault::Missing) => ("missing", "the header is required"),
         Err(HeaderFault::Repeated) => ("repeated", "the header is needed once"),
         Err(HeaderFault::Malformed) => ("malformed", form),
     };
@@ -118,9 +118,9 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Reads an object that has each known field at most once and no other.
+/// Reads an object that has each known field at most once and no other field.
 fn strict<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
-    // serde would also fill a struct from an array, in the order of its fields.
+    // serde would also read a struct from an array, in the order of the fields.
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if !matches!(first, Some(b'{')) {
         return Err(if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
@@ -142,7 +142,7 @@ fn malformed() -> FieldError {
     FieldError::body("", "malformed", "the body is not well-formed JSON")
 }
 
-/// Says what serde found without repeating what the caller sent.
+/// Describes the error of serde without repeating the input.
 fn describe(path: &str, error: &serde_json::Error) -> FieldError {
     let text = error.to_string();
     if text.starts_with("number out of range") {
@@ -152,7 +152,7 @@ fn describe(path: &str, error: &serde_json::Error) -> FieldError {
         return malformed();
     }
     let named = |of: &str| {
-        // serde puts the field's name between back quotes, behind the kind of the error.
+        // serde puts the name of the field between back quotes, after the kind of the error.
         let name = text.strip_prefix(of)?.split('`').nth(1)?;
         Some(if path.is_empty() || path.ends_with(name) {
             name.to_owned()
@@ -161,7 +161,7 @@ fn describe(path: &str, error: &serde_json::Error) -> FieldError {
         })
     };
     if let Some(field) = named("missing field ") {
-        return FieldError::body(field, "missing", "the field is needed");
+        return FieldError::body(field, "missing", "the field is required");
     }
     if let Some(field) = named("unknown field ") {
         return FieldError::body(field, "unknown", "no such field");
@@ -170,7 +170,7 @@ fn describe(path: &str, error: &serde_json::Error) -> FieldError {
         return FieldError::body(field, "duplicate", "the field is given twice");
     }
     let code = if text.starts_with("invalid type") { "wrong_type" } else { "invalid" };
-    // Behind "expected" stands what our own types say they are, up to serde_json's position.
+    // After "expected" comes the text of our own types, up to the position that serde_json adds.
     let expected = text.rsplit_once(", expected ").map(|(_, rest)| rest);
     let expected = expected.and_then(|rest| rest.split(" at line ").next());
     match expected {
@@ -179,7 +179,7 @@ fn describe(path: &str, error: &serde_json::Error) -> FieldError {
     }
 }
 
-/// A whole number from 0, written as one: no quotes, fraction, exponent or sign.
+/// An integer from 0 in plain digits: no quotes, fraction, exponent or sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Whole(pub u64);
 
@@ -203,10 +203,10 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
-/// Reads a field that may be left out, but not `null`.
+/// Reads an optional field, in which `null` is not allowed.
 ///
 /// # Errors
-/// The value's own.
+/// Those of the value.
 pub fn given<'de, T, D>(json: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -215,10 +215,10 @@ where
     T::deserialize(json).map(Some)
 }
 
-/// Reads a text through the domain's own parser, with the domain's own words for what is wrong.
+/// Reads a text by the parser of a domain type, whose error becomes the detail of the field.
 ///
 /// # Errors
-/// The parser's error, as the field's.
+/// Those of the parser.
 pub fn parsed<'de, T, D>(json: D) -> Result<T, D::Error>
 where
     T: FromStr,

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only whether it is read matters")]
+#[expect(dead_code, reason = "the test checks only whether the body is read")]
 struct Form {
     amount: Whole,
     memo: Option<String>,
@@ -45,7 +45,7 @@ fn a_body_is_an_object_of_known_fields(#[case] body: &str, #[case] expected: Opt
 }
 
 #[test]
-fn a_deep_body_is_refused_without_being_followed() {
+fn a_deeply_nested_body_is_refused_without_recursion() {
     let deep = format!("{{\"amount\":{}", "[".repeat(60_000));
     assert_eq!(strict::<Form>(deep.as_bytes()).unwrap_err().code, "wrong_type");
     let deep = "[".repeat(60_000);
@@ -54,7 +54,7 @@ fn a_deep_body_is_refused_without_being_followed() {
 }
 
 #[test]
-fn what_the_caller_sent_is_not_repeated() {
+fn an_error_does_not_repeat_the_input() {
     let error = strict::<Form>(br#"{"amount":", expected s3cret"}"#).unwrap_err();
     assert!(!error.detail.contains("s3cret"), "{error:?}");
     assert!(error.detail.contains("whole number"), "{error:?}");
@@ -68,7 +68,7 @@ fn what_the_caller_sent_is_not_repeated() {
 #[case(&[""], Some("malformed"))]
 #[case(&["u 1"], Some("malformed"))]
 #[case(&["\u{e9}"], Some("malformed"))]
-fn an_identity_header_comes_once_and_in_one_alphabet(
+fn an_identity_header_comes_once_and_is_well_formed(
     #[case] values: &[&str],
     #[case] code: Option<&str>,
 ) {
@@ -91,7 +91,7 @@ fn an_identity_header_comes_once_and_in_one_alphabet(
 #[case("text/json", false)]
 #[case("application/jsonl", false)]
 #[case("", false)]
-fn only_json_is_json(#[case] kind: &str, #[case] fits: bool) {
+fn only_the_media_type_of_json_is_accepted(#[case] kind: &str, #[case] fits: bool) {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
     assert_eq!(is_json(&headers), fits);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Untouched, call};
+use crate::testing::{Fixture, call};
 use axum::body::to_bytes;
 use rstest::rstest;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ fn request(user: &str, key: &str, body: &str) -> Call {
 }
 
 async fn run(
-    deps: &Untouched,
+    deps: &Fixture,
     call: &Call,
     outcome: Result<StatusCode, ApiError>,
 ) -> (u16, bool, String) {
@@ -28,7 +28,7 @@ async fn run(
 
 #[tokio::test]
 async fn a_repeat_gets_the_first_answer() {
-    let deps = Untouched::default();
+    let deps = Fixture::default();
     let call = request("u1", "k", "{}");
     let (status, replayed, body) = run(&deps, &call, Ok(StatusCode::CREATED)).await;
     assert_eq!((status, replayed), (201, false));
@@ -37,8 +37,8 @@ async fn a_repeat_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_kept_and_a_try_again_is_not() {
-    let deps = Untouched::default();
+async fn a_refusal_is_stored_and_a_request_to_repeat_is_not() {
+    let deps = Fixture::default();
     let call = request("u1", "k", "{}");
     let busy = ApiError::unavailable("busy", 1);
     assert_eq!(run(&deps, &call, Err(busy)).await.0, 503);
@@ -53,16 +53,56 @@ async fn a_refusal_is_kept_and_a_try_again_is_not() {
 
 #[tokio::test]
 async fn another_payload_is_refused() {
-    let deps = Untouched::default();
+    let deps = Fixture::default();
     run(&deps, &request("u1", "k", "{}"), Ok(StatusCode::OK)).await;
     let (status, _, body) = run(&deps, &request("u1", "k", "{ }"), Ok(StatusCode::OK)).await;
     assert_eq!(status, 422);
     assert!(body.contains("ERR006"), "{body}");
 }
 
-#[tokio::test]
+/// The virtual time that `work` takes.
+#[expect(clippy::disallowed_methods, reason = "this is tokio's virtual time")]
+async fn timed<F: Future>(work: F) -> (F::Output, u128) {
+    let begun = tokio::time::Instant::now();
+    let output = work.await;
+    (output, begun.elapsed().as_millis())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_waits_for_its_twin_and_gets_its_answer() {
+    let deps = Fixture::default();
+    let call = request("u1", "k", "{}");
+    let (user, key) = (call.caller().unwrap(), call.key().unwrap());
+    let slow = once(&deps, &call, &user, key, |_op| async {
+        deps.pause_ms(300).await;
+        Answer::json(StatusCode::CREATED, &"done")
+    });
+    let twin = timed(run(&deps, &call, Ok(StatusCode::OK)));
+    let (first, (second, waited_ms)) = futures::join!(slow, twin);
+    assert_eq!(first.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(second, (201, true, "\"done\"".to_owned()));
+    assert_eq!(waited_ms, 350, "three pauses: 50, 100 and 200 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_twin_that_runs_longer_than_two_seconds_is_a_conflict() {
+    let deps = Fixture::default();
+    let call = request("u1", "k", "{}");
+    let (user, key) = (call.caller().unwrap(), call.key().unwrap());
+    let slow = once(&deps, &call, &user, key, |_op| async {
+        deps.pause_ms(2_500).await;
+        Answer::json(StatusCode::CREATED, &"done")
+    });
+    let twin = timed(run(&deps, &call, Ok(StatusCode::OK)));
+    let (first, ((status, replayed, body), waited_ms)) = futures::join!(slow, twin);
+    assert_eq!(first.unwrap().status(), StatusCode::CREATED);
+    assert_eq!((status, replayed, waited_ms), (409, false, 2_000));
+    assert!(body.contains("ERR006"), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_run_is_resumed_under_its_own_id() {
-    let deps = Untouched::default();
+    let deps = Fixture::default();
     let call = request("u1", "k", "{}");
     let user = call.caller().unwrap();
     let key = call.key().unwrap();
@@ -77,7 +117,7 @@ async fn a_lost_run_is_resumed_under_its_own_id() {
 
 #[tokio::test]
 async fn a_key_belongs_to_one_caller_and_one_route() {
-    let deps = Untouched::default();
+    let deps = Fixture::default();
     run(&deps, &request("u1", "k", "{}"), Ok(StatusCode::OK)).await;
     let (status, replayed, _) = run(&deps, &request("u2", "k", "{}"), Ok(StatusCode::OK)).await;
     assert_eq!((status, replayed), (200, false));
@@ -97,7 +137,7 @@ async fn the_key_itself_is_never_stored() {
 
 #[tokio::test]
 async fn without_a_key_every_request_runs() {
-    let deps = Untouched::default();
+    let deps = Fixture::default();
     let runs = AtomicU32::new(0);
     let call = call("POST", "/api/v1/spray", &[("X-USER-ID", "1")], "{}");
     let user = call.caller().unwrap();
@@ -121,11 +161,4 @@ fn a_key_is_short_visible_and_alone(#[case] keys: &[&str], #[case] fits: bool) {
     let headers: Vec<_> = keys.iter().map(|key| (KEY_HEADER, *key)).collect();
     assert_eq!(call("POST", "/api/v2/sprays", &headers, "").key().is_ok(), fits);
     assert!(is_key(&"x".repeat(255)) && !is_key(&"x".repeat(256)));
-}
-
-#[test]
-fn an_attempt_is_its_operations() {
-    let op = |random: u128| Ulid::from_parts(1_769_850_000_000, random);
-    assert_eq!(attempt_of(op(1)), attempt_of(op(1)));
-    assert_ne!(attempt_of(op(1)), attempt_of(op(2)));
 }

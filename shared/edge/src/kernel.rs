@@ -1,53 +1,80 @@
-//! What goes around every router, once: identity of the request, limits, errors, headers, one line
-//! in the log.
+//! The middleware around every router: request id, limits, errors, headers, one log line a request.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use largesse_app::invocation;
 use largesse_app::ports::{Clock, Ids};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::code::Code;
 use crate::error::{ApiError, Rendered, Unrendered};
 use crate::extract::header_once;
-use crate::meta::{Meta, RequestId, Version};
-use crate::routes::methods_of;
+use crate::meta::{Meta, Version};
 
-/// Names the request in every answer, and in the log.
+/// The header with the request id, in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest request id that is taken over from the caller.
+/// The longest request id that the kernel takes from a caller.
 const REQUEST_ID_LEN_MAX: usize = 64;
 
-/// Puts the kernel around a router: a function's own, or the merged one of the local stack. The
-/// router itself must set no fallback.
+/// The methods of the route that a path belongs to, over all functions; `None` for no route.
+pub type MethodsOf = fn(&str) -> Option<&'static str>;
+
+/// Puts the kernel around the router of a function. The router itself must set no fallback.
 pub fn wrap<D>(router: Router, deps: Arc<D>) -> Router
 where
     D: Clock + Ids + Send + Sync + 'static,
 {
+    wrap_default(router, deps, |_| None)
+}
+
+/// Puts the kernel around the router of the `$default` function, which API Gateway also gives the
+/// requests that match no route: `methods_of` tells it which methods the other functions take.
+pub fn wrap_default<D>(router: Router, deps: Arc<D>, methods_of: MethodsOf) -> Router
+where
+    D: Clock + Ids + Send + Sync + 'static,
+{
+    let unrouted = async move |uri: Uri, matched: Option<MatchedPath>| {
+        refuse_unrouted(methods_of(uri.path()), matched.is_some())
+    };
+    // Answers are about money and members: no cache on the way may keep them.
+    let no_store = HeaderValue::from_static("no-store");
+    let nosniff = HeaderValue::from_static("nosniff");
     router
         .fallback(unrouted)
         .method_not_allowed_fallback(unrouted)
+        // A defect in one request must not end the process that serves all of them, as that of the
+        // local stack. The deployed functions abort on a panic (panic = "abort", for their size):
+        // Lambda answers 500 and starts a new process.
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(deps, around::<D>))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
 }
 
-/// What the router has no handler for: a wrong method, be the route another function's, or nothing
-/// at all.
-async fn unrouted(uri: Uri, matched: Option<MatchedPath>) -> Response {
-    let methods = methods_of(uri.path());
-    if methods.is_none() && matched.is_none() {
+/// The answer to a request without a handler: 405 when its path has a route, here or in another
+/// function, else 404.
+fn refuse_unrouted(methods: Option<&'static str>, has_route: bool) -> Response {
+    if methods.is_none() && !has_route {
         return ApiError::not_found().into_response();
     }
     let error = ApiError::new(Code::InvalidRequest, "Method Not Allowed")
         .status(StatusCode::METHOD_NOT_ALLOWED);
     match methods {
         Some(methods) => ([(header::ALLOW, methods)], error).into_response(),
+        // axum adds `Allow` with the methods of its own route.
         None => error.into_response(),
     }
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    ApiError::internal().into_response()
 }
 
 async fn around<D>(State(deps): State<Arc<D>>, mut request: Request, next: Next) -> Response
@@ -55,55 +82,45 @@ where
     D: Clock + Ids + Send + Sync + 'static,
 {
     let started = deps.now();
-    let request_id = request_id_of(&request).unwrap_or_else(|| deps.ulid().to_string());
+    let request_id = invocation::request_id()
+        .or_else(|| request_id_of_caller(request.headers()))
+        .unwrap_or_else(|| deps.ulid().to_string());
     let version = Version::of_path(request.uri().path());
     let meta = Meta { request_id, version };
     let method = request.method().clone();
-    // The pattern, never the path: a path holds tokens and members.
+    // The log gets the pattern and not the path: a path holds tokens and members.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(meta.clone());
 
-    // A defect in one request must not take down the process that serves all of them, as the local
-    // stack's does. The shipped functions abort (panic = "abort", for their size): each serves one
-    // request, which Lambda answers with its own 500, and starts the next one afresh.
-    let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = response.unwrap_or_else(|_| {
-        let error = ApiError::new(Code::Internal, "Something went wrong on our side.");
-        error.render(&meta)
-    });
-    let response = write_down(response, &meta);
+    let mut response = render(next.run(request).await, &meta);
+    if let Ok(id) = HeaderValue::from_str(&meta.request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     let elapsed_ms = deps.now().ms_since(started);
     log(&meta, method.as_str(), route.as_deref().unwrap_or("none"), &response, elapsed_ms);
-    dress(response, &meta)
+    response
 }
 
-/// The platform's identity of the request, or the caller's own where it is well-formed.
-fn request_id_of(request: &Request) -> Option<String> {
-    if let Some(RequestId(id)) = request.extensions().get() {
-        return Some(id.clone());
-    }
-    from_caller(request.headers())
-}
-
-fn from_caller(headers: &HeaderMap) -> Option<String> {
+/// The caller's own request id, when it is well-formed: 1 to 64 of `[A-Za-z0-9_-]`.
+fn request_id_of_caller(headers: &HeaderMap) -> Option<String> {
     let id = header_once(headers, REQUEST_ID.as_str()).ok()?;
     let fits = (1..=REQUEST_ID_LEN_MAX).contains(&id.len());
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     (fits && id.bytes().all(allowed)).then(|| id.to_owned())
 }
 
-/// Writes down an error that a handler left, keeping the headers that the router gave (`Allow`).
-fn write_down(mut response: Response, meta: &Meta) -> Response {
+/// Renders the error that a handler returned, and keeps the headers that the router set (`Allow`).
+fn render(mut response: Response, meta: &Meta) -> Response {
     let Some(Unrendered(error)) = response.extensions_mut().remove() else { return response };
     let headers = std::mem::take(response.headers_mut());
-    let mut written = Arc::unwrap_or_clone(error).render(meta);
+    let mut rendered = Arc::unwrap_or_clone(error).render(meta);
     for (name, value) in headers {
-        // The empty body's length would be wrong now.
+        // The length of the empty body does not fit the rendered one.
         if let Some(name) = name.filter(|name| *name != header::CONTENT_LENGTH) {
-            written.headers_mut().entry(name).or_insert(value);
+            rendered.headers_mut().entry(name).or_insert(value);
         }
     }
-    written
+    rendered
 }
 
 fn log(meta: &Meta, method: &str, route: &str, response: &Response, elapsed_ms: u64) {
@@ -133,24 +150,14 @@ fn log(meta: &Meta, method: &str, route: &str, response: &Response, elapsed_ms: 
     }
 }
 
-/// Headers that every answer carries.
-fn dress(mut response: Response, meta: &Meta) -> Response {
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&meta.request_id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Answers are about money and members: nothing in between may keep them.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::call::{BODY_LEN_MAX, Call};
-    use crate::testing::{Untouched, send};
+    use crate::testing::{Fixture, send};
     use axum::routing::{get, post};
+    use largesse_app::invocation::Invocation;
+    use largesse_domain::time::Timestamp;
     use rstest::rstest;
 
     fn router() -> Router {
@@ -159,7 +166,7 @@ mod tests {
             .route("/api/v1/echo", post(async |call: Call| call.body.len().to_string()))
             .route("/api/v2/busy", get(async || ApiError::unavailable("busy", 3)))
             .route("/api/v2/panic", get(panicking));
-        wrap(router, Arc::new(Untouched::default()))
+        wrap(router, Arc::new(Fixture::default()))
     }
 
     async fn panicking() -> &'static str {
@@ -210,9 +217,9 @@ mod tests {
             let (status, _, body) = send(router(), "POST", &path, &[], &(fits.clone() + "x")).await;
             assert_eq!(status, 413);
             assert!(body.contains("ERR001"), "{body}");
-            // Whoever only announces it is not waited for.
-            let says = [("content-length", "65537")];
-            let (status, _, _) = send(router(), "POST", &path, &says, "").await;
+            // The kernel does not wait for a body whose declared length is too large.
+            let declared = [("content-length", "65537")];
+            let (status, _, _) = send(router(), "POST", &path, &declared, "").await;
             assert_eq!(status, 413);
         }
     }
@@ -223,7 +230,7 @@ mod tests {
     #[case(Some(""), false)]
     #[case(None, false)]
     #[tokio::test]
-    async fn a_request_is_named_by_its_caller_only_in_plain_letters(
+    async fn a_request_id_of_the_caller_is_kept_only_when_it_is_well_formed(
         #[case] sent: Option<&str>,
         #[case] kept: bool,
     ) {
@@ -232,5 +239,38 @@ mod tests {
         let id = answered["x-request-id"].to_str().unwrap();
         assert_eq!(sent == Some(id), kept);
         assert!(kept || id.len() == 26, "{id}");
+    }
+
+    #[tokio::test]
+    async fn the_request_id_of_the_invocation_comes_first() {
+        let work = send(router(), "GET", "/", &[("X-Request-Id", "mine")], "");
+        let request_id = Some("lambda-1".to_owned());
+        let invocation = Invocation { request_id, ..Invocation::until(Timestamp::from_ms(0)) };
+        let (_, answered, body) = invocation::scope(invocation, work).await;
+        assert_eq!(answered["x-request-id"], "lambda-1");
+        assert!(body.contains("\"request_id\":\"lambda-1\""), "{body}");
+    }
+
+    #[rstest]
+    #[case("POST", "/api/v2/elsewhere", 405, "GET,HEAD")]
+    #[case("GET", "/api/v2/echo", 405, "GET,POST")]
+    #[case("GET", "/api/v2/nowhere", 404, "")]
+    #[tokio::test]
+    async fn the_default_function_knows_the_methods_of_other_functions(
+        #[case] method: &str,
+        #[case] path: &str,
+        #[case] status: u16,
+        #[case] allow: &str,
+    ) {
+        let methods_of: MethodsOf = |path| match path {
+            "/api/v2/elsewhere" => Some("GET,HEAD"),
+            "/api/v2/echo" => Some("GET,POST"),
+            _ => None,
+        };
+        let router = Router::new().route("/api/v2/echo", post(async || "echo"));
+        let router = wrap_default(router, Arc::new(Fixture::default()), methods_of);
+        let (found, headers, _) = send(router, method, path, &[], "").await;
+        let found_allow = headers.get("allow").map_or("", |allow| allow.to_str().unwrap());
+        assert_eq!((found, found_allow), (status, allow));
     }
 }

@@ -1,11 +1,11 @@
-//! What the kernel knows about a request before any handler sees it.
+//! What the kernel knows about a request before a handler sees it.
 
-/// Which wire format a request speaks.
+/// The wire format of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The format of the clients that were there first.
+    /// The format of the first clients.
     V1,
-    /// The present one; also of everything outside `/api`.
+    /// The current format; also that of every path outside `/api`.
     V2,
 }
 
@@ -17,15 +17,11 @@ impl Version {
     }
 }
 
-/// The identity of one request, set by the platform that hands it in (Lambda).
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
-
-/// What the kernel notes on every request.
+/// What the kernel attaches to every request.
 #[derive(Clone, Debug)]
 pub struct Meta {
-    /// Its identity, answered as `X-Request-Id`.
+    /// The request id, answered as `X-Request-Id`.
     pub request_id: String,
-    /// Its wire format.
+    /// The wire format.
     pub version: Version,
 }

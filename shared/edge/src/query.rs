@@ -1,4 +1,4 @@
-//! Query strings of v2: every parameter known, none twice.
+//! Query strings of v2: each parameter is known and comes once.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use largesse_domain::id::UserId;
 use crate::call::Call;
 use crate::error::{ApiError, FieldError, Place};
 
-/// The rows of a page when nobody asks for a number.
+/// The rows of a page by default.
 pub const LIMIT_DEFAULT: u32 = 20;
 
 /// The parameters of one query string.
@@ -26,7 +26,12 @@ impl Query {
             if !known.contains(&name.as_str()) {
                 errors.push(FieldError::new(Place::Query, name, "unknown", "no such parameter"));
             } else if pairs.iter().any(|(earlier, _)| *earlier == name) {
-                errors.push(FieldError::new(Place::Query, name, "duplicate", "given twice"));
+                errors.push(FieldError::new(
+                    Place::Query,
+                    name,
+                    "duplicate",
+                    "the parameter comes twice",
+                ));
             } else {
                 pairs.push((name, value));
             }
@@ -60,7 +65,7 @@ impl Query {
     /// `limit`: 1 to 100 rows.
     ///
     /// # Errors
-    /// ERR001 outside that.
+    /// ERR001 for any other value.
     pub fn limit(&self) -> Result<u32, ApiError> {
         let limit = self.read("limit", "a number from 1 to 100", |text| {
             canonical::<u32>(text).filter(|n| (1..=100).contains(n))
@@ -68,8 +73,8 @@ impl Query {
         Ok(limit.unwrap_or(LIMIT_DEFAULT))
     }
 
-    /// What a cursor of this list is bound to: its path, its caller, and all parameters but
-    /// `cursor` and `limit`, in one spelling.
+    /// The scope of the cursors of this list: path, caller, and all parameters but `cursor` and
+    /// `limit`, in one spelling.
     #[must_use]
     pub fn scope(&self, call: &Call, caller: &UserId) -> String {
         let is_filter = |name: &str| name != "cursor" && name != "limit";
@@ -80,7 +85,7 @@ impl Query {
     }
 }
 
-/// A number in its one spelling: digits only, no sign, no leading zero.
+/// A number in its canonical spelling: digits only, no sign, no leading zero.
 fn canonical<T: FromStr + ToString>(text: &str) -> Option<T> {
     text.parse().ok().filter(|number: &T| number.to_string() == text)
 }

@@ -1,8 +1,6 @@
 //! Times on the wire: RFC 3339 in UTC, to the millisecond.
 
-use jiff::civil::{Date, DateTime};
 use jiff::fmt::temporal::DateTimePrinter;
-use jiff::tz::TimeZone;
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
 /// One day.
@@ -13,7 +11,7 @@ static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 /// The moment as `2026-01-31T09:00:00.000Z`.
 #[must_use]
 pub fn format(at: Timestamp) -> String {
-    // Every Timestamp lies within what jiff can tell.
+    // Every Timestamp lies within the range of jiff.
     let at = jiff::Timestamp::from_millisecond(at.ms()).unwrap_or_default();
     PRINTER.timestamp_to_string(&at)
 }
@@ -24,11 +22,11 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     from_jiff(rfc3339(text)?.parse().ok()?)
 }
 
-/// The digits of a second's fraction that jiff reads: a nanosecond.
+/// The digits after the point that jiff reads: nanoseconds.
 const FRACTION_LEN_MAX: usize = 9;
 
-/// The text, if it has the shape that RFC 3339 (section 5.6) gives; finer than a nanosecond is cut
-/// off. jiff reads more: hours alone, texts without separators, commas, zone names.
+/// The text, if it has the form of RFC 3339 section 5.6; digits below a nanosecond are cut off.
+/// jiff alone accepts more: hours alone, texts without separators, commas, zone names.
 fn rfc3339(text: &str) -> Option<String> {
     let is_like = |text: &str, shape: &str| {
         text.len() == shape.len()
@@ -50,42 +48,10 @@ fn rfc3339(text: &str) -> Option<String> {
     Some(format!("{seconds}.{fraction}{offset}"))
 }
 
-fn from_jiff(at: jiff::Timestamp) -> Option<Timestamp> {
+/// The moment as a [`Timestamp`]; `None` outside 1970 to 2286.
+pub(crate) fn from_jiff(at: jiff::Timestamp) -> Option<Timestamp> {
     let ms = at.as_millisecond();
     (0..=TIMESTAMP_MS_MAX).contains(&ms).then(|| Timestamp::from_ms(ms))
-}
-
-/// The first moment of a v1 `start_date`: a day of UTC, or a moment (UTC where it names no zone).
-#[must_use]
-pub fn parse_v1_start(text: &str) -> Option<Timestamp> {
-    v1_day(text).or_else(|| v1_moment(text))
-}
-
-/// The first moment after a v1 `end_date`: a day counts to its end, a moment itself.
-#[must_use]
-pub fn parse_v1_end(text: &str) -> Option<Timestamp> {
-    let day = v1_day(text).map(|day| day.plus_ms(DAY_MS));
-    day.or_else(|| v1_moment(text).map(|at| at.plus_ms(1)))
-}
-
-fn v1_day(text: &str) -> Option<Timestamp> {
-    // A Date would also be read out of a longer text.
-    if text.len() != 10 {
-        return None;
-    }
-    let day: Date = text.parse().ok()?;
-    from_jiff(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-fn v1_moment(text: &str) -> Option<Timestamp> {
-    if let Some(at) = parse(text) {
-        return Some(at);
-    }
-    if text.as_bytes().get(10) != Some(&b'T') {
-        return None;
-    }
-    let local: DateTime = text.parse().ok()?;
-    from_jiff(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]
@@ -128,18 +94,6 @@ mod tests {
             let text = format(at);
             prop_assert_eq!(text.len(), 24);
             prop_assert_eq!(parse(&text), Some(at));
-        }
-    }
-
-    #[test]
-    fn a_v1_day_is_included_to_its_end() {
-        let start = parse_v1_start("2026-01-31").unwrap();
-        assert_eq!(format(start), "2026-01-31T00:00:00.000Z");
-        assert_eq!(parse_v1_end("2026-01-31"), Some(start.plus_ms(DAY_MS)));
-        let naive = parse_v1_end("2026-01-31T09:00:00").unwrap();
-        assert_eq!(format(naive), "2026-01-31T09:00:00.001Z");
-        for bad in ["2026-1-31", "2026-02-30", "yesterday", "20260131", ""] {
-            assert_eq!(parse_v1_start(bad), None, "{bad}");
         }
     }
 }

@@ -138,7 +138,7 @@ async fn an_outage_is_503_with_a_time_to_come_back() {
     api.deposit("ann", 5).await;
     let before = api.dump_business();
     let faults = Faults::seeded(1).always(Matching::any(), Fault::Throttle);
-    api.sandbox.world.interpose(Some(std::sync::Arc::new(faults)));
+    api.sandbox.world.set_fault_hook(Some(std::sync::Arc::new(faults)));
     let v2 = api.post("ann", "/api/v2/wallets/ann/deposits").key("1").json(r#"{"amount":5}"#);
     let v1 = api.post("7", "/api/v1/wallet/charge").json(r#"{"amount":5}"#);
     let read = api.get("ann", "/api/v2/wallets/ann");
@@ -148,6 +148,6 @@ async fn an_outage_is_503_with_a_time_to_come_back() {
         assert_eq!(reply.header("retry-after"), "1");
         assert!(!reply.text.contains("Throttl") && !reply.text.contains("largesse-"));
     }
-    api.sandbox.world.interpose(None);
+    api.sandbox.world.set_fault_hook(None);
     assert_eq!(api.dump_business(), before);
 }

@@ -1,12 +1,12 @@
-//! `DynamoDB`: the embedded engine, the world's clock, and the repairs that a long run needs.
+//! `DynamoDB`: the engine `dynoxide`, on the world's clock, with what a long run needs besides.
 //!
 //! The engine's own `Database` takes a clock only in memory and hides its connection, so this
 //! module holds the engine's storage itself and calls the same public actions on it.
 //!
-//! A call takes 20 to 200 microseconds and runs on the caller's thread: handing it to another
-//! thread would cost as much as the call. On disk, `synchronous = NORMAL` is set: in write-ahead
-//! mode a commit then is a plain write, without waiting for the device. Killing the process at any
-//! moment loses nothing; a power cut may lose the last commits but never corrupts the file.
+//! A call takes 20 to 200 microseconds and runs on the caller's thread: a change of threads would
+//! cost as much as the call. On disk, `synchronous = NORMAL` makes a commit a plain write in
+//! write-ahead mode, without a wait for the device. A kill of the process at any moment loses
+//! nothing; a power failure may lose the last commits but never corrupts the file.
 
 mod ops;
 mod tokens;
@@ -23,32 +23,35 @@ use futures::FutureExt;
 use crate::clock::WorldClock;
 use crate::stack::TableSpec;
 
-pub(crate) use ops::Answer;
+pub(crate) use ops::Success;
 use tokens::Tokens;
+
+/// The page cache of a database on disk. A page that it lacks is read from the system's cache.
+const CACHE_KIB: u32 = 8_000;
 
 /// Rows per page when a whole table is read.
 const SCAN_PAGE: usize = 1_000;
 
 /// Without this index the engine reads all stream records of all tables at each write, to number
-/// the next one. It also serves reading a stream from a position.
+/// the next one. Reads of a stream from a position use it too.
 const STREAM_INDEX: &str = "CREATE INDEX IF NOT EXISTS _world_stream_order \
      ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
 
-/// Reads a stream from a position. The engine has the same, but parses it anew at each read.
+/// Reads a stream from a position. The engine has the same query, but parses it at each read.
 const READ_STREAM: &str = "SELECT event_name, keys_json, new_image, old_image, sequence_number, \
      created_at, user_identity FROM _stream_records \
      WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) > ?2 \
      ORDER BY CAST(sequence_number AS INTEGER) LIMIT ?3";
 
-/// Statements that stay parsed: each of some tables and indexes has a handful. The connection's own
-/// 16 would be used up by half of them, and the rest parsed anew at each call.
+/// The number of statements that stay parsed. Every table and index has several; the default of 16
+/// is too few, and the others would be parsed at each call.
 const STATEMENTS_MAX: usize = 256;
 
-/// Where the world keeps what is not in a table: queues and positions in streams.
+/// The table of queues and stream positions.
 const ROWS_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS _world_rows (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID";
 
-/// The embedded tables. Cloning shares them.
+/// All tables. Clones share them.
 #[derive(Clone)]
 pub struct Database {
     storage: Arc<Mutex<Storage>>,
@@ -69,7 +72,8 @@ impl Database {
 
     pub(crate) fn on_disk(file: &Path, clock: &WorldClock) -> Result<Self, DynoxideError> {
         let storage = Storage::new(&file.to_string_lossy())?;
-        storage.conn().execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000")?;
+        let settings = format!("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{CACHE_KIB}");
+        storage.conn().execute_batch(&settings)?;
         Self::prepare(storage, clock)
     }
 
@@ -82,7 +86,7 @@ impl Database {
         Ok(Self { storage, tokens: Arc::default(), clock: clock.clone() })
     }
 
-    /// Creates the tables that are not there yet. A table that is there stays as it is.
+    /// Creates the missing tables. An existing table stays as it is.
     pub(crate) fn create(&self, tables: &[TableSpec]) -> Result<(), DynoxideError> {
         let storage = self.lock();
         for table in tables {
@@ -106,8 +110,8 @@ impl Database {
         Ok(())
     }
 
-    /// Every item of a table, as one consistent snapshot. For tests and checks: it costs no units
-    /// and is not recorded.
+    /// Every item of a table, as one consistent snapshot, for tests and checks. It is no call: it
+    /// consumes no units and the recorder does not count it.
     ///
     /// # Errors
     /// When the table does not exist or the storage fails.
@@ -131,8 +135,8 @@ impl Database {
         }
     }
 
-    /// Deletes what has expired in every table that has a TTL attribute, and says how many items.
-    /// Nothing calls this by itself: AWS may lag by days, so rules must not depend on it.
+    /// Deletes the expired items of every table with a TTL attribute and gives their number. The
+    /// emulator never calls it: AWS may lag by days, so no rule may depend on it.
     ///
     /// # Errors
     /// When the storage fails.
@@ -168,8 +172,8 @@ impl Database {
         records.map(|record| record.map_err(DynoxideError::from)).collect()
     }
 
-    /// Forgets stream records before `position`. The one at `position` stays, because the engine
-    /// numbers the next record after the highest that it finds.
+    /// Deletes stream records before `position`. The one at `position` stays, because the engine
+    /// numbers the next record after the highest one in the table.
     pub(crate) fn trim_stream(&self, table: &str, position: i64) -> Result<(), DynoxideError> {
         let sql = "DELETE FROM _stream_records \
                    WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) < ?2";
@@ -216,7 +220,7 @@ impl Database {
     }
 }
 
-/// The engine's actions are async in form only: on this storage they never wait.
+/// Runs an action of the engine. They are async, but on this storage they never wait.
 fn at_once<T>(action: impl Future<Output = Result<T, DynoxideError>>) -> Result<T, DynoxideError> {
     action.now_or_never().unwrap_or_else(|| {
         Err(DynoxideError::InternalServerError("the engine waited for something".to_owned()))

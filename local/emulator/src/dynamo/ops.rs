@@ -1,4 +1,4 @@
-//! Dispatch of `DynamoDB`'s operations to the embedded engine.
+//! Dispatch of `DynamoDB`'s operations to the engine.
 
 use dynoxide::DynoxideError;
 use dynoxide::actions::vector_lifecycle::VectorIndexLifecycle;
@@ -8,22 +8,21 @@ use dynoxide::actions::{
     transact_write_items, update_item, update_time_to_live,
 };
 use dynoxide::types::ConsumedCapacity;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use super::tokens::{Known, content_hash};
+use super::tokens::{ContentHash, Known};
 use super::{Database, at_once};
 use crate::recorder::Units;
 
-/// A successful answer: its JSON, and what it consumed.
+/// A successful reply: its JSON, and the consumed capacity.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Success {
     pub(crate) body: Vec<u8>,
     pub(crate) units: Vec<Units>,
 }
 
-/// The two shapes in which answers tell what they consumed.
+/// The two shapes in which replies report consumed capacity.
 trait Consumed {
     fn each(&self) -> &[ConsumedCapacity];
 }
@@ -45,36 +44,36 @@ macro_rules! plain {
     ($database:expr, $body:expr, $action:ident) => {{
         let request = parse($body)?;
         let response = at_once($action::execute(&*$database.lock(), request))?;
-        Ok(Answer { body: write(&response)?, units: Vec::new() })
+        Ok(Success { body: write(&response)?, units: Vec::new() })
     }};
 }
 
-/// Runs an action that reports capacity; when the recorder measures, asks for it on the caller's
-/// behalf and takes it out of the answer again.
+/// Runs an action that reports capacity. When the recorder measures, the report is requested for it
+/// and removed from the reply again.
 macro_rules! metered {
     ($database:expr, $body:expr, $measure:expr, $write:expr, $action:ident :: $Request:ident) => {{
         let mut request: $action::$Request = parse($body)?;
-        let asked = request.return_consumed_capacity.is_some();
-        if $measure && !asked {
+        let is_wanted = request.return_consumed_capacity.is_some();
+        if $measure && !is_wanted {
             request.return_consumed_capacity = Some("TOTAL".to_owned());
         }
         let mut response = at_once($action::execute(&*$database.lock(), request))?;
         let units = units(&response.consumed_capacity, $write);
-        if !asked {
+        if !is_wanted {
             response.consumed_capacity = None;
         }
-        Ok(Answer { body: write(&response)?, units })
+        Ok(Success { body: write(&response)?, units })
     }};
 }
 
 impl Database {
-    /// Runs one operation. `measure` makes every answer tell its units.
+    /// Runs one operation. With `measure`, every result has its units.
     pub(crate) fn call(
         &self,
         operation: &str,
         body: &[u8],
         measure: bool,
-    ) -> Result<Answer, DynoxideError> {
+    ) -> Result<Success, DynoxideError> {
         match operation {
             "GetItem" => metered!(self, body, measure, false, get_item::GetItemRequest),
             "PutItem" => metered!(self, body, measure, true, put_item::PutItemRequest),
@@ -95,32 +94,28 @@ impl Database {
             "CreateTable" => plain!(self, body, create_table),
             "DescribeTable" => {
                 let request = parse(body)?;
-                // Only vector indexes have a life of their own, and there are none.
+                // The life cycle is that of vector indexes, which no table has.
                 let none = VectorIndexLifecycle::new();
                 let response = at_once(describe_table::execute(&*self.lock(), request, &none))?;
-                Ok(Answer { body: write(&response)?, units: Vec::new() })
+                Ok(Success { body: write(&response)?, units: Vec::new() })
             }
             "ListTables" => plain!(self, body, list_tables),
             "UpdateTimeToLive" => plain!(self, body, update_time_to_live),
             "DescribeTimeToLive" => plain!(self, body, describe_time_to_live),
             other => Err(DynoxideError::ValidationException(format!(
-                "The embedded DynamoDB does not serve {other}."
+                "The emulated DynamoDB does not support {other}."
             ))),
         }
     }
 
-    /// A transaction under a token that it has seen answers as it did, and does nothing.
-    fn transact_write(&self, body: &[u8], measure: bool) -> Result<Answer, DynoxideError> {
-        let mut content: Value = parse(body)?;
-        let token = content["ClientRequestToken"].as_str().map(ToOwned::to_owned);
-        let Some(token) = token else {
-            return self.transact_write_once(content, measure);
-        };
-        let hash = content_hash(&content["TransactItems"]);
-        let now_ms = self.clock.now_ms();
-        let _alone = self.tokens.alone();
-        match self.tokens.look_up(&token, hash, now_ms) {
-            Known::Done(body) => return Ok(Answer { body, units: Vec::new() }),
+    /// A transaction under a known token gives the first reply again and does nothing.
+    fn transact_write(&self, body: &[u8], measure: bool) -> Result<Success, DynoxideError> {
+        let tokened: Tokened = parse(body)?;
+        let Some(token) = tokened.token else { return self.transact_write_once(body, measure) };
+        let ContentHash(content) = tokened.content;
+        let (mut tokens, now_ms) = self.clock.lock(self.tokens.mutex());
+        match tokens.look_up(&token, content, now_ms) {
+            Known::Done(body) => return Ok(Success { body, units: Vec::new() }),
             Known::Mismatch => {
                 return Err(DynoxideError::IdempotentParameterMismatchException(
                     "The request uses the same client token as a previous, but non-identical \
@@ -131,28 +126,35 @@ impl Database {
             }
             Known::New => {}
         }
-        if let Some(members) = content.as_object_mut() {
-            members.remove("ClientRequestToken");
-        }
-        let answer = self.transact_write_once(content, measure)?;
-        self.tokens.remember(token, hash, answer.body.clone(), now_ms);
+        let answer = self.transact_write_once(body, measure)?;
+        tokens.remember(&token, content, &answer.body, now_ms);
         Ok(answer)
     }
 
-    fn transact_write_once(&self, content: Value, measure: bool) -> Result<Answer, DynoxideError> {
-        let mut request: transact_write_items::TransactWriteItemsRequest =
-            serde_json::from_value(content).map_err(|error| refused(&error))?;
-        let asked = request.return_consumed_capacity.is_some();
-        if measure && !asked {
+    fn transact_write_once(&self, body: &[u8], measure: bool) -> Result<Success, DynoxideError> {
+        let mut request: transact_write_items::TransactWriteItemsRequest = parse(body)?;
+        // This crate's own tokens take the place of the engine's.
+        request.client_request_token = None;
+        let is_wanted = request.return_consumed_capacity.is_some();
+        if measure && !is_wanted {
             request.return_consumed_capacity = Some("TOTAL".to_owned());
         }
         let mut response = at_once(transact_write_items::execute(&*self.lock(), request))?;
         let units = units(&response.consumed_capacity, true);
-        if !asked {
+        if !is_wanted {
             response.consumed_capacity = None;
         }
-        Ok(Answer { body: write(&response)?, units })
+        Ok(Success { body: write(&response)?, units })
     }
+}
+
+/// The parts of a transaction that its token is about.
+#[derive(Deserialize)]
+struct Tokened {
+    #[serde(rename = "ClientRequestToken")]
+    token: Option<String>,
+    #[serde(rename = "TransactItems", default)]
+    content: ContentHash,
 }
 
 fn units(consumed: &impl Consumed, is_write: bool) -> Vec<Units> {
@@ -168,7 +170,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
     serde_json::from_slice(body).map_err(|error| refused(&error))
 }
 
-/// The engine marks in the text of its parse errors which AWS error they are.
+/// The text of the engine's parse errors says which AWS error they are.
 fn refused(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);

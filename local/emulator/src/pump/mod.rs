@@ -1,11 +1,12 @@
 //! Event source mappings: what Lambda does between a queue, a stream, a rule or a schedule and a
 //! function.
 //!
-//! A pump begins as much work as it may whenever it is asked to; each piece runs in a task of its
-//! own, so a slow handler holds up nothing but its own share of the concurrency. Between pieces the
-//! pump sleeps until its source changes, a handler ends, or something falls due.
+//! A pump starts work until it has none or has reached its concurrency. Each piece of work is a
+//! task, so a slow handler delays only its own slot. Between pieces the pump waits until its source
+//! changes, a handler ends, or a time is reached.
 
 mod queue;
+mod record;
 mod rule;
 mod schedule;
 mod stream;
@@ -28,48 +29,48 @@ pub(crate) use stream::{Progress, StreamPump};
 use crate::clock::WorldClock;
 use crate::connector::{LambdaStep, Services};
 
-/// Why a handler failed. The pump only needs to know that it did.
+/// The error of a handler. A pump logs it and does not look inside.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A function as a pump calls it.
 pub(crate) type Handler<E, R> =
     Arc<dyn Fn(E) -> BoxFuture<'static, Result<R, BoxError>> + Send + Sync>;
 
-/// How long a pump without anything due sleeps at most.
+/// The longest wait of a pump without a next due time.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// A mapping from a source to a handler.
 pub(crate) trait Pump: Send + Sync {
-    /// Begins one piece of work, if there is one and there is room for it.
+    /// Starts one piece of work, if there is one and a slot is free.
     fn begin(self: Arc<Self>) -> bool;
 
-    /// When there will be work without anything else happening, in epoch milliseconds.
+    /// The time of the next work that needs no other change, in epoch milliseconds.
     fn next_due_ms(&self) -> Option<i64>;
 
-    /// Changes whenever there may be new work.
+    /// Changes when there may be new work.
     fn listen(&self) -> watch::Receiver<u64>;
 
-    /// Notified when a piece of this pump's work ends.
+    /// Notified when a piece of work ends.
     fn ended(&self) -> &Notify;
 
-    /// The queue that is told what this pump gave up on.
+    /// The queue for reports of discarded records.
     fn failure_queue(&self) -> Option<&str> {
         None
     }
 
-    /// Whether `settle_with_time` waits for this pump's next due time. A schedule is always due
-    /// again, so waiting for it would never end.
+    /// Whether `settle_with_time` waits for this pump's next due time. A schedule always has a next
+    /// one, so the wait would never end.
     fn is_awaited(&self) -> bool {
         true
     }
 }
 
-/// Counts the handlers that run anywhere in the world.
+/// Counts the running handlers of all pumps.
 #[derive(Clone, Debug)]
 pub(crate) struct Activity {
     running: Arc<watch::Sender<usize>>,
-    /// Held shared from taking work to counting it, so that a count never misses work that was
-    /// taken and not yet counted.
+    /// Held shared from taking work to counting it, so that a count never misses work between the
+    /// two.
     taking: Arc<RwLock<()>>,
 }
 
@@ -80,12 +81,12 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// Announces that work is about to be taken.
+    /// Called before work is taken; the caller keeps the guard until it has counted the work.
     pub(crate) fn taking(&self) -> RwLockReadGuard<'_, ()> {
         self.taking.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a handler. Watchers hear of its end only: whoever waits, waits for that.
+    /// Counts a handler. Watchers are woken by its end only.
     pub(crate) fn enter(&self) -> Active {
         self.running.send_if_modified(|count| {
             *count = count.saturating_add(1);
@@ -94,14 +95,14 @@ impl Activity {
         Active { activity: self.clone() }
     }
 
-    /// How many handlers run, with no work between being taken and being counted.
+    /// The number of running handlers, with no work between taken and counted.
     pub(crate) fn count(&self) -> usize {
-        let _nobody_takes = self.taking.write().unwrap_or_else(PoisonError::into_inner);
+        let _no_taking = self.taking.write().unwrap_or_else(PoisonError::into_inner);
         *self.running.borrow()
     }
 
-    /// Announces new work to whoever waits for a handler's end.
-    pub(crate) fn stir(&self) {
+    /// Wakes watchers because of new work.
+    pub(crate) fn wake(&self) {
         self.running.send_modify(|_| {});
     }
 
@@ -129,7 +130,7 @@ impl Drop for Active {
     }
 }
 
-/// Room for a number of handlers at once.
+/// The slots for handlers that run at once.
 #[derive(Debug)]
 pub(crate) struct Slots {
     taken: AtomicUsize,
@@ -148,7 +149,7 @@ impl Slots {
     }
 }
 
-/// One taken place; free again when dropped.
+/// One taken slot; free again when dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Arc<Slots>,
@@ -160,16 +161,16 @@ impl Drop for Slot {
     }
 }
 
-/// Runs a handler for `source` as Lambda does: a panic and a timeout are failures, not the end of
-/// the world. Faults may keep it from running, run it twice, let others `see` what it works on, or
-/// lose its answer.
+/// Runs a handler for `source` as Lambda does: a panic or a timeout fails this invocation only.
+/// Faults may prevent the run, run it twice, call `show` to make its messages visible meanwhile, or
+/// lose its result.
 pub(crate) async fn invoke<E: Clone, R>(
     services: &Services,
     source: &str,
     handler: &Handler<E, R>,
     event: E,
     timeout: Duration,
-    see: impl FnOnce(),
+    show: impl FnOnce(),
 ) -> Result<R, BoxError> {
     let result = match services.lambda_step("Invoke", source).await {
         LambdaStep::Lost => return Err("the invocation was lost".into()),
@@ -179,12 +180,12 @@ pub(crate) async fn invoke<E: Clone, R>(
             futures::future::join(first, run(handler, event, timeout)).await.1
         }
         LambdaStep::GoesVisibly => {
-            see();
+            show();
             run(handler, event, timeout).await
         }
     };
     if services.lambda_step("Acknowledge", source).await == LambdaStep::Lost {
-        return Err("the answer of the invocation was lost".into());
+        return Err("the result of the invocation was lost".into());
     }
     result
 }
@@ -203,14 +204,14 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// Keeps a pump going until `stop` says otherwise.
+/// Runs a pump until `stop` is set.
 pub(crate) async fn drive(pump: Arc<dyn Pump>, clock: WorldClock, mut stop: watch::Receiver<bool>) {
     let mut source = pump.listen();
     loop {
-        // Marked as seen before looking: what changes while looking wakes the next wait.
+        // Marked as seen before the check: a change during the check ends the next wait.
         source.borrow_and_update();
         while !*stop.borrow() && Arc::clone(&pump).begin() {
-            // On one thread, let the work begin before more of it is taken.
+            // On one thread, the work must start before more of it is taken.
             tokio::task::yield_now().await;
         }
         if *stop.borrow_and_update() {

@@ -1,4 +1,4 @@
-//! A queue that triggers a function.
+//! The event source mapping from a queue to a function.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::signals::Topic;
 use crate::sqs::{Message, system_attributes};
 use crate::stack::QueueTrigger;
 
-/// Messages that one receive gives at most, as SQS limits them.
+/// The largest number of messages of one receive, as SQS limits it.
 const RECEIVE_MAX: usize = 10;
 
 pub(crate) struct QueuePump {
@@ -43,18 +43,18 @@ impl QueuePump {
         receipts: &HashMap<String, String>,
     ) -> Result<SqsBatchResponse, BoxError> {
         let QueueTrigger { queue, timeout, .. } = &self.trigger;
-        let see = || {
+        let show = || {
             for receipt in receipts.values() {
-                // A message that is gone needs not be seen.
+                // A deleted message has no visibility to change.
                 drop(self.services.sqs.change_visibility(queue, receipt, 0));
             }
-            self.activity.stir();
+            self.activity.wake();
         };
-        invoke(&self.services, queue, &self.handler, event, *timeout, see).await
+        invoke(&self.services, queue, &self.handler, event, *timeout, show).await
     }
 
-    /// Deletes what succeeded. What failed stays invisible until its time is over, which the
-    /// handler may have changed.
+    /// Runs the handler and deletes the messages that succeeded. The others stay invisible until
+    /// their visibility timeout, which the handler may have changed.
     async fn run(&self, batch: Vec<Message>) {
         let queue = &self.trigger.queue;
         let receipts: HashMap<String, String> =
@@ -70,17 +70,19 @@ impl QueuePump {
                 order.iter().cloned().collect()
             }
         };
-        for id in order.iter().filter(|id| !failed.contains(*id)) {
-            let Some(receipt) = receipts.get(id) else { continue };
-            if let Err(error) = self.services.sqs.delete(queue, receipt) {
-                // The handler took longer than the visibility timeout: it will run again.
-                tracing::warn!(queue.name = %queue, error = %error, "a message came back");
-            }
+        let succeeded = order.iter().filter(|id| !failed.contains(*id));
+        let receipts = succeeded.filter_map(|id| receipts.get(id)).map(String::as_str);
+        match self.services.sqs.delete_all(queue, receipts) {
+            // The handler took longer than the visibility timeout: the message is delivered again.
+            Ok(refused) => refused.iter().for_each(|error| {
+                tracing::warn!(queue.name = %queue, %error, "a message is visible again");
+            }),
+            Err(error) => tracing::error!(queue.name = %queue, %error, "cannot delete messages"),
         }
     }
 }
 
-/// A report that names an unknown message, or none, fails the whole batch, as Lambda has it.
+/// The failed messages. A report that names an unknown message fails the whole batch, as on Lambda.
 fn failures(response: SqsBatchResponse, order: &[String]) -> HashSet<String> {
     let named = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
     let named: HashSet<String> = named.collect();
@@ -145,7 +147,7 @@ fn record(queue: &str, message: Message) -> SqsMessage {
     record
 }
 
-/// Lambda spells message attributes with small letters.
+/// Message attributes in Lambda's spelling, with a small first letter.
 fn lambda_attributes(
     sent: &Value,
 ) -> HashMap<String, aws_lambda_events::event::sqs::SqsMessageAttribute> {

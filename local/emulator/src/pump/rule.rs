@@ -1,4 +1,4 @@
-//! A rule of an event bus that triggers a function.
+//! A rule of an event bus with a function as its target.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::clock::WorldClock;
 use crate::connector::Services;
 use crate::signals::Topic;
 
-/// Lambda tries an asynchronous invocation twice more: after one minute and after two.
+/// Lambda retries an asynchronous invocation twice: after one minute and after two.
 const RETRIES_MAX: u32 = 2;
 const RETRY_MS: i64 = 60_000;
-/// Events that one rule's target handles at once.
+/// The number of events that one target handles at once.
 const CONCURRENCY: usize = 10;
 
 pub(crate) struct RulePump {
@@ -44,8 +44,7 @@ impl RulePump {
     }
 
     fn next(&self) -> Option<Delivery> {
-        let now_ms = self.clock.now_ms();
-        let mut waiting = self.subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut waiting, now_ms) = self.clock.lock(&self.subscription.waiting);
         let place = waiting.iter().position(|delivery| delivery.due_ms <= now_ms)?;
         waiting.remove(place)
     }
@@ -61,13 +60,13 @@ impl RulePump {
         };
         let Err(error) = result else { return };
         if delivery.attempts >= RETRIES_MAX {
-            tracing::error!(event.id = %delivery.event.id, %error, "an event was given up");
+            tracing::error!(event.id = %delivery.event.id, %error, "an event was discarded");
             return;
         }
         delivery.attempts = delivery.attempts.saturating_add(1);
         let pause_ms = RETRY_MS.saturating_mul(i64::from(delivery.attempts));
-        delivery.due_ms = self.clock.now_ms().saturating_add(pause_ms);
-        let mut waiting = self.subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut waiting, now_ms) = self.clock.lock(&self.subscription.waiting);
+        delivery.due_ms = now_ms.saturating_add(pause_ms);
         waiting.push_back(delivery);
     }
 }

@@ -1,4 +1,4 @@
-//! A schedule that triggers a function.
+//! A schedule with a function as its target.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::clock::WorldClock;
 use crate::connector::Services;
 use crate::names;
 
-/// Longest run of a scheduled function: Lambda's own limit.
+/// The longest run of a function, as Lambda limits it.
 const TIMEOUT: Duration = Duration::from_secs(900);
 
 pub(crate) struct SchedulePump {
@@ -26,7 +26,7 @@ pub(crate) struct SchedulePump {
     clock: WorldClock,
     slots: Arc<Slots>,
     ended: Notify,
-    /// Nothing but time wakes a schedule.
+    /// A schedule has no source, so this never changes.
     never: watch::Sender<u64>,
 }
 
@@ -49,14 +49,14 @@ impl SchedulePump {
             activity,
             services,
             clock,
-            // One at a time: locally a run that outlasts its interval is a finding, not a load.
+            // One run at a time: a run longer than its interval is a defect to find, not a load.
             slots: Arc::new(Slots::new(1)),
             ended: Notify::new(),
             never: watch::channel(0).0,
         }
     }
 
-    /// Runs the schedule's function now, whatever the time.
+    /// Runs the schedule's function now.
     pub(crate) async fn run(&self) -> Result<(), super::BoxError> {
         let now_ms = self.clock.now_ms();
         let mut event = EventBridgeEvent::<serde_json::Value>::default();
@@ -75,13 +75,12 @@ impl SchedulePump {
 impl Pump for SchedulePump {
     fn begin(self: Arc<Self>) -> bool {
         let taking = self.activity.taking();
-        let now_ms = self.clock.now_ms();
-        let mut next_ms = self.next_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut next_ms, now_ms) = self.clock.lock(&self.next_ms);
         if now_ms < *next_ms {
             return false;
         }
         let Some(slot) = self.slots.take() else { return false };
-        // Runs that were missed (a frozen machine, a leap of virtual time) are not made up for.
+        // Missed runs (a suspended machine, a jump of virtual time) are not repeated.
         *next_ms = now_ms.saturating_add(self.every_ms);
         drop(next_ms);
         let active = self.activity.enter();

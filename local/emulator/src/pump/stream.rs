@@ -1,17 +1,18 @@
-//! A table's stream that triggers a function.
+//! The event source mapping from a table's stream to a function.
+//!
+//! A stream has one shard here. Its records are handed over in order, batch by batch; a failed
+//! batch is tried again from its lowest failure on. A record that is 24 hours old is gone, whether
+//! or not it was handled, as on AWS.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 
-use aws_lambda_events::event::dynamodb::{
-    Event, EventRecord, StreamRecord, StreamViewType, UserIdentity,
-};
+use aws_lambda_events::event::dynamodb::{Event, EventRecord, StreamViewType};
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
-use dynoxide::storage::StreamRecord as Stored;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 
+use super::record::{created_ms, passes, public_number, record};
 use super::{Activity, Handler, Pump, invoke};
 use crate::clock::WorldClock;
 use crate::connector::Services;
@@ -24,18 +25,18 @@ const READ_MAX: usize = 1_000;
 /// The pause before a failed batch is tried again: doubled at each failure, up to the second one.
 const BACKOFF_MS: i64 = 100;
 const BACKOFF_MS_MAX: i64 = 30_000;
-/// Makes a stored number a public one of 21 digits, the shape that `DynamoDB`'s have.
-const SEQUENCE_OFFSET: u128 = 100_000_000_000_000_000_000;
+/// How long `DynamoDB` keeps a stream record, as its documentation states.
+const RETENTION_MS: i64 = 24 * 3_600 * 1_000;
 
-/// How far each consumer of each table is. What all have passed is forgotten.
+/// The position of each consumer of each table. Records behind the lowest one are deleted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     positions: Arc<Mutex<HashMap<String, HashMap<String, i64>>>>,
 }
 
 impl Progress {
-    /// Notes a position and gives the lowest of the table's consumers.
-    fn note(&self, table: &str, consumer: &str, position: i64) -> i64 {
+    /// Records a position and gives the lowest one of the table's consumers.
+    fn record(&self, table: &str, consumer: &str, position: i64) -> i64 {
         let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         let consumers = positions.entry(table.to_owned()).or_default();
         consumers.insert(consumer.to_owned(), position);
@@ -51,36 +52,47 @@ pub(crate) struct StreamPump {
     pub(crate) activity: Activity,
     pub(crate) clock: WorldClock,
     pub(crate) progress: Progress,
+    /// When this process opened its data. Records from before are as old as the process: an AWS
+    /// stream runs without a break, a process that was stopped must not lose its records.
+    pub(crate) opened_ms: i64,
     pub(crate) state: Mutex<State>,
     pub(crate) ended: Notify,
 }
 
-/// Where the pump is in the stream.
+/// The position in the stream.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// Everything up to here was read.
     read_to: i64,
     /// Everything up to here was handled.
     done_to: i64,
-    /// Read, passed the filter, not yet handled.
+    /// Records that were read, passed the filters and are not handled yet.
     waiting: VecDeque<(i64, EventRecord)>,
     running: bool,
+    /// The mapping is switched off.
+    disabled: bool,
     failures: u32,
     not_before_ms: i64,
-    /// When this process took up the stream.
-    resumed_ms: i64,
 }
 
 impl StreamPump {
-    /// Takes up where the last process of this data left off.
+    /// Continues from the position that the last process with this data reached.
     pub(crate) fn resume(&self) -> Result<(), dynoxide::DynoxideError> {
         let rows = self.services.database.load_rows(&self.row_key())?;
         let position = rows.first().and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
         let mut state = self.lock();
         (state.read_to, state.done_to) = (position, position);
-        state.resumed_ms = self.clock.now_ms();
-        self.progress.note(&self.trigger.table, &self.trigger.consumer, position);
+        self.progress.record(&self.trigger.table, &self.trigger.consumer, position);
         Ok(())
+    }
+
+    /// Switches the mapping on or off. A batch that runs is finished; the position is kept.
+    pub(crate) fn set_enabled(&self, enabled: bool) {
+        let mut state = self.lock();
+        state.disabled = !enabled;
+        (state.failures, state.not_before_ms) = (0, 0);
+        drop(state);
+        self.ended.notify_one();
     }
 
     fn row_key(&self) -> String {
@@ -91,8 +103,8 @@ impl StreamPump {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads on until there is a full batch or the stream has no more.
-    fn fill(&self, state: &mut State) {
+    /// Reads records until there is a full batch or the stream has no more.
+    fn fill(&self, state: &mut State, now_ms: i64) {
         while state.waiting.len() < self.trigger.batch_size {
             let read =
                 self.services.database.stream_after(&self.trigger.table, state.read_to, READ_MAX);
@@ -108,8 +120,10 @@ impl StreamPump {
             for stored in records {
                 let position = stored.sequence_number.parse().unwrap_or(state.read_to);
                 state.read_to = state.read_to.max(position);
-                if self.passes(&stored) {
-                    state.waiting.push_back((position, self.record(&stored, position)));
+                let is_kept = !self.is_older(created_ms(&stored), now_ms, RETENTION_MS);
+                if is_kept && passes(&self.trigger.filters, &stored) {
+                    let record = record(&self.trigger.table, &self.view, &stored, position);
+                    state.waiting.push_back((position, record));
                 }
             }
             if is_all {
@@ -121,54 +135,28 @@ impl StreamPump {
         }
     }
 
-    fn passes(&self, stored: &Stored) -> bool {
-        if self.trigger.filters.is_empty() {
-            return true;
-        }
-        let image = |text: &Option<String>| {
-            text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok())
-        };
-        let mut change = json!({ "Keys": image(&Some(stored.keys_json.clone())) });
-        for (name, text) in [("NewImage", &stored.new_image), ("OldImage", &stored.old_image)] {
-            if let Some(image) = image(text) {
-                change[name] = image;
-            }
-        }
-        let event = json!({ "eventName": stored.event_name, "dynamodb": change });
-        self.trigger.filters.iter().any(|filter| filter.matches(&event))
+    fn is_older(&self, created_ms: i64, now_ms: i64, age_ms: i64) -> bool {
+        created_ms.max(self.opened_ms) < now_ms.saturating_sub(age_ms)
     }
 
-    fn record(&self, stored: &Stored, position: i64) -> EventRecord {
-        let item = |text: &str| serde_json::from_str::<serde_dynamo::Item>(text);
-        let item = |text: Option<&str>| text.and_then(|text| item(text).ok()).unwrap_or_default();
-        let mut change = StreamRecord::default();
-        change.keys = item(Some(&stored.keys_json));
-        change.new_image = item(stored.new_image.as_deref());
-        change.old_image = item(stored.old_image.as_deref());
-        change.sequence_number = Some(public_number(position));
-        change.stream_view_type = Some(self.view.clone());
-        let seconds = u64::try_from(stored.created_at).unwrap_or(0);
-        change.approximate_creation_date_time = (UNIX_EPOCH + Duration::from_secs(seconds)).into();
-        let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let size = stored.keys_json.len() + size(&stored.new_image) + size(&stored.old_image);
-        change.size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
-        let mut record = EventRecord::default();
-        record.event_id = format!("{position:032x}");
-        record.event_name.clone_from(&stored.event_name);
-        record.event_source = Some("aws:dynamodb".to_owned());
-        record.event_version = Some("1.1".to_owned());
-        record.event_source_arn = Some(names::stream_arn(&self.trigger.table));
-        record.aws_region = names::REGION.to_owned();
-        record.table_name = Some(self.trigger.table.clone());
-        record.user_identity = stored.user_identity.as_ref().map(|_| {
-            // The only identity that streams name is the one that deletes what has expired.
-            let mut identity = UserIdentity::default();
-            "Service".clone_into(&mut identity.type_);
-            "dynamodb.amazonaws.com".clone_into(&mut identity.principal_id);
-            identity
-        });
-        record.change = change;
-        record
+    /// The number of records at the front of `waiting` that are older than `age_ms`.
+    fn older(&self, state: &State, now_ms: i64, age_ms: i64) -> usize {
+        let is_old = |(_, record): &&(i64, EventRecord)| {
+            let created = record.change.approximate_creation_date_time;
+            self.is_older(created.timestamp_millis(), now_ms, age_ms)
+        };
+        state.waiting.iter().take_while(is_old).count()
+    }
+
+    /// Drops the records that the stream does not keep any more. AWS reports them to no queue.
+    fn trim(&self, state: &mut State, now_ms: i64) {
+        let gone = self.older(state, now_ms, RETENTION_MS);
+        if gone > 0 {
+            let table = &self.trigger.table;
+            tracing::warn!(table.name = %table, records = gone, "stream records were trimmed");
+            self.advance(state, gone);
+            state.failures = 0;
+        }
     }
 
     async fn run(&self, batch: Vec<EventRecord>) {
@@ -193,18 +181,14 @@ impl StreamPump {
             state.failures = 0;
         }
         if failed_at.is_some() {
-            self.note_failure(&mut state);
+            self.count_failure(&mut state);
         }
     }
 
-    /// A batch is tried again from its lowest failure on; a record that failed too often is told to
-    /// the failure queue and passed over.
-    fn note_failure(&self, state: &mut State) {
-        let given_up = self.trigger.retries_max.is_some_and(|max| state.failures >= max);
-        if given_up {
-            self.tell(state, 1, "RetryAttemptsExhausted");
-            self.advance(state, 1);
-            state.failures = 0;
+    /// Schedules the next try, or discards the record that failed too often.
+    fn count_failure(&self, state: &mut State) {
+        if self.trigger.retries_max.is_some_and(|max| state.failures >= max) {
+            self.discard(state, 1, "RetryAttemptsExhausted");
             return;
         }
         let doubled = BACKOFF_MS.checked_shl(state.failures.min(20)).unwrap_or(BACKOFF_MS_MAX);
@@ -212,53 +196,44 @@ impl StreamPump {
         state.not_before_ms = self.clock.now_ms().saturating_add(doubled.min(BACKOFF_MS_MAX));
     }
 
-    /// Passes over the records that are older than the mapping takes, whether they were tried or
-    /// not, and tells the failure queue.
-    fn pass_over_old(&self, state: &mut State) {
+    /// Discards the records that are older than the mapping allows, tried or not.
+    fn discard_old(&self, state: &mut State, now_ms: i64) {
         let Some(max) = self.trigger.record_age_max else { return };
         let max_ms = i64::try_from(max.as_millis()).unwrap_or(i64::MAX);
-        let oldest_ms = self.clock.now_ms().saturating_sub(max_ms);
-        let is_old = |(_, record): &&(i64, EventRecord)| {
-            let made_ms = record.change.approximate_creation_date_time.timestamp_millis();
-            // Lambda never stands still; a world that was switched off must not lose what waited.
-            made_ms.max(state.resumed_ms) < oldest_ms
-        };
-        let old = state.waiting.iter().take_while(is_old).count();
+        let old = self.older(state, now_ms, max_ms);
         if old > 0 {
-            self.tell(state, old, "RecordAgeExceeded");
-            self.advance(state, old);
-            state.failures = 0;
+            self.discard(state, old, "RecordAgeExceeded");
         }
     }
 
-    /// Tells the failure queue of the first records that wait: positions, not contents, as Lambda
-    /// does.
-    fn tell(&self, state: &State, records: usize, condition: &str) {
-        let given_up = || state.waiting.iter().take(records).map(|(position, _)| *position);
-        let (Some(queue), Some(first), Some(last)) =
-            (&self.trigger.on_failure, given_up().next(), given_up().next_back())
-        else {
-            return;
-        };
-        let report = json!({
-            "requestContext": { "condition": condition },
-            "DDBStreamBatchInfo": {
-                "shardId": dynoxide::streams::shard_id(&self.trigger.table),
-                "startSequenceNumber": public_number(first),
-                "endSequenceNumber": public_number(last),
-                "batchSize": records,
-                "streamArn": names::stream_arn(&self.trigger.table),
-            },
-        });
-        if let Err(error) = self.services.sqs.send_plain(queue, report.to_string()) {
-            tracing::error!(queue.name = %queue, %error, "cannot tell what was given up");
+    /// Passes over the first records and reports them to the failure queue: their positions, not
+    /// their contents, as Lambda does.
+    fn discard(&self, state: &mut State, records: usize, condition: &str) {
+        let discarded = || state.waiting.iter().take(records).map(|(position, _)| *position);
+        let ends = discarded().next().zip(discarded().next_back());
+        if let (Some(queue), Some((first, last))) = (&self.trigger.on_failure, ends) {
+            let report = json!({
+                "requestContext": { "condition": condition },
+                "DDBStreamBatchInfo": {
+                    "shardId": dynoxide::streams::shard_id(&self.trigger.table),
+                    "startSequenceNumber": public_number(first),
+                    "endSequenceNumber": public_number(last),
+                    "batchSize": records,
+                    "streamArn": names::stream_arn(&self.trigger.table),
+                },
+            });
+            if let Err(error) = self.services.sqs.send_plain(queue, report.to_string()) {
+                tracing::error!(queue.name = %queue, %error, "cannot report discarded records");
+            }
         }
+        self.advance(state, records);
+        state.failures = 0;
     }
 
     fn advance(&self, state: &mut State, handled: usize) {
         let last = state.waiting.drain(..handled.min(state.waiting.len())).next_back();
         let position = last.map_or(state.done_to, |(position, _)| position);
-        // With nothing waiting, what the filter held back is done as well.
+        // With nothing waiting, the records that no filter matched are done as well.
         let position = if state.waiting.is_empty() { state.read_to } else { position };
         self.checkpoint(state, position);
     }
@@ -269,12 +244,12 @@ impl StreamPump {
         }
         state.done_to = position;
         let row = (self.row_key(), Some(position.to_string()));
-        let lowest = self.progress.note(&self.trigger.table, &self.trigger.consumer, position);
+        let lowest = self.progress.record(&self.trigger.table, &self.trigger.consumer, position);
         let saved = self.services.database.save_rows(&[row]);
         let saved =
             saved.and_then(|()| self.services.database.trim_stream(&self.trigger.table, lowest));
         if let Err(error) = saved {
-            tracing::error!(table.name = %self.trigger.table, %error, "cannot keep the position");
+            tracing::error!(table.name = %self.trigger.table, %error, "cannot store the position");
         }
     }
 }
@@ -282,12 +257,13 @@ impl StreamPump {
 impl Pump for StreamPump {
     fn begin(self: Arc<Self>) -> bool {
         let taking = self.activity.taking();
-        let mut state = self.lock();
-        if state.running || self.clock.now_ms() < state.not_before_ms {
+        let (mut state, now_ms) = self.clock.lock(&self.state);
+        if state.running || state.disabled || now_ms < state.not_before_ms {
             return false;
         }
-        self.fill(&mut state);
-        self.pass_over_old(&mut state);
+        self.trim(&mut state, now_ms);
+        self.fill(&mut state, now_ms);
+        self.discard_old(&mut state, now_ms);
         if state.waiting.is_empty() {
             return false;
         }
@@ -307,7 +283,8 @@ impl Pump for StreamPump {
 
     fn next_due_ms(&self) -> Option<i64> {
         let state = self.lock();
-        (state.failures > 0 && !state.running).then_some(state.not_before_ms)
+        let retries = state.failures > 0 && !state.running && !state.disabled;
+        retries.then_some(state.not_before_ms)
     }
 
     fn failure_queue(&self) -> Option<&str> {
@@ -323,17 +300,12 @@ impl Pump for StreamPump {
     }
 }
 
-/// The place of the lowest failure in the batch. A report that names what was not in the batch
-/// fails all of it, as Lambda has it.
+/// The index of the lowest failure in the batch. A report that names a record outside the batch
+/// fails the whole batch, as on Lambda.
 fn lowest_failure(response: &DynamoDbEventResponse, numbers: &[String]) -> Option<usize> {
     let place = |failure: &aws_lambda_events::event::streams::DynamoDbBatchItemFailure| {
         let named = failure.item_identifier.as_ref()?;
         numbers.iter().position(|number| number == named)
     };
     response.batch_item_failures.iter().map(|failure| place(failure).unwrap_or(0)).min()
-}
-
-fn public_number(position: i64) -> String {
-    let position = u128::try_from(position).unwrap_or(0);
-    SEQUENCE_OFFSET.saturating_add(position).to_string()
 }

@@ -1,4 +1,4 @@
-//! SQS's JSON operations: from the wire to the model and back.
+//! SQS's JSON operations: requests to calls of the model, results to replies.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::message::{Message, Sending};
+use super::queue::Queue;
 use super::shapes::{Batch, Entry, Receipt, Receive, Request, Send};
-use super::{Sqs, SqsError};
+use super::{Sqs, SqsError, change_visibility};
 use crate::names;
 
 /// Entries per batch request and messages per receive, as SQS limits both.
@@ -20,12 +21,12 @@ const ID_CHARS_MAX: usize = 128;
 const VISIBILITY_S_MAX: i64 = 43_200;
 
 impl Sqs {
-    /// Runs one operation and gives the JSON of its answer.
+    /// Runs one operation and gives the JSON of its reply.
     pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let answer = match operation {
             "SendMessage" => {
-                let request: Request<Send> = parse(body)?;
-                self.send_one(&request.queue_url, request.rest)?
+                let Request { queue_url, rest } = parse::<Request<Send>>(body)?;
+                self.with(&queue_url, |queue, now_ms| send(queue, now_ms, rest))?
             }
             "SendMessageBatch" => {
                 let request: Request<Batch<Send>> = parse(body)?;
@@ -33,19 +34,19 @@ impl Sqs {
                 if request.rest.entries.iter().map(bytes).sum::<usize>() > BYTES_MAX {
                     return Err(SqsError::batch_too_long());
                 }
-                self.batch(request, Self::send_one)?
+                self.batch(request, send)?
             }
             "ReceiveMessage" => self.receive_some(&parse(body)?)?,
             "DeleteMessage" => {
-                let request: Request<Receipt> = parse(body)?;
-                self.delete_one(&request.queue_url, request.rest)?
+                let Request { queue_url, rest } = parse::<Request<Receipt>>(body)?;
+                self.with(&queue_url, |queue, now_ms| delete(queue, now_ms, rest))?
             }
-            "DeleteMessageBatch" => self.batch(parse(body)?, Self::delete_one)?,
+            "DeleteMessageBatch" => self.batch(parse(body)?, delete)?,
             "ChangeMessageVisibility" => {
-                let request: Request<Receipt> = parse(body)?;
-                self.change_one(&request.queue_url, request.rest)?
+                let Request { queue_url, rest } = parse::<Request<Receipt>>(body)?;
+                self.with(&queue_url, |queue, now_ms| change(queue, now_ms, rest))?
             }
-            "ChangeMessageVisibilityBatch" => self.batch(parse(body)?, Self::change_one)?,
+            "ChangeMessageVisibilityBatch" => self.batch(parse(body)?, change)?,
             "GetQueueUrl" => self.queue_url(&parse(body)?)?,
             "GetQueueAttributes" => self.attributes(&parse::<Request<Value>>(body)?)?,
             "StartMessageMoveTask" => {
@@ -60,11 +61,12 @@ impl Sqs {
         serde_json::to_vec(&answer).map_err(|error| SqsError::internal(&error.to_string()))
     }
 
-    /// Entries succeed and fail one by one; only a malformed batch fails as a whole.
+    /// Runs `act` for each entry, under one lock and with one write to disk. Entries succeed and
+    /// fail one by one; only a malformed batch fails as a whole.
     fn batch<T>(
         &self,
         request: Request<Batch<T>>,
-        act: impl Fn(&Self, &str, T) -> Result<Value, SqsError>,
+        act: impl Fn(&mut Queue, i64, T) -> Result<Value, SqsError>,
     ) -> Result<Value, SqsError> {
         let entries = request.rest.entries;
         if entries.is_empty() {
@@ -78,69 +80,22 @@ impl Sqs {
             return Err(SqsError::ids_not_distinct(&entry.id));
         }
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
-        for Entry { id, rest } in entries {
-            match act(self, &request.queue_url, rest) {
-                Ok(mut done) => {
-                    done["Id"] = Value::String(id);
-                    successful.push(done);
+        self.with(&request.queue_url, |queue, now_ms| {
+            for Entry { id, rest } in entries {
+                match act(queue, now_ms, rest) {
+                    Ok(mut done) => {
+                        done["Id"] = Value::String(id);
+                        successful.push(done);
+                    }
+                    Err(error) => failed.push(json!({
+                        "Id": id, "Code": error.code, "Message": error.message,
+                        "SenderFault": error.is_senders(),
+                    })),
                 }
-                Err(error) if error.code == SqsError::no_such_queue().code => return Err(error),
-                Err(error) => failed.push(json!({
-                    "Id": id, "Code": error.code, "Message": error.message,
-                    "SenderFault": error.is_senders(),
-                })),
             }
-        }
+            Ok(())
+        })?;
         Ok(json!({ "Successful": successful, "Failed": failed }))
-    }
-
-    fn send_one(&self, url: &str, send: Send) -> Result<Value, SqsError> {
-        let spec = self.spec(url)?;
-        if send.message_body.is_empty() || send.message_body.len() > BYTES_MAX {
-            return Err(SqsError::invalid("The message must have 1 to 1048576 bytes."));
-        }
-        let md5 = format!("{:x}", md5::compute(&send.message_body));
-        let deduplication = match send.message_deduplication_id {
-            _ if !spec.fifo => String::new(),
-            Some(id) => id,
-            None if spec.content_deduplication => hex::encode(Sha256::digest(&send.message_body)),
-            None => {
-                return Err(SqsError::invalid(
-                    "The queue should either have ContentBasedDeduplication enabled or \
-                     MessageDeduplicationId provided explicitly",
-                ));
-            }
-        };
-        if spec.fifo && send.delay_seconds.is_some_and(|delay| delay != 0) {
-            return Err(SqsError::invalid(
-                "Value for parameter DelaySeconds is invalid. Reason: The request include \
-                 parameter that is not valid for this queue type.",
-            ));
-        }
-        if spec.fifo && send.message_group_id.is_none() {
-            return Err(SqsError::missing("MessageGroupId"));
-        }
-        let too_long = |id: &str| id.chars().count() > ID_CHARS_MAX;
-        if too_long(&deduplication) || send.message_group_id.as_deref().is_some_and(too_long) {
-            return Err(SqsError::invalid(
-                "Group and deduplication ids have at most 128 characters.",
-            ));
-        }
-        let trace = &send.message_system_attributes["AWSTraceHeader"]["StringValue"];
-        let sending = Sending {
-            group: send.message_group_id.filter(|_| spec.fifo),
-            deduplication,
-            delay_ms: send.delay_seconds.map(|delay| delay.saturating_mul(1_000)),
-            trace_header: trace.as_str().map(ToOwned::to_owned),
-            attributes: send.message_attributes,
-            body: send.message_body,
-        };
-        let sent = self.send(url, sending)?;
-        let mut answer = json!({ "MessageId": sent.id, "MD5OfMessageBody": md5 });
-        if spec.fifo {
-            answer["SequenceNumber"] = Value::String(sequence_number(sent.sequence));
-        }
-        Ok(answer)
     }
 
     fn receive_some(&self, request: &Request<Receive>) -> Result<Value, SqsError> {
@@ -155,11 +110,11 @@ impl Sqs {
             .iter()
             .map(|message| {
                 let mut attributes = system_attributes(message);
-                let asked = |name: &str| {
+                let is_wanted = |name: &str| {
                     wanted.attribute_names.contains(name)
                         || wanted.message_system_attribute_names.contains(name)
                 };
-                attributes.retain(|name, _| asked("All") || asked(name));
+                attributes.retain(|name, _| is_wanted("All") || is_wanted(name));
                 let mut shown = json!({
                     "MessageId": message.id,
                     "ReceiptHandle": message.receipt(),
@@ -178,69 +133,119 @@ impl Sqs {
         Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) })
     }
 
-    fn delete_one(&self, url: &str, receipt: Receipt) -> Result<Value, SqsError> {
-        self.delete(url, &receipt.receipt_handle).map(|()| json!({}))
-    }
-
-    fn change_one(&self, url: &str, receipt: Receipt) -> Result<Value, SqsError> {
-        let seconds =
-            receipt.visibility_timeout.ok_or_else(|| SqsError::missing("VisibilityTimeout"))?;
-        self.change_visibility(url, &receipt.receipt_handle, visibility_ms(seconds)?)?;
-        Ok(json!({}))
-    }
-
     fn queue_url(&self, request: &Value) -> Result<Value, SqsError> {
         let name = request["QueueName"].as_str().ok_or_else(|| SqsError::missing("QueueName"))?;
-        self.spec(name).map(|spec| json!({ "QueueUrl": names::queue_url(&spec.name) }))
+        self.name_of(name).map(|name| json!({ "QueueUrl": names::queue_url(&name) }))
     }
 
     fn attributes(&self, request: &Request<Value>) -> Result<Value, SqsError> {
-        let asked = request.rest["AttributeNames"].as_array().cloned().unwrap_or_default();
+        let wanted = request.rest["AttributeNames"].as_array().cloned().unwrap_or_default();
         self.with(&request.queue_url, |queue, now_ms| {
             queue.tick(now_ms);
             let (visible, in_flight, delayed) = queue.counts();
             let spec = &queue.spec;
             let mut all = Map::new();
-            let mut tell = |name: &str, value: String| all.insert(name.to_owned(), json!(value));
-            tell("ApproximateNumberOfMessages", visible.to_string());
-            tell("ApproximateNumberOfMessagesNotVisible", in_flight.to_string());
-            tell("ApproximateNumberOfMessagesDelayed", delayed.to_string());
-            tell("QueueArn", names::queue_arn(&spec.name));
-            tell("VisibilityTimeout", (spec.visibility_ms / 1_000).to_string());
-            tell("FifoQueue", spec.fifo.to_string());
+            let mut add = |name: &str, value: String| all.insert(name.to_owned(), json!(value));
+            add("ApproximateNumberOfMessages", visible.to_string());
+            add("ApproximateNumberOfMessagesNotVisible", in_flight.to_string());
+            add("ApproximateNumberOfMessagesDelayed", delayed.to_string());
+            add("QueueArn", names::queue_arn(&spec.name));
+            add("VisibilityTimeout", (spec.visibility_ms / 1_000).to_string());
+            add("FifoQueue", spec.fifo.to_string());
             if let Some(redrive) = &spec.redrive {
                 let policy = json!({
                     "deadLetterTargetArn": names::queue_arn(&redrive.queue),
                     "maxReceiveCount": redrive.receives_max,
                 });
-                tell("RedrivePolicy", policy.to_string());
+                add("RedrivePolicy", policy.to_string());
             }
-            all.retain(|name, _| asked.iter().any(|one| one == "All" || one == name.as_str()));
+            all.retain(|name, _| wanted.iter().any(|one| one == "All" || one == name.as_str()));
             Ok(json!({ "Attributes": all }))
         })
     }
 }
 
-/// What SQS itself tells about a message, to receivers and to Lambda.
+/// The system attributes of a message, as receivers and Lambda functions get them.
 pub(crate) fn system_attributes(message: &Message) -> Map<String, Value> {
     let mut all = Map::new();
-    let mut tell = |name: &str, value: String| all.insert(name.to_owned(), json!(value));
-    tell("ApproximateReceiveCount", message.receive_count.to_string());
-    tell("ApproximateFirstReceiveTimestamp", message.first_received_ms.to_string());
-    tell("SentTimestamp", message.sent_ms.to_string());
-    tell("SenderId", names::ACCOUNT.to_owned());
+    let mut add = |name: &str, value: String| all.insert(name.to_owned(), json!(value));
+    add("ApproximateReceiveCount", message.receive_count.to_string());
+    add("ApproximateFirstReceiveTimestamp", message.first_received_ms.to_string());
+    add("SentTimestamp", message.sent_ms.to_string());
+    add("SenderId", names::ACCOUNT.to_owned());
     if !message.deduplication.is_empty() {
-        tell("SequenceNumber", sequence_number(message.sequence));
-        tell("MessageGroupId", message.group.clone());
-        tell("MessageDeduplicationId", message.deduplication.clone());
+        add("SequenceNumber", sequence_number(message.sequence));
+        add("MessageGroupId", message.group.clone());
+        add("MessageDeduplicationId", message.deduplication.clone());
     }
     if let Some(header) = &message.trace_header {
-        tell("AWSTraceHeader", header.clone());
+        add("AWSTraceHeader", header.clone());
     }
     if let Some(arn) = &message.source_arn {
-        tell("DeadLetterQueueSourceArn", arn.clone());
+        add("DeadLetterQueueSourceArn", arn.clone());
     }
     all
+}
+
+fn send(queue: &mut Queue, now_ms: i64, send: Send) -> Result<Value, SqsError> {
+    let spec = &queue.spec;
+    if send.message_body.is_empty() || send.message_body.len() > BYTES_MAX {
+        return Err(SqsError::invalid("The message must have 1 to 1048576 bytes."));
+    }
+    let md5 = format!("{:x}", md5::compute(&send.message_body));
+    let deduplication = match send.message_deduplication_id {
+        _ if !spec.fifo => String::new(),
+        Some(id) => id,
+        None if spec.content_deduplication => hex::encode(Sha256::digest(&send.message_body)),
+        None => {
+            return Err(SqsError::invalid(
+                "The queue should either have ContentBasedDeduplication enabled or \
+                 MessageDeduplicationId provided explicitly",
+            ));
+        }
+    };
+    if spec.fifo && send.delay_seconds.is_some_and(|delay| delay != 0) {
+        return Err(SqsError::invalid(
+            "Value for parameter DelaySeconds is invalid. Reason: The request include \
+             parameter that is not valid for this queue type.",
+        ));
+    }
+    if spec.fifo && send.message_group_id.is_none() {
+        return Err(SqsError::missing("MessageGroupId"));
+    }
+    let too_long = |id: &str| id.chars().count() > ID_CHARS_MAX;
+    if too_long(&deduplication) || send.message_group_id.as_deref().is_some_and(too_long) {
+        return Err(SqsError::invalid("Group and deduplication ids have at most 128 characters."));
+    }
+    let fifo = spec.fifo;
+    let trace = &send.message_system_attributes["AWSTraceHeader"]["StringValue"];
+    let sending = Sending {
+        group: send.message_group_id.filter(|_| fifo),
+        deduplication,
+        delay_ms: send.delay_seconds.map(|delay| delay.saturating_mul(1_000)),
+        trace_header: trace.as_str().map(ToOwned::to_owned),
+        attributes: send.message_attributes,
+        body: send.message_body,
+    };
+    let sent = queue.send(sending, now_ms);
+    let mut reply = json!({ "MessageId": sent.id, "MD5OfMessageBody": md5 });
+    if fifo {
+        reply["SequenceNumber"] = Value::String(sequence_number(sent.sequence));
+    }
+    Ok(reply)
+}
+
+fn delete(queue: &mut Queue, now_ms: i64, receipt: Receipt) -> Result<Value, SqsError> {
+    let handle = &receipt.receipt_handle;
+    queue.delete(handle, now_ms).map_err(|bad| SqsError::bad_receipt(handle, bad))?;
+    Ok(json!({}))
+}
+
+fn change(queue: &mut Queue, now_ms: i64, receipt: Receipt) -> Result<Value, SqsError> {
+    let seconds =
+        receipt.visibility_timeout.ok_or_else(|| SqsError::missing("VisibilityTimeout"))?;
+    change_visibility(queue, now_ms, &receipt.receipt_handle, visibility_ms(seconds)?)?;
+    Ok(json!({}))
 }
 
 fn sequence_number(sequence: u64) -> String {

@@ -1,4 +1,4 @@
-//! SQS errors, in the two forms in which the service tells each: JSON type and query code.
+//! SQS errors. Each has a type in the JSON protocol and a code in the query protocol.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub(crate) struct SqsError {
-    /// The code of the query protocol, which SDKs go by.
+    /// The code of the query protocol, which SDKs use.
     pub(crate) code: &'static str,
     /// The shape's name in the JSON protocol.
     shape: &'static str,
@@ -33,7 +33,7 @@ impl SqsError {
         Self::sender("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", message)
     }
 
-    /// FIFO queues refuse an expired receipt: by now somebody else may hold the message.
+    /// FIFO queues refuse an expired receipt: another consumer may have the message by now.
     pub(crate) fn expired_receipt(receipt: &str) -> Self {
         Self::invalid(&format!(
             "Value {receipt} for parameter ReceiptHandle is invalid. \
@@ -94,8 +94,12 @@ impl SqsError {
         Self::sender(
             "AWS.SimpleQueueService.UnsupportedOperation",
             "UnsupportedOperation",
-            format!("The embedded SQS does not serve {operation}."),
+            format!("The emulated SQS does not support {operation}."),
         )
+    }
+
+    pub(crate) fn denied(message: &str) -> Self {
+        Self::sender("AccessDenied", "AccessDeniedException", message)
     }
 
     pub(crate) fn throttled() -> Self {
@@ -107,7 +111,7 @@ impl SqsError {
         Self { code, shape: "InternalFailure", message, status: 500 }
     }
 
-    /// Whose fault it is, as the service words it.
+    /// Whether the sender caused the error.
     pub(crate) fn is_senders(&self) -> bool {
         self.status < 500
     }

@@ -1,47 +1,47 @@
-//! What lies in a queue, and what goes in and out of it.
+//! The messages of a queue, and what its operations take and give.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A message that lies in a queue.
+/// A message in a queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its place in the queue.
+    /// The position of the message in the queue.
     pub sequence: u64,
-    /// The id that SQS gave it.
+    /// The message id.
     pub id: String,
-    /// What was sent.
+    /// The body.
     pub body: String,
-    /// Its group; in a standard queue every message is a group of its own.
+    /// The message group. In a standard queue every message has a group of its own.
     pub group: String,
-    /// Its deduplication id; empty in a standard queue.
+    /// The deduplication id; empty in a standard queue.
     pub deduplication: String,
-    /// The sender's message attributes, as they came.
+    /// The sender's message attributes, as JSON of the request.
     pub attributes: Value,
     /// The sender's `AWSTraceHeader`.
     pub trace_header: Option<String>,
-    /// When it was sent.
+    /// The time of sending, in epoch milliseconds.
     pub sent_ms: i64,
-    /// When it was first received; 0 when it never was.
+    /// The time of the first receive; 0 before the first receive.
     pub first_received_ms: i64,
-    /// How many times it was received.
+    /// The number of receives.
     pub receive_count: u32,
-    /// Not to be given out before.
+    /// The time at which the message becomes visible.
     pub visible_ms: i64,
-    /// Received, and neither deleted nor visible again.
+    /// The message was received, and is neither deleted nor visible again.
     pub in_flight: bool,
-    /// The queue it was a dead letter of.
+    /// The queue that moved the message to this dead-letter queue.
     pub source_arn: Option<String>,
 }
 
 impl Message {
-    /// Names this very receipt: a later receive of the same message makes another one.
+    /// The receipt handle of the latest receive. Every receive makes another one.
     pub(crate) fn receipt(&self) -> String {
         format!("{:x}.{:x}", self.sequence, self.receive_count)
     }
 }
 
-/// What a sender gives.
+/// The parameters of a send.
 #[derive(Clone, Debug)]
 pub(crate) struct Sending {
     pub(crate) body: String,
@@ -52,33 +52,38 @@ pub(crate) struct Sending {
     pub(crate) trace_header: Option<String>,
 }
 
-/// What a sender gets.
+/// The result of a send.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) id: String,
     pub(crate) sequence: u64,
 }
 
-/// Why a receipt handle was refused.
+/// The reason why a receipt handle is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadReceipt {
-    /// It is not one of ours.
+    /// The handle does not have the form of one.
     Malformed,
-    /// Its time is over: the message is visible again or was received again.
+    /// The message is visible again or was received again since.
     Expired,
 }
 
-/// A row to write to (or, without a message, to remove from) what outlives the process.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The hash of a deduplication id and its scope. The id itself (up to 128 characters, twice) would
+/// take most of the memory of a busy queue.
+pub(crate) type DeduplicationKey = [u8; 16];
+
+/// A row on disk that a queue operation changed. The row is removed when the queue has no value for
+/// it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Changed {
     Message(u64),
-    Deduplication(String),
+    Deduplication(DeduplicationKey),
 }
 
-/// A remembered deduplication id.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What a queue knows of a deduplication id.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Remembered {
-    pub(crate) id: String,
+    /// The message that was sent under it.
     pub(crate) sequence: u64,
     pub(crate) until_ms: i64,
 }

@@ -1,18 +1,19 @@
-//! One queue as a pure model: no clock, no lock, no wire format. Times come in as epoch
+//! One queue as a pure model: no clock, no lock, no wire format. Times are parameters, in epoch
 //! milliseconds.
 //!
-//! One file although it is a long one: messages, groups, `ready` and `timers` are four views of the
-//! same thing, and every method must leave all of them right.
+//! The file is long because messages, groups, `ready` and `timers` are four views of the same
+//! state, and every method must keep all four consistent.
 //!
-//! Guarantees (each named by its test in `tests/world/sqs.rs`):
-//! * order within a group, whatever fails in between;
+//! Guarantees (the first three are tested in `tests/world/sqs.rs`, the last in `sqs/tests.rs`):
+//! * order within a group, also after redelivery;
 //! * no message of a group while another of it is in flight;
-//! * one message per deduplication id within five minutes.
+//! * one message per deduplication id within five minutes;
+//! * every message can be received again, even if the times of the calls go backwards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::message::{BadReceipt, Changed, Message, Remembered, Sending, Sent};
+use super::message::{BadReceipt, Changed, DeduplicationKey, Message, Remembered, Sending, Sent};
 use crate::stack::QueueSpec;
 
 /// How long SQS FIFO remembers a deduplication id, as its documentation states.
@@ -22,7 +23,7 @@ pub(crate) const DEDUPLICATION_MS: i64 = 5 * 60 * 1_000;
 struct Group {
     sequences: BTreeSet<u64>,
     in_flight: u32,
-    /// Its entry in `ready`, if it has one.
+    /// The group's entry in `ready`, if it has one.
     ready: Option<u64>,
 }
 
@@ -32,12 +33,13 @@ pub(crate) struct Queue {
     pub(crate) spec: QueueSpec,
     pub(super) messages: BTreeMap<u64, Message>,
     groups: HashMap<Arc<str>, Group>,
-    /// Groups whose first message can be received now, by that message's place.
+    /// Groups whose first message can be received now, by the sequence of that message.
     ready: BTreeMap<u64, Arc<str>>,
-    /// When messages in flight or delayed become visible.
+    /// The messages that are not visible, by the time at which they become visible. A message is
+    /// visible if and only if it has no timer; no method compares `visible_ms` with the time again.
     timers: BTreeSet<(i64, u64)>,
-    pub(super) remembered: HashMap<String, Remembered>,
-    forget: VecDeque<(i64, String)>,
+    pub(super) remembered: HashMap<DeduplicationKey, Remembered>,
+    forget: VecDeque<(i64, DeduplicationKey)>,
     pub(super) next_sequence: u64,
     in_flight: usize,
     pub(super) changed: BTreeSet<Changed>,
@@ -59,18 +61,19 @@ impl Queue {
         }
     }
 
-    /// Adds a message, or recognises one that was sent within the last five minutes.
+    /// Adds a message, unless one was sent under the same deduplication id within five minutes.
     pub(crate) fn send(&mut self, sending: Sending, now_ms: i64) -> Sent {
         self.tick(now_ms);
         let key = self.deduplication_key(&sending);
-        if let Some(known) = key.as_ref().and_then(|key| self.remembered.get(key)) {
-            return Sent { id: known.id.clone(), sequence: known.sequence };
+        if let Some(known) = key.and_then(|key| self.remembered.get(&key)) {
+            let id = message_id(&self.spec.name, known.sequence);
+            return Sent { id, sequence: known.sequence };
         }
         let sequence = self.take_sequence();
         let id = message_id(&self.spec.name, sequence);
         if let Some(key) = key {
             let until_ms = now_ms.saturating_add(DEDUPLICATION_MS);
-            self.remember(key, Remembered { id: id.clone(), sequence, until_ms });
+            self.remember(key, Remembered { sequence, until_ms });
         }
         let delay_ms = sending.delay_ms.unwrap_or(self.spec.delay_ms);
         self.insert(Message {
@@ -92,8 +95,8 @@ impl Queue {
         Sent { id, sequence }
     }
 
-    /// Adds a message that another queue gave up on. It keeps its id, its count and its time.
-    pub(crate) fn bury(&mut self, mut message: Message, now_ms: i64) {
+    /// Adds a message that another queue moves here. It keeps its id, its count and its send time.
+    pub(crate) fn accept(&mut self, mut message: Message, now_ms: i64) {
         message.sequence = self.take_sequence();
         message.visible_ms = now_ms;
         message.in_flight = false;
@@ -101,7 +104,8 @@ impl Queue {
         self.tick(now_ms);
     }
 
-    /// Up to `max` messages, from as few groups as possible, and the dead letters found on the way.
+    /// Gives up to `max` messages, from as few groups as possible, and separately the messages that
+    /// were received too often.
     pub(crate) fn receive(
         &mut self,
         max: usize,
@@ -116,12 +120,10 @@ impl Queue {
             let name = Arc::clone(name);
             let Some(group) = self.groups.get(&name) else { break };
             let room = max.saturating_sub(given.len());
-            let is_due = |sequence: &&u64| {
-                self.messages.get(sequence).is_some_and(|message| message.visible_ms <= now_ms)
-            };
-            let due: Vec<u64> =
-                group.sequences.iter().take_while(is_due).copied().take(room).collect();
-            for sequence in due {
+            let visible = group.sequences.iter().copied();
+            let visible = visible.take_while(|sequence| self.is_visible(*sequence));
+            let visible: Vec<u64> = visible.take(room).collect();
+            for sequence in visible {
                 let is_dead = self.messages.get(&sequence).is_some_and(|message| {
                     let redrive = self.spec.redrive.as_ref();
                     redrive.is_some_and(|redrive| message.receive_count >= redrive.receives_max)
@@ -132,22 +134,21 @@ impl Queue {
                     given.extend(self.hand_out(sequence, visibility_ms, now_ms));
                 }
             }
-            self.refresh(&name, now_ms);
+            self.refresh(&name);
         }
         (given, dead)
     }
 
-    /// Deletes what `receipt` names. A message that is gone counts as deleted.
+    /// Deletes the message of `receipt`. A message that does not exist counts as deleted.
     pub(crate) fn delete(&mut self, receipt: &str, now_ms: i64) -> Result<(), BadReceipt> {
         self.tick(now_ms);
         let Some(sequence) = self.check(receipt)? else { return Ok(()) };
-        if let Some(message) = self.take(sequence) {
-            self.refresh(&Arc::from(message.group), now_ms);
-        }
+        self.remove(sequence);
         Ok(())
     }
 
-    /// Makes what `receipt` names visible in `visibility_ms` from now; `false` when it is gone.
+    /// Makes the message of `receipt` visible in `visibility_ms` from now; `false` when it does not
+    /// exist any more.
     pub(crate) fn change_visibility(
         &mut self,
         receipt: &str,
@@ -166,32 +167,32 @@ impl Queue {
         Ok(true)
     }
 
-    /// Messages that are not in flight, in order, each with the queue it was a dead letter of.
+    /// The messages that are not in flight, in order, each with the queue that moved it here.
     pub(super) fn movable(&mut self, now_ms: i64) -> Vec<(u64, Option<String>)> {
         self.tick(now_ms);
         let visible = self.messages.values().filter(|message| !message.in_flight);
         visible.map(|message| (message.sequence, message.source_arn.clone())).collect()
     }
 
-    /// Takes a message out for good.
-    pub(super) fn give_up(&mut self, sequence: u64, now_ms: i64) -> Option<Message> {
+    /// Removes a message and updates its group.
+    pub(super) fn remove(&mut self, sequence: u64) -> Option<Message> {
         let message = self.take(sequence)?;
-        self.refresh(&Arc::from(message.group.as_str()), now_ms);
+        self.refresh(&Arc::from(message.group.as_str()));
         Some(message)
     }
 
-    /// When the next message becomes visible by itself.
+    /// The time at which the next message becomes visible.
     pub(crate) fn next_due_ms(&self) -> Option<i64> {
         self.timers.first().map(|(at_ms, _)| *at_ms)
     }
 
-    /// Messages that could be received, in flight, and delayed, as AWS counts them.
+    /// The numbers of visible, in-flight and delayed messages, as SQS counts them.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let waiting = self.timers.len().saturating_sub(self.in_flight);
         (self.messages.len().saturating_sub(self.timers.len()), self.in_flight, waiting)
     }
 
-    /// Lets time take effect: what is due becomes visible, old deduplication ids are forgotten.
+    /// Applies the time: messages become visible, old deduplication ids are forgotten.
     pub(crate) fn tick(&mut self, now_ms: i64) {
         while let Some(&(at_ms, sequence)) = self.timers.first() {
             if at_ms > now_ms {
@@ -207,7 +208,7 @@ impl Queue {
                     group.in_flight = group.in_flight.saturating_sub(1);
                 }
             }
-            self.refresh(&name, now_ms);
+            self.refresh(&name);
         }
         while self.forget.front().is_some_and(|(until_ms, _)| *until_ms <= now_ms) {
             if let Some((_, key)) = self.forget.pop_front() {
@@ -217,7 +218,7 @@ impl Queue {
         }
     }
 
-    /// Puts a message where it belongs, also one that was read back from disk.
+    /// Adds a message to all four views. It stays invisible until the next `tick`.
     pub(super) fn insert(&mut self, message: Message) {
         let sequence = message.sequence;
         self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
@@ -227,16 +228,15 @@ impl Queue {
             group.in_flight = group.in_flight.saturating_add(1);
             self.in_flight = self.in_flight.saturating_add(1);
         }
-        // Its timer makes it visible at the next tick, even when that is at once.
         self.timers.insert((message.visible_ms, sequence));
         self.changed.insert(Changed::Message(sequence));
         self.messages.insert(sequence, message);
     }
 
-    pub(super) fn remember(&mut self, key: String, remembered: Remembered) {
+    pub(super) fn remember(&mut self, key: DeduplicationKey, remembered: Remembered) {
         self.next_sequence = self.next_sequence.max(remembered.sequence.saturating_add(1));
-        self.forget.push_back((remembered.until_ms, key.clone()));
-        self.changed.insert(Changed::Deduplication(key.clone()));
+        self.forget.push_back((remembered.until_ms, key));
+        self.changed.insert(Changed::Deduplication(key));
         self.remembered.insert(key, remembered);
     }
 
@@ -246,12 +246,13 @@ impl Queue {
         sequence
     }
 
-    fn deduplication_key(&self, sending: &Sending) -> Option<String> {
+    fn deduplication_key(&self, sending: &Sending) -> Option<DeduplicationKey> {
         if !self.spec.fifo {
             return None;
         }
         let scope = if self.spec.deduplication_per_group { sending.group.as_deref() } else { None };
-        Some(format!("{}\u{0}{}", scope.unwrap_or_default(), sending.deduplication))
+        let text = format!("{}\u{0}{}", scope.unwrap_or_default(), sending.deduplication);
+        Some(md5::compute(text).0)
     }
 
     fn hand_out(&mut self, sequence: u64, visibility_ms: i64, now_ms: i64) -> Option<Message> {
@@ -287,9 +288,14 @@ impl Queue {
         Some(message)
     }
 
-    /// Brings a group's entry in `ready` up to date: it has one while its first message can be
-    /// received and none of it is in flight.
-    fn refresh(&mut self, name: &Arc<str>, now_ms: i64) {
+    fn is_visible(&self, sequence: u64) -> bool {
+        let message = self.messages.get(&sequence);
+        message.is_some_and(|message| !self.timers.contains(&(message.visible_ms, sequence)))
+    }
+
+    /// Updates a group's entry in `ready`: a group has one while its first message is visible and
+    /// none of its messages is in flight.
+    fn refresh(&mut self, name: &Arc<str>) {
         let Some(group) = self.groups.get_mut(name) else { return };
         if let Some(sequence) = group.ready.take() {
             self.ready.remove(&sequence);
@@ -298,27 +304,28 @@ impl Queue {
             self.groups.remove(name);
             return;
         };
-        let is_due = self.messages.get(&first).is_some_and(|message| message.visible_ms <= now_ms);
-        if group.in_flight == 0 && is_due {
+        if group.in_flight > 0 || !self.is_visible(first) {
+            return;
+        }
+        self.ready.insert(first, Arc::clone(name));
+        if let Some(group) = self.groups.get_mut(name) {
             group.ready = Some(first);
-            self.ready.insert(first, Arc::clone(name));
         }
     }
 
-    /// Drops what is older than the queue keeps messages.
+    /// Deletes messages that are older than the retention period.
     fn expire(&mut self, now_ms: i64) {
         while let Some(first) = self.messages.first_entry() {
             let kept_until = first.get().sent_ms.saturating_add(self.spec.retention_ms);
             if first.get().in_flight || kept_until > now_ms {
                 break;
             }
-            let (sequence, name) = (*first.key(), Arc::from(first.get().group.as_str()));
-            self.take(sequence);
-            self.refresh(&name, now_ms);
+            let sequence = *first.key();
+            self.remove(sequence);
         }
     }
 
-    /// The message that a receipt is still good for; `None` when it is gone.
+    /// The message of a valid receipt; `None` when the message does not exist any more.
     fn check(&self, receipt: &str) -> Result<Option<u64>, BadReceipt> {
         let parts = receipt.split_once('.').ok_or(BadReceipt::Malformed)?;
         let number = |text| u64::from_str_radix(text, 16).map_err(|_| BadReceipt::Malformed);
@@ -333,7 +340,7 @@ impl Queue {
     }
 }
 
-/// The same queue and place give the same id, so that a test replays byte for byte.
+/// Makes the id from queue and sequence, so that a test run can be repeated byte for byte.
 fn message_id(queue: &str, sequence: u64) -> String {
     crate::bus::uuid_of(&format!("{queue}/{sequence}"))
 }

@@ -1,4 +1,4 @@
-//! The requests of SQS that the world understands.
+//! The SQS requests that the emulator supports.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Functions of a template, and what triggers them.
+//! The functions of a template, and their triggers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::pattern::Pattern;
 const TIMEOUT_S: u64 = 3;
 const QUEUE_BATCH: usize = 10;
 const STREAM_BATCH: usize = 100;
-/// Invocations at once where the template sets no limit. Lambda would go on to 1,000; one machine
-/// gains nothing from more than this.
+/// The concurrency where the template sets none. Lambda scales to 1,000; one machine gains nothing
+/// from more than this.
 const CONCURRENCY: usize = 100;
 
 pub(super) fn function(
@@ -54,7 +54,7 @@ pub(super) fn function(
     Ok(function)
 }
 
-/// The binary's name is stated for the build; failing that, the folder has the crate's name.
+/// The binary's name: as stated for the build, or the name of the code folder.
 fn binary(id: &str, resource: &Value) -> Result<String, StackError> {
     let stated = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
     let folder = resource["Properties"]["CodeUri"].as_str();
@@ -134,7 +134,7 @@ fn stream(
         consumer: function.id.clone(),
         batch_size: count(&properties["BatchSize"]).unwrap_or(STREAM_BATCH),
         filters: filters.into_iter().flatten().map(filter).collect::<Result<_, _>>()?,
-        // -1 and nothing both mean for ever.
+        // -1 and a missing value both mean no limit.
         retries_max: properties["MaximumRetryAttempts"]
             .as_u64()
             .and_then(|max| u32::try_from(max).ok()),
@@ -153,7 +153,7 @@ fn count(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0)
 }
 
-/// `rate(5 minutes)`. Cron expressions have no place in a world that may run on virtual time.
+/// The interval of `rate(5 minutes)`. Cron expressions are not supported.
 fn interval(expression: &str) -> Option<Duration> {
     let inner = expression.trim().strip_prefix("rate(")?.strip_suffix(')')?;
     let (number, unit) = inner.trim().split_once(' ')?;

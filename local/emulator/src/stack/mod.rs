@@ -1,4 +1,4 @@
-//! What the world consists of, read from the same `template.yaml` that is deployed.
+//! The resources of a deployment, read from the same `template.yaml` that is deployed.
 
 mod functions;
 mod policy;
@@ -45,30 +45,30 @@ pub struct TableSpec {
 /// A queue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueSpec {
-    /// Its name, with `.fifo` when it is one.
+    /// Its name; that of a FIFO queue ends in `.fifo`.
     pub name: String,
-    /// Whether it keeps order within groups and deduplicates.
+    /// Whether it is a FIFO queue.
     pub fifo: bool,
-    /// How long a received message stays invisible.
+    /// The visibility timeout.
     pub visibility_ms: i64,
-    /// How long a message is held back after it was sent.
+    /// The delay of new messages.
     pub delay_ms: i64,
-    /// How long a message is kept at all.
+    /// The retention period.
     pub retention_ms: i64,
-    /// Whether a missing deduplication id is made from the body.
+    /// Whether SQS makes a missing deduplication id from the body.
     pub content_deduplication: bool,
-    /// Whether deduplication ids count per group instead of per queue.
+    /// Whether deduplication ids count per group, not per queue.
     pub deduplication_per_group: bool,
-    /// Where messages go that were received too often.
+    /// The dead-letter queue, if there is one.
     pub redrive: Option<Redrive>,
 }
 
-/// A queue's way out.
+/// A queue's redrive policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redrive {
     /// The name of the dead-letter queue.
     pub queue: String,
-    /// How often a message is received before it goes there.
+    /// The number of receives after which a message is moved there.
     pub receives_max: u32,
 }
 
@@ -79,12 +79,12 @@ pub struct FunctionSpec {
     pub id: String,
     /// The binary it runs, which is also the name of its crate: `spray-claim`.
     pub binary: String,
-    /// How long one invocation may take.
+    /// The timeout of one invocation.
     pub timeout: Duration,
     /// Its environment, resolved to local names and URLs. A dynamic reference
-    /// (`{{resolve:secretsmanager:...}}`) stays as it is: a secret has no local counterpart.
+    /// (`{{resolve:secretsmanager:...}}`) stays as it is: the emulator has no secrets.
     pub environment: BTreeMap<String, String>,
-    /// Its routes: `("POST", "/api/v2/sprays")`. `("ANY", "$default")` takes what no other takes.
+    /// Its routes: `("POST", "/api/v2/sprays")`. `("ANY", "$default")` is the fall-back.
     pub routes: Vec<(String, String)>,
     /// Queues that trigger it.
     pub queues: Vec<QueueTrigger>,
@@ -94,8 +94,8 @@ pub struct FunctionSpec {
     pub schedules: Vec<(String, Duration)>,
     /// Bus rules that trigger it.
     pub rules: Vec<RuleTrigger>,
-    /// What its policy, or the role that is written out for it, allows. The world allows
-    /// everything; tests compare.
+    /// The permissions of its policy or its role. The emulator checks no permission; tests compare
+    /// them with the recorded calls.
     pub permissions: Vec<Permission>,
 }
 
@@ -104,7 +104,7 @@ pub struct FunctionSpec {
 pub struct Permission {
     /// The action, as IAM names it: `dynamodb:GetItem`.
     pub action: String,
-    /// The ARN of the resource here; its place in the template when it has no local counterpart.
+    /// The local ARN, or the reference in the template for resources that the emulator lacks.
     pub resource: String,
 }
 
@@ -117,7 +117,7 @@ pub struct QueueTrigger {
     pub batch_size: usize,
     /// Invocations at the same time.
     pub concurrency_max: usize,
-    /// How long one invocation may take before it counts as failed.
+    /// The timeout of one invocation.
     pub timeout: Duration,
 }
 
@@ -126,19 +126,19 @@ pub struct QueueTrigger {
 pub struct StreamTrigger {
     /// The table's name.
     pub table: String,
-    /// Names the position that is kept across restarts; the function's logical id.
+    /// The function's logical id. It names the position that is kept across restarts.
     pub consumer: String,
     /// Records per invocation.
     pub batch_size: usize,
-    /// A record passes when it matches any of these, or when there are none.
+    /// A record must match one of these, if there are any.
     pub filters: Vec<Pattern>,
-    /// How often a failed record is tried again before it is given up; `None`: for ever.
+    /// The number of retries after which a record is discarded; `None`: no limit.
     pub retries_max: Option<u32>,
-    /// How old a record may be to be handed over, also for the first time; `None`: any age.
+    /// The age after which a record is discarded, tried or not; `None`: no limit.
     pub record_age_max: Option<Duration>,
-    /// The queue that is told what was given up.
+    /// The queue for reports of discarded records.
     pub on_failure: Option<String>,
-    /// How long one invocation may take before it counts as failed.
+    /// The timeout of one invocation.
     pub timeout: Duration,
 }
 
@@ -147,13 +147,13 @@ pub struct StreamTrigger {
 pub struct RuleTrigger {
     /// The bus.
     pub bus: String,
-    /// Which events it takes; all when there is none.
+    /// The pattern of its events; without one the rule matches all.
     pub pattern: Option<Pattern>,
-    /// How long one invocation may take before it counts as failed.
+    /// The timeout of one invocation.
     pub timeout: Duration,
 }
 
-/// A template that the world cannot be built from.
+/// A template that the emulator cannot use.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// It is not YAML.
@@ -162,16 +162,16 @@ pub enum StackError {
     /// It holds no document, or its document is not a mapping with `Resources`.
     #[error("the template has no Resources")]
     NoResources,
-    /// An intrinsic function that is not understood, or that names nothing.
+    /// An intrinsic function that is not supported, or an unknown name.
     #[error("{place}: cannot resolve {what}")]
     Unresolved {
         /// Where in the template.
         place: String,
-        /// The intrinsic function as it stands there.
+        /// The intrinsic function.
         what: String,
     },
-    /// A property is missing or has a value that does not make sense.
-    #[error("{place}: {property} is missing or makes no sense")]
+    /// A property is missing or has an unusable value.
+    #[error("{place}: {property} is missing or has an unusable value")]
     Property {
         /// The logical id of the resource.
         place: String,
@@ -184,7 +184,7 @@ impl Stack {
     /// Reads a SAM template.
     ///
     /// # Errors
-    /// When the text is not YAML, refers to what is not there, or lacks what the world needs.
+    /// When the text is not YAML, has an unknown reference, or lacks a needed property.
     pub fn parse(template: &str) -> Result<Self, StackError> {
         template::parse(template)
     }
@@ -209,7 +209,7 @@ impl Stack {
 }
 
 impl TableSpec {
-    /// The `CreateTable` request that makes this table.
+    /// The `CreateTable` request of this table.
     pub(crate) fn create_request(&self) -> Value {
         let keys = self.keys.iter();
         let attributes = self.attributes.iter();
@@ -235,8 +235,8 @@ impl TableSpec {
 }
 
 impl QueueSpec {
-    /// A queue with the service's defaults: visible after 30 s, kept for 4 days. FIFO when its name
-    /// ends in `.fifo`.
+    /// A queue with SQS's defaults: visibility timeout 30 s, retention 4 days. It is a FIFO queue
+    /// when its name ends in `.fifo`.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self {

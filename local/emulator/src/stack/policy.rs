@@ -1,4 +1,4 @@
-//! What a function may do: the statements of its policy, or of the role that is written out for it.
+//! The permissions of a function: the statements of its own policies or of its role.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ pub(super) fn of(
     known: &Names,
 ) -> Result<Vec<Permission>, StackError> {
     let own = function["Policies"].as_array().into_iter().flatten();
-    // `!GetAtt Role.Arn`: whatever else a role may be, its policies are not here.
+    // `!GetAtt Role.Arn` names a role of this template; the policies of another are unknown.
     let role = function["Role"]["Fn::GetAtt"].as_str();
     let role = role.and_then(|path| resources.get(path.trim_end_matches(".Arn")));
     let roles = role.and_then(|role| role["Properties"]["Policies"].as_array());
@@ -23,7 +23,7 @@ pub(super) fn of(
     for document in own.chain(roles) {
         let statements = document["Statement"].as_array();
         for statement in statements.ok_or_else(|| missing(id, "Policies.Statement"))? {
-            // Nothing is denied here; what this reader does not know must not pass for allowed.
+            // The template has no Deny; an unknown effect must not count as allowed.
             if statement["Effect"] != "Allow" {
                 return Err(missing(id, "Policies.Statement.Effect"));
             }
@@ -44,7 +44,7 @@ fn list(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
 }
 
-/// The local ARN; what has no local counterpart, such as a log group, goes by its place.
+/// The local ARN, or the reference in the template for resources that the emulator does not have.
 fn name_of(resource: &Value, id: &str, known: &Names) -> String {
     let resolved = known.resolve(resource, id).unwrap_or_else(|_| resource["Fn::GetAtt"].clone());
     resolved.as_str().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! From YAML with CloudFormation's tags to plain JSON with local names.
+//! Turns YAML with CloudFormation's tags into plain JSON with local names.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use serde_json::{Map, Value, json};
 use super::StackError;
 use crate::names;
 
-/// What a reference can stand for.
+/// The values of references.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Parameters by name, and what `!Ref` of each resource gives.
+    /// The values of `!Ref`: parameters and resources by name.
     pub(super) refs: BTreeMap<String, Value>,
-    /// What `!GetAtt` gives, by `Resource.Attribute`.
+    /// The values of `!GetAtt`, by `Resource.Attribute`.
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// Reads YAML; a tag such as `!Ref x` becomes `{"Ref": x}` and `!Sub x` becomes `{"Fn::Sub": x}`,
-/// which is the long form of the same thing.
+/// Reads YAML. A tag becomes its long form: `!Ref x` becomes `{"Ref": x}`, `!Sub x` becomes
+/// `{"Fn::Sub": x}`.
 pub(super) fn read(text: &str) -> Result<Value, StackError> {
     let documents = Yaml::load_from_str(text).map_err(StackError::Yaml)?;
     documents.first().map(to_json).ok_or(StackError::NoResources)
@@ -58,7 +58,7 @@ fn key_of(key: &Yaml<'_>) -> String {
 }
 
 impl Names {
-    /// Replaces every intrinsic function in `value` by what it stands for.
+    /// Replaces every intrinsic function in `value` by its result.
     pub(super) fn resolve(&self, value: &Value, place: &str) -> Result<Value, StackError> {
         match value {
             Value::Array(members) => {
@@ -138,7 +138,7 @@ impl Names {
     }
 }
 
-/// A scalar as the text that CloudFormation makes of it.
+/// A scalar as CloudFormation's text.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }

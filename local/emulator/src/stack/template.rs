@@ -7,7 +7,7 @@ use super::resolve::{Names, read};
 use super::{QueueSpec, Redrive, Stack, StackError, TableSpec};
 use crate::names;
 
-/// Types whose names the world reads.
+/// The types whose names the emulator uses.
 const KNOWN_TYPES: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus"];
 
 pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
     let resources = template["Resources"].as_object().ok_or(StackError::NoResources)?;
     let known = names_of(&template, resources)?;
     let globals = known.resolve(&template["Globals"]["Function"], "Globals").or_else(|_| {
-        // Globals may refer to what has no local counterpart, such as a log group.
+        // Globals may refer to resources that the emulator does not have, such as a log group.
         known.resolve(&environment_and_timeout(&template["Globals"]["Function"]), "Globals")
     })?;
     let mut stack = Stack::default();
@@ -36,21 +36,21 @@ pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
         }
     }
     let is_there = |name: &String| stack.queues.iter().any(|queue| queue.name == *name);
-    let lost = |queue: &&QueueSpec| {
+    let has_no_target = |queue: &&QueueSpec| {
         queue.redrive.as_ref().is_some_and(|redrive| !is_there(&redrive.queue))
     };
-    if let Some(queue) = stack.queues.iter().find(lost) {
+    if let Some(queue) = stack.queues.iter().find(has_no_target) {
         return Err(missing(&queue.name, "RedrivePolicy.deadLetterTargetArn"));
     }
     Ok(stack)
 }
 
-/// Only the parts of a function that the world reads.
+/// The parts of a function that the emulator uses.
 pub(super) fn environment_and_timeout(function: &Value) -> Value {
     json!({ "Environment": function["Environment"], "Timeout": function["Timeout"] })
 }
 
-/// What every reference in the template stands for.
+/// The values of all references in the template.
 fn names_of(template: &Value, resources: &Map<String, Value>) -> Result<Names, StackError> {
     let mut known = Names::default();
     if let Some(parameters) = template["Parameters"].as_object() {
@@ -61,7 +61,7 @@ fn names_of(template: &Value, resources: &Map<String, Value>) -> Result<Names, S
     for (id, resource) in resources {
         let name = match kind(resource) {
             known_type if KNOWN_TYPES.contains(&known_type) => name_of(id, resource, &known)?,
-            // Functions, and what has no local counterpart: the logical id stands for it.
+            // Functions, and resources that the emulator does not have, keep their logical id.
             _ => id.clone(),
         };
         let mut attribute = |key: &str, value: String| {
@@ -95,7 +95,7 @@ fn kind(resource: &Value) -> &str {
     resource["Type"].as_str().unwrap_or_default()
 }
 
-/// The name that a resource is given, or its logical id when it is given none.
+/// The name of a resource, or its logical id when it has no name.
 fn name_of(id: &str, resource: &Value, known: &Names) -> Result<String, StackError> {
     let property = match kind(resource) {
         "AWS::DynamoDB::Table" => "TableName",

@@ -40,7 +40,7 @@ pub(crate) fn world() -> World {
     World::memory_at(&stack(), WorldClock::at(START_MS)).unwrap()
 }
 
-/// Without retries, so that a test sees every answer.
+/// A client without retries, so that a test gets every reply.
 pub(crate) fn dynamo(world: &World) -> aws_sdk_dynamodb::Client {
     let config = world.sdk_config().to_builder().retry_config(RetryConfig::disabled()).build();
     aws_sdk_dynamodb::Client::new(&config)
@@ -120,7 +120,7 @@ pub(crate) fn bodies(messages: &[aws_sdk_sqs::types::Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_deref().unwrap()).collect()
 }
 
-/// Lets virtual time pass. Where the clock is not paused this panics: no test waits for real.
+/// Lets virtual time pass. Panics when the clock is not paused: no test waits in real time.
 pub(crate) async fn pass(seconds: u64) {
     tokio::time::advance(Duration::ZERO).await;
     tokio::time::sleep(Duration::from_secs(seconds)).await;

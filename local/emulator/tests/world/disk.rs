@@ -1,4 +1,4 @@
-//! What outlives the process.
+//! Data that survives the process.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use crate::common::*;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use largesse_emulator::{World, WorldClock, WorldError};
 
-/// A folder of this test's own, gone when the test ends.
+/// A folder of one test, deleted when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -31,7 +31,7 @@ fn open(folder: &Folder, at_ms: i64) -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tables_and_queues_outlive_the_process() {
+async fn tables_and_queues_survive_the_process() {
     let folder = Folder::new("outlive");
     {
         let world = open(&folder, START_MS);
@@ -51,7 +51,7 @@ async fn tables_and_queues_outlive_the_process() {
     assert_eq!(world.database().scan("pools").unwrap().len(), 1);
     let client = sqs(&world);
     let view = world.queue(QUEUE).unwrap();
-    assert_eq!((view.visible, view.in_flight), (2, 0), "who had received a1 is gone");
+    assert_eq!((view.visible, view.in_flight), (2, 0), "the receiver of a1 ended with its process");
     send(&client, "b", "gone").await;
     assert_eq!(world.queue(QUEUE).unwrap().messages.len(), 2, "still deduplicated");
     assert_eq!(bodies(&receive(&client, 10).await), ["body of a1", "body of a2"]);
@@ -59,7 +59,7 @@ async fn tables_and_queues_outlive_the_process() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_goes_on_where_it_was_and_misses_nothing() {
+async fn a_stream_continues_from_its_position_after_a_restart() {
     let folder = Folder::new("stream");
     let log: Arc<Mutex<Vec<usize>>> = Arc::default();
     let attach = |world: &World| {
@@ -85,7 +85,7 @@ async fn a_stream_goes_on_where_it_was_and_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_while_the_world_was_switched_off_is_not_too_old() {
+async fn records_do_not_age_while_the_process_is_stopped() {
     let folder = Folder::new("old");
     put(&dynamo(&open(&folder, START_MS)), "grants", "g1", vec![]).await;
     let world = open(&folder, START_MS + 48 * 3_600 * 1_000);
@@ -117,19 +117,19 @@ async fn a_folder_that_cannot_be_written_is_refused() {
     let folder = Folder::new("unwritable");
     std::fs::create_dir_all(&folder.0).unwrap();
     let file = folder.0.join("a-file");
-    std::fs::write(&file, "in the way").unwrap();
+    std::fs::write(&file, "a file").unwrap();
     let refused = World::on_disk(&stack(), &file);
     assert!(matches!(refused, Err(WorldError::Unwritable { .. })));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_answered_survives_a_kill() {
+async fn acknowledged_writes_survive_a_kill() {
     let folder = Folder::new("killed");
     let copy = Folder::new("killed-copy");
     let world = open(&folder, START_MS);
     put(&dynamo(&world), "pools", "p", vec![("left", n(3))]).await;
     send(&sqs(&world), "a", "a1").await;
-    // The files as they are now, with nothing closed, are what a kill leaves behind.
+    // A kill leaves the files as they are now, with nothing closed.
     std::fs::create_dir_all(&copy.0).unwrap();
     for entry in std::fs::read_dir(&folder.0).unwrap() {
         let path = entry.unwrap().path();

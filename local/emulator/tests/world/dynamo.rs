@@ -1,4 +1,6 @@
-//! `DynamoDB` through the SDK: typed errors, tokens, and what the engine was probed for.
+//! `DynamoDB` through the SDK: typed errors, tokens, and expressions that the product needs.
+
+use std::sync::{Arc, Mutex};
 
 use crate::common::*;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -7,6 +9,11 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Put, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use largesse_emulator::Service;
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +44,7 @@ fn put_action(pk: &str, left: i32) -> TransactWriteItem {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_transaction_gives_a_reason_for_each_action() {
+async fn a_cancelled_transaction_has_a_reason_for_each_action() {
     let world = world();
     let client = dynamo(&world);
     put(&client, "pools", "p", vec![("left", n(7))]).await;
@@ -105,7 +112,7 @@ async fn the_recorder_counts_round_trips_and_units() {
     put(&client, "pools", "p", vec![("left", n(1))]).await;
     let getting = client.get_item().table_name("pools").key("pk", s("p"));
     let got = getting.consistent_read(true).send().await.unwrap();
-    assert!(got.consumed_capacity().is_none(), "nobody asked for it");
+    assert!(got.consumed_capacity().is_none(), "the request did not want it");
     let getting = client.get_item().table_name("pools").key("pk", s("p"));
     let got = getting.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
     assert_eq!(got.consumed_capacity().unwrap().capacity_units(), Some(0.5));
@@ -118,13 +125,13 @@ async fn the_recorder_counts_round_trips_and_units() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_deletes_what_has_expired_by_the_worlds_clock() {
+async fn a_sweep_deletes_items_that_expired_by_the_worlds_clock() {
     let world = world();
     let client = dynamo(&world);
     put(&client, "pools", "p", vec![("ttl", n(START_MS / 1_000 + 60))]).await;
     assert_eq!(world.sweep_ttl().unwrap(), 0);
     pass(61).await;
-    assert_eq!(world.database().scan("pools").unwrap().len(), 1, "nothing expires by itself");
+    assert_eq!(world.database().scan("pools").unwrap().len(), 1, "items expire only in a sweep");
     assert_eq!(world.sweep_ttl().unwrap(), 1);
 }
 
@@ -214,4 +221,43 @@ async fn a_released_number_is_appended_and_drawn_again() {
     let item = reused.attributes.unwrap();
     assert_eq!(item["pending"].as_m().unwrap()["someone"], n("100000000000000000002"));
     assert_eq!(item["free"], AttributeValue::L(vec![n(3)]));
+}
+
+/// Keeps the headers of the last request.
+#[derive(Clone, Debug, Default)]
+struct LastHeaders(Arc<Mutex<Vec<String>>>);
+
+impl Intercept for LastHeaders {
+    fn name(&self) -> &'static str {
+        "LastHeaders"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let names = context.request().headers().iter().map(|(name, _)| name.to_owned());
+        *self.0.lock().unwrap() = names.collect();
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_with_the_worlds_auth_scheme_signs_nothing_and_is_served() {
+    let world = world();
+    let headers = LastHeaders::default();
+    let signed = || {
+        aws_sdk_dynamodb::config::Builder::from(&world.sdk_config()).interceptor(headers.clone())
+    };
+    let is_signed = || headers.0.lock().unwrap().iter().any(|name| name == "authorization");
+    let client = aws_sdk_dynamodb::Client::from_conf(signed().build());
+    put(&client, "pools", "p", vec![]).await;
+    assert!(is_signed(), "the SDK's own scheme signs");
+    let unsigned = signed().push_auth_scheme(world.auth_scheme()).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(unsigned);
+    put(&client, "pools", "q", vec![]).await;
+    assert!(!is_signed());
+    assert_eq!(world.database().scan("pools").unwrap().len(), 2);
 }

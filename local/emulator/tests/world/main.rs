@@ -1,4 +1,4 @@
-//! The world through the real SDK clients. One binary, because linking the SDK takes longest.
+//! The emulator through the real SDK clients. One binary, because linking the SDK takes most time.
 
 #[cfg(test)]
 mod common;
@@ -9,8 +9,12 @@ mod dynamo;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod pumps;
 #[cfg(test)]
 mod sqs;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod streams;

@@ -18,7 +18,7 @@ fn lines(log: &Log) -> Vec<String> {
     log.lock().unwrap().clone()
 }
 
-/// A handler of a queue that logs bodies and fails those that `fails` names, as often as it says.
+/// A handler of a queue that logs bodies and fails the message `fails`, `times` times.
 fn attach_queue(world: &largesse_emulator::World, log: &Log, fails: &'static str, times: u32) {
     let log = Arc::clone(log);
     let left = Arc::new(Mutex::new(times));
@@ -48,7 +48,7 @@ fn attach_queue(world: &largesse_emulator::World, log: &Log, fails: &'static str
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_message_is_tried_again_in_order_after_its_visibility_timeout() {
+async fn a_failed_message_is_redelivered_in_order_after_its_visibility_timeout() {
     let world = world();
     let client = sqs(&world);
     let log = log();
@@ -67,7 +67,7 @@ async fn a_failed_message_is_tried_again_in_order_after_its_visibility_timeout()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poisoned_message_ends_in_the_dead_letter_queue_and_its_group_goes_on() {
+async fn a_poisoned_message_ends_in_the_dead_letter_queue_and_its_group_continues() {
     let world = world();
     let client = sqs(&world);
     let log = log();
@@ -82,15 +82,15 @@ async fn a_poisoned_message_ends_in_the_dead_letter_queue_and_its_group_goes_on(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_of_a_handler_makes_its_batch_come_again() {
+async fn a_lost_result_of_a_handler_makes_its_batch_visible_again() {
     let world = world();
     let client = sqs(&world);
     let log = log();
     attach_queue(&world, &log, "never", 0);
     let lost = Matching::operation("Acknowledge").of(Service::Lambda).on(QUEUE);
-    let unborn = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
+    let not_run = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
     let faults = Faults::seeded(1).nth(1, lost, Fault::ReplyLost);
-    world.interpose(Some(Arc::new(faults.nth(2, unborn, Fault::ResetBeforeCommit))));
+    world.set_fault_hook(Some(Arc::new(faults.nth(2, not_run, Fault::ResetBeforeCommit))));
     send(&client, "a", "a1").await;
     world.settle_with_time().await.unwrap();
     assert_eq!(lines(&log), ["body of a1", "body of a1"], "the third time it ran again");
@@ -115,14 +115,14 @@ fn attach_slow(world: &largesse_emulator::World, log: &Log) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_may_go_to_two_invocations_or_show_again_while_its_handler_runs() {
+async fn a_batch_may_go_to_two_invocations_or_be_visible_while_its_handler_runs() {
     for fault in [Fault::InvokedTwice, Fault::VisibleEarly] {
         let world = world();
         let client = sqs(&world);
         let log = log();
         attach_slow(&world, &log);
         let invoke = Matching::operation("Invoke").of(Service::Lambda).on(QUEUE);
-        world.interpose(Some(Arc::new(Faults::seeded(1).nth(1, invoke, fault))));
+        world.set_fault_hook(Some(Arc::new(Faults::seeded(1).nth(1, invoke, fault))));
         send(&client, "a", "a1").await;
         world.settle_with_time().await.unwrap();
         let (begins, ends) = ("begins body of a1", "ends body of a1");
@@ -141,7 +141,7 @@ async fn a_batch_of_a_stream_may_be_delivered_twice() {
     let log = log();
     attach_stream(&world, stream_trigger(), &log, "", 0);
     let invoke = Matching::operation("Invoke").of(Service::Lambda).on("grants");
-    world.interpose(Some(Arc::new(Faults::seeded(1).nth(1, invoke, Fault::InvokedTwice))));
+    world.set_fault_hook(Some(Arc::new(Faults::seeded(1).nth(1, invoke, Fault::InvokedTwice))));
     put(&client, "grants", "g1", vec![]).await;
     world.settle().await;
     assert_eq!(lines(&log), ["INSERT g1", "INSERT g1"]);
@@ -177,7 +177,7 @@ async fn a_panic_or_a_timeout_fails_the_batch_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn groups_run_side_by_side_and_a_slow_one_holds_up_nobody() {
+async fn groups_run_side_by_side_and_a_slow_one_delays_no_other() {
     let world = world();
     let client = sqs(&world);
     let log = log();
@@ -258,7 +258,7 @@ async fn a_stream_is_delivered_in_order_from_the_lowest_failure_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_lets_through_only_what_it_names() {
+async fn a_filter_selects_records() {
     let world = world();
     let client = dynamo(&world);
     let log = log();
@@ -275,7 +275,7 @@ async fn a_filter_lets_through_only_what_it_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_keeps_failing_is_given_up_and_told() {
+async fn a_record_that_keeps_failing_is_discarded_and_reported() {
     let world = world();
     let client = dynamo(&world);
     let log = log();
@@ -288,15 +288,15 @@ async fn a_record_that_keeps_failing_is_given_up_and_told() {
     for key in ["g0", "g1", "g2"] {
         put(&client, "grants", key, vec![]).await;
     }
-    // The failure queue keeps its message for a person; nothing waits for it.
+    // `settle_with_time` does not wait for the failure queue to be empty.
     world.settle_with_time().await.unwrap();
     assert_eq!(lines(&log), ["INSERT g0", "INSERT g2"]);
-    let told = world.queue("failures").unwrap();
-    assert!(told.messages[0].body.contains("RetryAttemptsExhausted"));
+    let reports = world.queue("failures").unwrap();
+    assert!(reports.messages[0].body.contains("RetryAttemptsExhausted"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_is_too_old_is_given_up_and_told_however_often_it_may_be_tried() {
+async fn a_record_that_is_too_old_is_discarded_and_reported_without_a_limit_of_retries() {
     let world = world();
     let client = dynamo(&world);
     let log = log();
@@ -313,13 +313,13 @@ async fn a_record_that_is_too_old_is_given_up_and_told_however_often_it_may_be_t
     pass(1_800).await;
     put(&client, "grants", "g3", vec![]).await;
     world.settle_with_time().await.unwrap();
-    // What waited behind it for as long is as old; what is younger is handled.
+    // The record behind it is as old and discarded too; the younger one is handled.
     assert_eq!(lines(&log), ["INSERT g0", "INSERT g3"]);
-    let told = &world.queue("failures").unwrap().messages;
-    assert_eq!(told.len(), 1);
-    let told: serde_json::Value = serde_json::from_str(&told[0].body).unwrap();
-    assert_eq!(told["requestContext"]["condition"], "RecordAgeExceeded");
-    assert_eq!(told["DDBStreamBatchInfo"]["batchSize"], 2);
+    let reports = &world.queue("failures").unwrap().messages;
+    assert_eq!(reports.len(), 1);
+    let report: serde_json::Value = serde_json::from_str(&reports[0].body).unwrap();
+    assert_eq!(report["requestContext"]["condition"], "RecordAgeExceeded");
+    assert_eq!(report["DDBStreamBatchInfo"]["batchSize"], 2);
     let waited_ms = world.clock().now_ms() - START_MS;
     assert!((3_600_000..3_632_000).contains(&waited_ms), "{waited_ms} ms");
 }
@@ -349,7 +349,7 @@ async fn an_expired_item_reaches_the_stream_with_the_services_identity() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_gets_the_events_it_takes_and_a_failed_one_again() {
+async fn a_rule_gets_its_events_and_a_failed_one_again() {
     let world = world();
     let client = eventbridge(&world);
     let log = log();

@@ -158,7 +158,7 @@ async fn visibility_can_be_shortened_and_prolonged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_tells_which_entries_failed() {
+async fn a_batch_reports_which_entries_failed() {
     let world = world();
     let client = sqs(&world);
     let entry = |id: &str| {
@@ -179,7 +179,7 @@ async fn a_batch_tells_which_entries_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_is_not_there_is_a_typed_error() {
+async fn an_unknown_queue_is_a_typed_error() {
     let world = world();
     let sending = sqs(&world).send_message().queue_url(queue_url("nowhere.fifo")).message_body("x");
     let error = sending.message_group_id("g").send().await.unwrap_err().into_service_error();
@@ -187,24 +187,24 @@ async fn a_queue_that_is_not_there_is_a_typed_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_tells_its_counts_and_its_way_out() {
+async fn queue_attributes_have_the_counts_and_the_redrive_policy() {
     let world = world();
     let client = sqs(&world);
     send(&client, "a", "a1").await;
     send(&client, "b", "b1").await;
     receive(&client, 1).await;
-    let asking = client.get_queue_attributes().queue_url(queue_url(QUEUE));
-    let told = asking.attribute_names(QueueAttributeName::All).send().await.unwrap();
-    let told = told.attributes().unwrap();
-    assert_eq!(told[&QueueAttributeName::ApproximateNumberOfMessages], "1");
-    assert_eq!(told[&QueueAttributeName::ApproximateNumberOfMessagesNotVisible], "1");
-    assert!(told[&QueueAttributeName::RedrivePolicy].contains(DEAD));
+    let getting = client.get_queue_attributes().queue_url(queue_url(QUEUE));
+    let attributes = getting.attribute_names(QueueAttributeName::All).send().await.unwrap();
+    let attributes = attributes.attributes().unwrap();
+    assert_eq!(attributes[&QueueAttributeName::ApproximateNumberOfMessages], "1");
+    assert_eq!(attributes[&QueueAttributeName::ApproximateNumberOfMessagesNotVisible], "1");
+    assert!(attributes[&QueueAttributeName::RedrivePolicy].contains(DEAD));
     let url = client.get_queue_url().queue_name(QUEUE).send().await.unwrap();
     assert_eq!(url.queue_url(), Some(queue_url(QUEUE).as_str()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_forgets_messages_that_are_too_old() {
+async fn a_queue_deletes_messages_after_the_retention_period() {
     let world = world();
     let client = sqs(&world);
     send(&client, "a", "a1").await;

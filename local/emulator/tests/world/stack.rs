@@ -1,4 +1,4 @@
-//! The template as the world reads it.
+//! The stack that the emulator reads from a template.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use largesse_emulator::{
     Permission, Redrive, Stack, StackError, World, queue_arn, queue_url, table_arn,
 };
 
-/// The one that is deployed.
+/// The deployed template.
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
 
 #[test]
@@ -18,7 +18,7 @@ fn the_template_gives_tables_queues_and_functions() {
     let queue = stack.queue("largesse-grants.fifo").unwrap();
     assert!(queue.fifo);
     let Some(Redrive { queue: dead, receives_max }) = &queue.redrive else {
-        panic!("grants have a way out");
+        panic!("the grants queue has a redrive policy");
     };
     assert_eq!(dead, "largesse-grants-dlq.fifo");
     assert!(*receives_max > 1);
@@ -26,7 +26,7 @@ fn the_template_gives_tables_queues_and_functions() {
 }
 
 #[test]
-fn the_template_gives_what_triggers_each_function() {
+fn the_template_gives_the_triggers_of_each_function() {
     let stack = Stack::parse(TEMPLATE).unwrap();
     let claim = stack.function("spray-claim").unwrap();
     assert!(
@@ -47,13 +47,13 @@ fn the_template_gives_what_triggers_each_function() {
 }
 
 #[test]
-fn the_template_says_what_each_function_may_do() {
+fn the_template_gives_the_permissions_of_each_function() {
     let stack = Stack::parse(TEMPLATE).unwrap();
     let may = |binary: &str, action: &str, resource: String| {
         let permission = Permission { action: action.to_owned(), resource };
         stack.function(binary).unwrap().permissions.contains(&permission)
     };
-    // From the function's own policy, with an index; and from the role that is written out.
+    // The first is from the function's own policy, the others are from its role.
     let by_sender = format!("{}/index/by-sender", table_arn("largesse-pools"));
     assert!(may("query", "dynamodb:Query", by_sender));
     assert!(may("outbox", "sqs:SendMessage", queue_arn("largesse-grants.fifo")));
@@ -62,7 +62,7 @@ fn the_template_says_what_each_function_may_do() {
 }
 
 #[tokio::test]
-async fn the_template_makes_a_world() {
+async fn a_world_is_created_from_the_template() {
     let stack = Stack::parse(TEMPLATE).unwrap();
     let world = World::memory(&stack).unwrap();
     assert!(world.database().scan("largesse-pools").unwrap().is_empty());
@@ -91,7 +91,7 @@ Resources:
 }
 
 #[test]
-fn a_reference_to_nothing_is_refused_with_its_place() {
+fn an_unknown_reference_is_refused_with_its_place() {
     let template = r#"
 Resources:
   Q: { Type: AWS::SQS::Queue, Properties: { QueueName: !Sub "${Nothing}-x" } }

@@ -1,17 +1,14 @@
-//! The outbox: a recorded grant is sent to be paid.
+//! Grants are sent to be paid.
 
-use crate::ports::{GrantQueue, GrantRef};
+use crate::ports::{GrantMessage, GrantQueue, SEND_BATCH_MAX};
 
-/// How many messages one send may hold (Amazon SQS Developer Guide: batches of at most 10).
-pub const SEND_BATCH_MAX: usize = 10;
-
-/// Sends grants, in order, and returns the position of the first that was not taken: everything
-/// from there on is to be dispatched again. What was sent already and is sent again within five
-/// minutes is dropped by the queue; later, grant-pay finds the grant paid. A send that fails is
-/// logged and counts as not taken.
-pub async fn dispatch<D: GrantQueue>(deps: &D, grants: &[GrantRef]) -> Option<usize> {
+/// Sends messages, in order, and returns the position of the first that was not taken: everything
+/// from there on is to be dispatched again. The queue drops what it was sent within five minutes
+/// before; later, the payment finds the transfer. A send that fails is logged and counts as not
+/// taken.
+pub async fn dispatch<D: GrantQueue>(deps: &D, messages: &[GrantMessage]) -> Option<usize> {
     let mut sent = 0_usize;
-    for batch in grants.chunks(SEND_BATCH_MAX) {
+    for batch in messages.chunks(SEND_BATCH_MAX) {
         match deps.send(batch).await.map(|not_taken| not_taken.into_iter().min()) {
             Ok(None) => sent = sent.saturating_add(batch.len()),
             Ok(Some(first)) => return Some(sent.saturating_add(first)),

@@ -1,149 +1,147 @@
-//! A grant is paid: money moves, once.
+//! Grants are paid: money moves, once.
 //!
-//! The payment carries the grant's own permanent id, so whatever is redelivered or retried, the
-//! ledger moves the money once. A crash between payment and note leaves a grant that looks unpaid;
-//! its redelivery finds the transfer and notes it.
+//! A payment carries the grant's permanent id, so the money service moves the money once, however
+//! often a message is delivered. Only a refusal by the money service counts as a failed attempt
+//! (docs/guarantees.md, G13). Every other failure leaves the grant as it was: its message comes
+//! back later, under the same id.
+//!
+//! What a crash leaves behind, after each step of a refusal:
+//! 1. The refusal is counted on the grant's item. The next delivery is refused again and finds the
+//!    count; after the last retry it goes on with step 2 and counts no more.
+//! 2. The event is published. It is published again.
+//! 3. The grant is marked PERMANENTLY_FAILED. The next delivery goes on with step 4.
+//! 4. The message is in the dead-letter queue. It may be there twice; its grant is paid once.
 
-use largesse_domain::grant::{Grant, GrantStatus, RetryPolicy};
-use largesse_domain::ledger::{PostRefused, TransferKind, TransferOrder};
+use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, RetryPolicy};
 
 use crate::ports::{
-    Event, Events, GrantRef, Grants, PayOutcome, PortError, PortErrorKind, Wallets,
+    Clock, Deliveries, Event, Events, GrantMessage, Grants, Money, Payment, PortError, PortResult,
+    Refusal, Written,
 };
 
-/// What became of a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paid {
-    /// Paid by this call.
-    Now,
-    /// Paid before.
-    Before,
+/// A message as a worker received it.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: GrantMessage,
+    /// How often it was received, this time included.
+    pub receives: u32,
 }
 
-/// Why a message was not paid, in order of precedence.
-#[derive(Debug, thiserror::Error)]
-pub enum PayError {
-    /// The message names a grant that does not exist: nobody can pay it.
-    #[error("there is no such grant")]
-    NoSuchGrant,
-    /// It was given up before.
-    #[error("the grant was given up after {attempts} failures")]
-    GivenUp {
-        /// How many payments failed.
-        attempts: u32,
-    },
-    /// It failed and will be tried again.
-    #[error("the payment failed {attempts} times and is retried: {failure}")]
+/// What became of a delivery.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Paid, by this call or before: the message is done.
+    Paid,
+    /// Voided by an operator: the message is done.
+    Voided,
+    /// Refused for the last time, and in the dead-letter queue: the message is done.
+    GivenUp,
+    /// Refused; it is retried after the policy's delay.
     Retry {
-        /// How many payments have failed.
+        /// How many payments have been refused.
         attempts: u32,
-        /// Why the last one did.
-        failure: String,
+        /// Why the last one was.
+        refusal: Refusal,
     },
-    /// A port failed before or while the outcome was noted.
-    #[error(transparent)]
-    Port(#[from] PortError),
+    /// Nothing is known to be wrong with the grant: it comes back later and counts nothing.
+    Later {
+        /// When to try again, where the money service says so.
+        retry_after_ms: Option<u64>,
+        /// What went wrong.
+        cause: PortError,
+    },
 }
 
-/// Pays one grant.
-///
-/// An outcome that is not known is not a failure (docs/guarantees.md, G5): it is not counted, and
-/// the message comes again under the same id, which finds out.
-///
-/// # Errors
-/// [`PayError`], the first in its order.
-pub async fn pay<D>(deps: &D, wanted: &GrantRef, policy: RetryPolicy) -> Result<Paid, PayError>
+/// Pays grants of distinct members; the outcomes stand in the order of the deliveries.
+pub async fn pay<D>(deps: &D, deliveries: &[&Delivery], policy: RetryPolicy) -> Vec<Outcome>
 where
-    D: Grants + Wallets + Events,
+    D: Money + Grants + Events + Deliveries + Clock,
 {
-    let grant = deps.grant(wanted.pool, &wanted.member).await?;
-    let grant = grant.filter(|g| g.id == wanted.id).ok_or(PayError::NoSuchGrant)?;
-    match grant.status {
-        GrantStatus::Success => return Ok(Paid::Before),
-        GrantStatus::PermanentlyFailed => {
-            return Err(PayError::GivenUp { attempts: grant.attempts });
-        }
-        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {}
-    }
-    if policy.after_failure(grant.attempts) == GrantStatus::PermanentlyFailed {
-        // Its last failure was counted, and whoever counted it was killed before saying so.
-        return give_up(deps, &grant).await;
-    }
-    let failure = match deps.post(order_of(&grant)).await {
-        Ok(Ok(_once)) => {
-            deps.note_outcome(&grant, &PayOutcome::Paid).await?;
-            return Ok(Paid::Now);
-        }
-        Ok(Err(refused)) => describe(refused),
-        Err(error) if error.kind == PortErrorKind::Unknown => return Err(error.into()),
-        Err(error) => error.to_string(),
-    };
-    give_back(deps, grant, failure, policy).await
+    let grants: Vec<Grant> = deliveries.iter().map(|d| d.message.grant.clone()).collect();
+    let payments = deps.pay(&grants).await;
+    let settled = deliveries.iter().zip(payments).map(async |(delivery, payment)| {
+        let outcome = settle(deps, delivery, payment, policy).await;
+        outcome.unwrap_or_else(|cause| Outcome::Later { retry_after_ms: None, cause })
+    });
+    futures::future::join_all(settled).await
 }
 
-/// Notes a failed payment and says whether it is tried again.
-async fn give_back<D: Grants + Wallets + Events>(
+async fn settle<D>(
     deps: &D,
-    mut grant: Grant,
-    failure: String,
+    delivery: &Delivery,
+    payment: Payment,
     policy: RetryPolicy,
-) -> Result<Paid, PayError> {
-    let attempts = grant.attempts.saturating_add(1);
-    let status = GrantStatus::Failed;
-    let outcome = PayOutcome::NotPaid { attempts, status, failure: failure.clone() };
-    match deps.note_outcome(&grant, &outcome).await? {
-        // Another worker paid it meanwhile, or gave it up.
-        GrantStatus::Success => return Ok(Paid::Before),
-        GrantStatus::PermanentlyFailed => return Err(PayError::GivenUp { attempts }),
-        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {}
-    }
-    if policy.after_failure(attempts) == GrantStatus::PermanentlyFailed {
-        (grant.attempts, grant.failure) = (attempts, Some(failure));
-        return give_up(deps, &grant).await;
-    }
-    Err(PayError::Retry { attempts, failure })
-}
-
-/// Tells the others, and then notes that they were told: killed in between, they are told again.
-///
-/// A try that was said to fail may have paid all the same: its answer was lost, and the answers to
-/// the SDK's own repeats said "not now". So the ledger has the last word (docs/guarantees.md, G5).
-async fn give_up<D: Grants + Wallets + Events>(deps: &D, grant: &Grant) -> Result<Paid, PayError> {
-    if deps.transfer(&grant.member, grant.id.transfer()).await?.is_some() {
-        deps.note_outcome(grant, &PayOutcome::Paid).await?;
-        return Ok(Paid::Before);
-    }
-    let attempts = grant.attempts;
-    let failure = grant.failure.clone().unwrap_or_default();
-    let event =
-        Event::GrantPermanentlyFailed { grant: grant.clone(), attempts, failure: failure.clone() };
-    deps.publish(&event).await?;
-    let status = GrantStatus::PermanentlyFailed;
-    match deps.note_outcome(grant, &PayOutcome::NotPaid { attempts, status, failure }).await? {
-        GrantStatus::Success => Ok(Paid::Before),
-        GrantStatus::Pending
-        | GrantStatus::Processing
-        | GrantStatus::Failed
-        | GrantStatus::PermanentlyFailed => Err(PayError::GivenUp { attempts }),
+) -> PortResult<Outcome>
+where
+    D: Grants + Events + Deliveries + Clock,
+{
+    match payment {
+        Payment::Paid | Payment::AlreadyPaid => {
+            // An item of an earlier failure goes, since a paid grant has none. A message that is
+            // delivered for the first time, and is no operator's retry, cannot have failed before.
+            if delivery.receives > 1 || delivery.message.retry.is_some() {
+                deps.remove_failed(&delivery.message.grant).await?;
+            }
+            Ok(Outcome::Paid)
+        }
+        Payment::Voided => Ok(Outcome::Voided),
+        Payment::Refused(refusal) => refuse(deps, &delivery.message, refusal, policy).await,
+        Payment::NotNow { retry_after_ms, cause } => Ok(Outcome::Later { retry_after_ms, cause }),
+        Payment::Unknown(cause) => Ok(Outcome::Later { retry_after_ms: None, cause }),
     }
 }
 
-fn order_of(grant: &Grant) -> TransferOrder {
-    TransferOrder {
-        id: grant.id.transfer(),
-        wallet: grant.member.clone(),
-        kind: TransferKind::Claim,
-        amount: grant.amount,
-        at: grant.decided_at(),
-        pool: Some(grant.pool),
-        counterpart: Some(grant.counterpart.clone()),
-        memo: None,
+/// Counts a refusal and says whether the payment is retried.
+async fn refuse<D>(
+    deps: &D,
+    message: &GrantMessage,
+    refusal: Refusal,
+    policy: RetryPolicy,
+) -> PortResult<Outcome>
+where
+    D: Grants + Events + Deliveries + Clock,
+{
+    let grant = &message.grant;
+    let seen = deps.failed_grant(grant.source, &grant.member).await?;
+    let seen = seen.filter(|failed| failed.grant.id == grant.id);
+    let counted = seen.as_ref().map_or(0, |failed| failed.attempts);
+    let failed = match seen {
+        Some(failed) if failed.status == GrantStatus::PermanentlyFailed => {
+            // Killed after it was marked, before its message was moved.
+            deps.dead_letter(message).await?;
+            return Ok(Outcome::GivenUp);
+        }
+        // Killed after its last refusal was counted: the same refusal counts once.
+        Some(failed) if policy.after_refusal(counted) == GrantStatus::PermanentlyFailed => failed,
+        _ => {
+            let failed = FailedGrant {
+                grant: grant.clone(),
+                status: GrantStatus::Failed,
+                attempts: counted.saturating_add(1),
+                failure: refusal.to_string(),
+                failed_at: deps.now(),
+            };
+            write(deps, &failed, counted).await?;
+            failed
+        }
+    };
+    let attempts = failed.attempts;
+    if policy.after_refusal(attempts) == GrantStatus::Failed {
+        return Ok(Outcome::Retry { attempts, refusal });
     }
+    let given_up = FailedGrant { status: GrantStatus::PermanentlyFailed, ..failed };
+    deps.publish(&Event::GrantPermanentlyFailed(given_up.clone())).await?;
+    write(deps, &given_up, attempts).await?;
+    deps.dead_letter(message).await?;
+    Ok(Outcome::GivenUp)
 }
 
-fn describe(refused: PostRefused) -> String {
-    match refused {
-        PostRefused::Insufficient { .. } => "the escrow is empty".to_owned(),
-        PostRefused::TooFull => "the wallet cannot hold that much".to_owned(),
+/// Writes a failed grant, if no other worker did meanwhile; else the message comes back and this
+/// worker reads what the other wrote.
+async fn write<D: Grants>(deps: &D, failed: &FailedGrant, seen_attempts: u32) -> PortResult<()> {
+    match deps.put_failed(failed, seen_attempts).await? {
+        Written::Done => Ok(()),
+        Written::Changed => Err(PortError::contended("count refusal: another worker did")),
     }
 }

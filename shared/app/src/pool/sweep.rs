@@ -1,55 +1,75 @@
-//! The sweep settles draws that whoever made them left pending: a process that was killed between
-//! its draw and the record.
+//! The sweep: the safety net under the outbox.
 //!
-//! Drawing puts a pool into a sparse index, under the time a minute later; the sweep takes it out
-//! again once every note on it has its record.
+//! A draw puts its bucket into a sparse index, under the time some minutes later. The sweep looks up
+//! the payment of every entry of the bucket and sends again what is neither paid nor given up. So a
+//! stream that was stopped or forgotten, a message that was lost, or a table that was restored
+//! leaves no member unpaid.
+//!
+//! # Guarantees
+//! * An entry that is paid or given up is not sent again: `the_sweep_sends_only_what_is_unpaid`.
+//! * An unpaid entry stays in the index until it is: `an_unpaid_entry_is_sent_again_until_it_is_paid`.
+//! * A draw after the bucket was read keeps it in the index:
+//!   `a_bucket_that_was_drawn_from_meanwhile_stays_in_the_index`.
 
 use futures::StreamExt;
-use largesse_domain::id::{PoolId, UserId};
-use largesse_domain::pool::{Drawn, Pool};
+use largesse_domain::grant::{Grant, GrantStatus};
+use largesse_domain::id::UserId;
+use largesse_domain::pool::{Bucket, BucketId, Entry};
 use largesse_domain::time::Timestamp;
 
-use crate::grant::settle;
-use crate::ports::{Clock, Grants, INDEX_SHARDS, Pools, PortResult, Rng, Sprays, Sweepable};
+use super::read;
+use crate::grant::dispatch::dispatch;
+use crate::ports::{
+    Clock, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Ids, Money, Pools, PortError,
+    PortErrorKind, PortResult, Rng, Sweepable,
+};
 
-/// Pools swept at the same time by one run.
+/// How old an entry is when its payment is looked up for the first time: longer than the outbox
+/// and the queue take on any normal day.
+pub const SWEEP_AFTER_MS: u64 = 300_000;
+/// The longest time between two looks at an unpaid entry: six hours.
+const SWEEP_AGAIN_MS_MAX: u64 = 21_600_000;
+/// Buckets swept at the same time by one run.
 const CONCURRENCY: usize = 16;
-/// Pools read from the index at a time.
+/// Rows of the index read at a time.
 const PAGE: u32 = 100;
 
 /// What a run of the sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Pools looked at.
-    pub pools: u64,
-    /// Stale draws that were settled or found settled.
-    pub settled: u64,
-    /// Pools that could not be swept now; the next run tries again.
+    /// Buckets looked at.
+    pub buckets: u64,
+    /// Entries that were neither paid nor given up, and were sent again.
+    pub resent: u64,
+    /// Entries that no draw can have written. They are not paid.
+    pub impossible: u64,
+    /// Buckets that could not be swept now; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything was looked at.
     pub has_more: bool,
 }
 
-/// Sweeps what is to be swept until `stop_at`, longest waiting first in each part of the index.
-/// Each run begins with another part, and a pool that fails is passed by, so that none holds up
-/// the rest.
+/// Sweeps what is to be swept until `stop_at`, longest waiting first in each shard of the index.
+/// Each run begins with another shard, and goes on after a bucket that fails.
 ///
 /// # Errors
-/// [`crate::ports::PortError`] when the index cannot be read; a pool that fails is counted.
+/// [`PortError`] when the index cannot be read; a bucket that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<SweepReport>
 where
-    D: Pools + Grants + Sprays + Rng + Clock,
+    D: Pools + Money + Grants + GrantQueue + Ids + Rng + Clock,
 {
     let mut report = SweepReport::default();
     let first = deps.below(INDEX_SHARDS);
     for shard in (first..INDEX_SHARDS).chain(0..first) {
+        // One `now` for a shard: what becomes due while it is read waits for the next run.
+        let now = deps.now();
         let mut after = None;
         loop {
             if deps.now() >= stop_at {
                 report.has_more = true;
                 return Ok(report);
             }
-            let page = deps.sweepable(shard, deps.now(), after, PAGE).await?;
+            let page = deps.sweepable(shard, now, after, PAGE).await?;
             sweep_page(deps, &page.rows, &mut report).await;
             match page.next {
                 Some(next) => after = Some(next),
@@ -60,51 +80,130 @@ where
     Ok(report)
 }
 
-async fn sweep_page<D>(deps: &D, pools: &[Sweepable], report: &mut SweepReport)
+async fn sweep_page<D>(deps: &D, rows: &[Sweepable], report: &mut SweepReport)
 where
-    D: Pools + Grants + Sprays + Clock,
+    D: Pools + Money + Grants + GrantQueue + Ids + Clock,
 {
-    let sweeps: Vec<_> =
-        pools.iter().map(async |pool| (pool.id, sweep(deps, pool.id).await)).collect();
+    let sweeps: Vec<_> = rows.iter().map(async |row| (row.id, sweep(deps, row.id).await)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
-    while let Some((pool, result)) = sweeps.next().await {
-        report.pools = report.pools.saturating_add(1);
+    while let Some((id, result)) = sweeps.next().await {
+        report.buckets = report.buckets.saturating_add(1);
         match result {
-            Ok(settled) => report.settled = report.settled.saturating_add(settled),
+            Ok(swept) => {
+                report.resent = report.resent.saturating_add(swept.resent);
+                report.impossible = report.impossible.saturating_add(swept.impossible);
+            }
             Err(error) => {
-                tracing::warn!(pool.id = %pool, error.cause = error.causes(), "not swept yet");
+                let (pool, bucket) = (id.pool.to_string(), id.number);
+                tracing::error!(pool.id = pool, bucket, error.cause = error.causes(), "not swept");
                 report.failed = report.failed.saturating_add(1);
             }
         }
     }
 }
 
-/// Sweeps one pool; returns how many stale draws have their record now.
+/// What sweeping one bucket came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Entries that were sent again.
+    pub resent: u64,
+    /// Entries that no draw can have written.
+    pub impossible: u64,
+}
+
+/// Sweeps one bucket.
 ///
 /// # Errors
-/// [`crate::ports::PortError`].
-pub async fn sweep<D>(deps: &D, pool: PoolId) -> PortResult<u64>
+/// [`PortError`].
+pub async fn sweep<D>(deps: &D, id: BucketId) -> PortResult<Swept>
 where
-    D: Pools + Grants + Sprays + Clock,
+    D: Pools + Money + Grants + GrantQueue + Ids + Clock,
 {
-    let PoolId::Spray(spray) = pool;
-    let Some(spray) = deps.spray(spray).await? else { return Ok(0) };
-    let (head, sender): (Pool, UserId) = (spray.pool, spray.sender);
+    let read = deps.buckets(id.pool, &[id.number]).await?;
+    let Some(bucket) = read.into_iter().next() else { return Ok(Swept::default()) };
     let now = deps.now();
-    let is_stale = |drawn: Drawn| Pool::is_stale(drawn, now);
-    let settled = settle::settle_pending(deps, &head, &sender, is_stale).await?;
-    let count = u64::try_from(settled.recorded.len()).unwrap_or(u64::MAX);
-    let young = head.pending.values().filter(|drawn| !is_stale(**drawn));
-    let next = young.map(|drawn| Pool::sweep_at(drawn.at)).max();
-    if head.keeps_notes() {
-        // The notes stay (ADR 0001): they are all recorded now, but for the young ones.
-        deps.swept(&head, next).await?;
-    } else {
-        deps.trim(pool, &settled.recorded).await?;
-        if let Some(trimmed) = deps.pool(pool).await? {
-            let left = trimmed.pending.values().map(|drawn| Pool::sweep_at(drawn.at)).max();
-            deps.swept(&trimmed, left).await?;
+    let impossible = bucket.impossible_entries();
+    let is_possible = |draw: &(&UserId, &Entry)| !impossible.contains(draw.0);
+    let entries = || bucket.draws.iter().filter(is_possible);
+    let is_old = |entry: &Entry| now >= entry.at.plus_ms(SWEEP_AFTER_MS);
+    // Young entries are looked at when they are old.
+    let young = entries().filter(|(_, entry)| !is_old(entry));
+    let mut next: Option<Timestamp> = young.map(|(_, e)| e.at.plus_ms(SWEEP_AFTER_MS)).min();
+    let old = entries().filter(|(_, entry)| is_old(entry));
+    let grants: Vec<Grant> = old.filter_map(|(member, e)| bucket.grant(member, *e)).collect();
+    let unpaid = unpaid(deps, &bucket, grants).await?;
+    if !impossible.is_empty() {
+        let (pool, count) = (id.pool.to_string(), impossible.len());
+        tracing::error!(
+            pool.id = pool,
+            bucket = id.number,
+            entries.impossible = count,
+            "entries that no draw can have written are not paid"
+        );
+    }
+    if let Some(oldest) = unpaid.iter().map(|message| message.grant.decided_at()).min() {
+        let again = look_again_at(oldest, now);
+        next = Some(next.map_or(again, |next| next.min(again)));
+        resend(deps, &unpaid).await?;
+    }
+    deps.swept(&bucket, next).await?;
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    Ok(Swept { resent: count(unpaid.len()), impossible: count(impossible.len()) })
+}
+
+/// When an unpaid entry is looked at again: as much later as it is old now, so that an outage of a
+/// day leads to a handful of messages for a grant and not to hundreds.
+fn look_again_at(drawn: Timestamp, now: Timestamp) -> Timestamp {
+    now.plus_ms(now.ms_since(drawn).clamp(SWEEP_AFTER_MS, SWEEP_AGAIN_MS_MAX))
+}
+
+/// The messages of those grants that are neither paid nor given up.
+async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Vec<GrantMessage>>
+where
+    D: Money + Grants + Ids,
+{
+    if grants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statuses = read::statuses(deps, bucket.id.pool, &grants).await?;
+    let message = |(grant, status): (Grant, GrantStatus)| match status {
+        GrantStatus::Pending => Some(GrantMessage::first(grant)),
+        // A failed grant is retried by its message, which may be lost just as well. The payment is
+        // to remove the item of the failure.
+        GrantStatus::Failed => Some(GrantMessage { grant, retry: Some(deps.ulid()) }),
+        GrantStatus::Success | GrantStatus::PermanentlyFailed | GrantStatus::Voided => None,
+    };
+    Ok(grants.into_iter().zip(statuses).filter_map(message).collect())
+}
+
+async fn resend<D: GrantQueue>(deps: &D, unpaid: &[GrantMessage]) -> PortResult<()> {
+    for GrantMessage { grant, .. } in unpaid {
+        tracing::warn!(grant.id = %grant.id.0, "unpaid minutes after its draw: sent again");
+    }
+    match dispatch(deps, unpaid).await {
+        None => Ok(()),
+        Some(_) => {
+            let (operation, kind) = ("resend grants: not all were taken", PortErrorKind::Throttled);
+            Err(PortError { operation, kind, cause: None })
         }
     }
-    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unpaid_entry_is_looked_at_again_after_as_long_as_it_is_old() {
+        let minutes = |n: i64| Timestamp::from_ms(n * 60_000);
+        assert_eq!(look_again_at(minutes(0), minutes(1)), minutes(6));
+        assert_eq!(look_again_at(minutes(0), minutes(40)), minutes(80));
+        assert_eq!(look_again_at(minutes(0), minutes(6_000)), minutes(6_360));
+        // A day of outage: not more than ten messages for one grant.
+        let mut looks = vec![minutes(5)];
+        while let Some(last) = looks.last().copied().filter(|last| *last < minutes(1_440)) {
+            looks.push(look_again_at(minutes(0), last));
+        }
+        assert!(looks.len() <= 12, "{looks:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! A member gives.
+//! A member sprays an amount over the members of a room.
 
 use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, TransferKind, TransferOrder};
@@ -9,15 +9,14 @@ use largesse_domain::time::Timestamp;
 
 use super::token::{self, Found};
 use crate::ports::{
-    Clock, Once, Pause, PortError, PortErrorKind, Rng, Rooms, SprayNotMade, Sprays, TokenSpace,
-    Wallets,
+    Clock, Once, Pause, PortError, Rng, Rooms, SprayNotMade, Sprays, TokenSpace, Wallets,
 };
 
 /// How often a token that was found free turns out to be taken meanwhile, before giving up: each
 /// time another spray was made in between.
 const TOKEN_TRIES_MAX: u32 = 16;
 
-/// A wish to spray, under the id that makes it happen once.
+/// A request to spray, under the id that makes it happen once.
 #[derive(Clone, Debug)]
 pub struct Create {
     /// The spray's id.
@@ -36,12 +35,15 @@ pub enum CreateError {
     /// The sender is not in the room.
     #[error("the caller is not a member of the room")]
     NotAMember,
-    /// The sender has not that much.
+    /// The wallet holds less than the amount.
     #[error("the balance is {balance}")]
     Insufficient {
         /// What the wallet holds.
         balance: Balance,
     },
+    /// The sender has as many live sprays as a member may have.
+    #[error("the sender has too many live sprays")]
+    TooManyLive,
     /// Live sprays carry all tokens.
     #[error("no token is free")]
     NoFreeToken {
@@ -57,32 +59,31 @@ pub enum CreateError {
 ///
 /// # Errors
 /// [`CreateError`], the first in its order.
-pub async fn create<D>(deps: &D, wish: Create) -> Result<Spray, CreateError>
+pub async fn create<D>(deps: &D, request: Create) -> Result<Spray, CreateError>
 where
     D: Sprays + TokenSpace + Wallets + Rooms + Clock + Rng + Pause,
 {
-    let is_member = deps.is_member(wish.room, &wish.sender);
-    let (is_member, seen) = futures::future::try_join(is_member, token::look(deps)).await?;
+    let is_member = deps.is_member(request.room, &request.sender);
+    let (is_member, seen) = futures::future::try_join(is_member, token::free_pair(deps)).await?;
     if !is_member {
-        return made(deps, &wish).await?.ok_or(CreateError::NotAMember);
+        return made(deps, &request).await?.ok_or(CreateError::NotAMember);
     }
     let mut found = match seen {
         Some(token) => Found::Token(token),
-        // Hints are used up by looking, so whoever is to be refused must be refused before.
-        None => match made_or_too_poor(deps, &wish).await? {
-            Some(spray) => return Ok(spray),
-            None => token::hinted(deps).await?,
-        },
+        // Only a member makes this process search the whole space.
+        None => token::search(deps).await?,
     };
+    let now = deps.now();
     let mut seed = [0; 32];
     deps.fill(&mut seed);
     let order = TransferOrder {
-        id: TransferId(wish.id.0),
-        wallet: wish.sender.clone(),
+        id: TransferId(request.id.0),
+        wallet: request.sender.clone(),
         kind: TransferKind::Spray,
-        amount: wish.terms.amount(),
-        at: deps.now(),
-        pool: Some(PoolId::Spray(wish.id)),
+        amount: request.terms.amount(),
+        // The time of its id, so that a run that resumes an earlier one orders the same transfer.
+        at: made_at(request.id),
+        pool: Some(PoolId::Spray(request.id)),
         counterpart: None,
         memo: None,
     };
@@ -90,15 +91,15 @@ where
         let token = match found {
             Found::Token(token) => token,
             Found::Full { earliest } => {
-                let earlier = made(deps, &wish).await?;
-                return earlier.ok_or(CreateError::NoFreeToken { earliest });
+                return without_token(deps, &request, earliest).await;
             }
         };
-        let Create { id, room, sender, terms } = wish.clone();
-        let spray = Spray::new(id, token, room, sender, &terms, Seed(seed), order.at);
+        let Create { id, room, sender, terms } = request.clone();
+        let spray = Spray::new(id, token, room, sender, &terms, Seed(seed), now);
         match deps.create_spray(&spray, &order).await? {
             Ok(Once::Now(spray) | Once::Before(spray)) => return Ok(spray),
             Err(SprayNotMade::TokenTaken) => found = token::find(deps).await?,
+            Err(SprayNotMade::TooManyLive) => return Err(CreateError::TooManyLive),
             Err(SprayNotMade::Wallet(PostRefused::Insufficient { balance })) => {
                 return Err(CreateError::Insufficient { balance });
             }
@@ -107,26 +108,31 @@ where
             }
         }
     }
-    let (operation, kind) = ("create spray: others take each token", PortErrorKind::Contended);
-    Err(PortError { operation, kind, cause: None }.into())
+    Err(PortError::contended("create spray: others take each token").into())
 }
 
-/// The spray that an earlier run of this wish made; or the refusal of whoever has not the money.
-async fn made_or_too_poor<D>(deps: &D, wish: &Create) -> Result<Option<Spray>, CreateError>
-where
-    D: Sprays + Wallets,
-{
-    let wallet = deps.wallet(&wish.sender).await?;
-    if wallet.balance.get() >= wish.terms.amount().get() {
-        return Ok(None);
+fn made_at(id: SprayId) -> Timestamp {
+    Timestamp::from_ms(i64::try_from(id.0.timestamp_ms()).unwrap_or(i64::MAX))
+}
+
+/// No token is free: the answer is an earlier run's spray, or the first refusal that applies.
+async fn without_token<D: Sprays + Wallets>(
+    deps: &D,
+    request: &Create,
+    earliest: Timestamp,
+) -> Result<Spray, CreateError> {
+    if let Some(earlier) = made(deps, request).await? {
+        return Ok(earlier);
     }
-    // The wallet may be empty because this very spray emptied it.
-    let earlier = made(deps, wish).await?;
-    earlier.map(Some).ok_or(CreateError::Insufficient { balance: wallet.balance })
+    let balance = deps.wallet(&request.sender).await?.balance;
+    if balance.get() < request.terms.amount().get() {
+        return Err(CreateError::Insufficient { balance });
+    }
+    Err(CreateError::NoFreeToken { earliest })
 }
 
-/// The spray that an earlier run of this wish made. It is the answer of every later run, whatever
+/// The spray that an earlier run of this request made. It is the answer of every later run, whatever
 /// has changed since: the sender may have left the room, or all tokens may be taken.
-async fn made<D: Sprays>(deps: &D, wish: &Create) -> Result<Option<Spray>, PortError> {
-    deps.spray(wish.id).await
+async fn made<D: Sprays>(deps: &D, request: &Create) -> Result<Option<Spray>, PortError> {
+    deps.spray(request.id).await
 }

@@ -1,17 +1,19 @@
-//! The sender looks at what became of a spray.
+//! The sender reads what became of a spray.
 
-use std::collections::BTreeMap;
-
-use largesse_domain::grant::GrantStatus;
+use futures::StreamExt;
+use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::{RoomId, SprayId, Token, UserId};
 use largesse_domain::money::Amount;
-use largesse_domain::pool::Pool;
+use largesse_domain::pool::{Bucket, Entry};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 
-use crate::grant::settle::RECORDS_STEP;
 use crate::page::{PAGE_LIMIT_MAX, Page};
-use crate::ports::{Clock, Grants, PortError, PortResult, Rooms, Sprays};
+use crate::pool::read::{buckets, statuses};
+use crate::ports::{Clock, Grants, Money, Pools, PortError, PortResult, Rooms, Sprays};
+
+/// Live sprays of a list whose buckets are read at the same time.
+const CONCURRENCY: usize = 8;
 
 /// One claim, as the sender sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +22,10 @@ pub struct Claim {
     pub member: UserId,
     /// Their share.
     pub amount: Amount,
+    /// The share's number in the cut, from 0.
+    pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// Where its payment stands.
-    pub status: GrantStatus,
 }
 
 /// A spray with its claims, the earliest first.
@@ -33,6 +35,8 @@ pub struct SprayDetail {
     pub spray: Spray,
     /// Who got what.
     pub claims: Vec<Claim>,
+    /// Where the payment of each claim stands.
+    pub statuses: Vec<GrantStatus>,
     /// The moment it was read.
     pub now: Timestamp,
 }
@@ -40,11 +44,11 @@ pub struct SprayDetail {
 /// Why a spray is not shown, in order of precedence.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// No spray of this room carries the token, or there is none of that id of the caller's.
+    /// No spray carries the token, or the caller has none of that id.
     #[error("there is no such spray")]
     NotFound,
     /// The caller did not spray it.
-    #[error("only the sender may look")]
+    #[error("only the sender may read it")]
     NotTheSender,
     /// Its seven days are over.
     #[error("the spray was made more than seven days ago")]
@@ -54,89 +58,118 @@ pub enum ReadError {
     Port(#[from] PortError),
 }
 
-/// By token: the sender only, in the spray's room, for seven days. To who is not in the room,
-/// another's token looks like no token.
+/// The spray of a token: the sender only, for seven days. To a caller who is not in its room, or who
+/// names another room, the token looks like no token.
 ///
 /// # Errors
 /// [`ReadError`], the first in its order.
 pub async fn by_token<D>(
     deps: &D,
-    room: RoomId,
     token: Token,
+    room: Option<RoomId>,
     caller: &UserId,
-) -> Result<SprayDetail, ReadError>
+) -> Result<Spray, ReadError>
 where
-    D: Sprays + Grants + Rooms + Clock,
+    D: Sprays + Rooms + Clock,
 {
-    let entry = deps.token_entry(token).await?.filter(|entry| entry.room == room);
+    let entry = deps.token_entry(token).await?;
+    let entry = entry.filter(|entry| room.is_none_or(|room| room == entry.room));
     let entry = entry.ok_or(ReadError::NotFound)?;
     if entry.sender != *caller {
-        let is_member = deps.is_member(room, caller).await?;
+        let is_member = deps.is_member(entry.room, caller).await?;
         return Err(if is_member { ReadError::NotTheSender } else { ReadError::NotFound });
     }
-    let detail = detail(deps, entry.spray).await?;
-    if detail.spray.is_readable(detail.now) { Ok(detail) } else { Err(ReadError::TooOld) }
+    let spray = deps.spray(entry.spray).await?.ok_or(ReadError::NotFound)?;
+    if spray.is_readable(deps.now()) { Ok(spray) } else { Err(ReadError::TooOld) }
 }
 
-/// By id: the sender only, for ever.
+/// The spray of an id: the sender only, for ever.
 ///
 /// # Errors
-/// [`ReadError`]; another's spray is as if there were none.
-pub async fn by_id<D>(deps: &D, id: SprayId, caller: &UserId) -> Result<SprayDetail, ReadError>
+/// [`ReadError`]; a spray of another sender is not found.
+pub async fn by_id<D: Sprays>(deps: &D, id: SprayId, caller: &UserId) -> Result<Spray, ReadError> {
+    let spray = deps.spray(id).await?.ok_or(ReadError::NotFound)?;
+    if spray.sender == *caller { Ok(spray) } else { Err(ReadError::NotFound) }
+}
+
+/// A spray with its claims and where their payments stand.
+///
+/// # Errors
+/// [`PortError`].
+pub async fn detail<D>(deps: &D, spray: Spray) -> PortResult<SprayDetail>
 where
-    D: Sprays + Grants + Clock,
+    D: Pools + Money + Grants + Clock,
 {
-    let detail = detail(deps, id).await?;
-    if detail.spray.sender == *caller { Ok(detail) } else { Err(ReadError::NotFound) }
+    let (claims, grants): (_, Vec<Grant>) = draws_of(deps, &spray).await?.into_iter().unzip();
+    let statuses = statuses(deps, spray.pool(), &grants).await?;
+    Ok(SprayDetail { spray, claims, statuses, now: deps.now() })
+}
+
+/// Who claimed what, the earliest first.
+///
+/// # Errors
+/// [`PortError`].
+pub async fn claims_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<Claim>> {
+    Ok(draws_of(deps, spray).await?.into_iter().map(|(claim, _)| claim).collect())
+}
+
+/// Every draw: the claim, and the duty to pay that it is.
+async fn draws_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<(Claim, Grant)>> {
+    let buckets = buckets(deps, spray.pool(), spray.recipients).await?;
+    let entries = buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
+    let draw = |(bucket, (member, entry)): (&Bucket, (&UserId, &Entry))| {
+        let grant = bucket.grant(member, *entry)?;
+        let (member, amount) = (member.clone(), grant.amount);
+        let number = bucket.part(entry.index);
+        Some((Claim { member, amount, number, at: entry.at }, grant))
+    };
+    let mut draws: Vec<(Claim, Grant)> = entries.filter_map(draw).collect();
+    draws.sort_by_key(|(claim, _)| (claim.at, claim.number));
+    Ok(draws)
+}
+
+/// A spray of a list, with what was claimed of it in all.
+#[derive(Clone, Debug)]
+pub struct SprayRow {
+    /// The spray.
+    pub spray: Spray,
+    /// What was claimed.
+    pub claimed_amount: u64,
+    /// By how many.
+    pub claimed_count: u64,
 }
 
 /// The caller's own sprays, newest first.
 ///
 /// # Errors
 /// [`PortError`].
-pub async fn mine<D: Sprays>(
+pub async fn mine<D: Sprays + Pools>(
     deps: &D,
     caller: &UserId,
     after: Option<SprayId>,
     limit: u32,
-) -> PortResult<Page<Spray, SprayId>> {
-    deps.sprays_by(caller, after, limit.clamp(1, PAGE_LIMIT_MAX)).await
+) -> PortResult<Page<SprayRow, SprayId>> {
+    let Page { rows, next } = deps.sprays_by(caller, after, limit.clamp(1, PAGE_LIMIT_MAX)).await?;
+    let rows: Vec<_> = rows.into_iter().map(|spray| row(deps, spray)).collect();
+    let rows: Vec<PortResult<SprayRow>> =
+        futures::stream::iter(rows).buffered(CONCURRENCY).collect().await;
+    Ok(Page { rows: rows.into_iter().collect::<PortResult<_>>()?, next })
 }
 
-async fn detail<D: Sprays + Grants + Clock>(
-    deps: &D,
-    id: SprayId,
-) -> Result<SprayDetail, ReadError> {
-    let spray = deps.spray(id).await?.ok_or(ReadError::NotFound)?;
-    let claims = claims_of(deps, &spray.pool).await?;
-    Ok(SprayDetail { spray, claims, now: deps.now() })
-}
-
-/// Who drew what: the records, and the notes of draws that have none yet.
-///
-/// # Errors
-/// [`PortError`].
-pub async fn claims_of<D: Grants>(deps: &D, head: &Pool) -> PortResult<Vec<Claim>> {
-    let mut claims: BTreeMap<UserId, Claim> = BTreeMap::new();
-    for (member, drawn) in &head.pending {
-        let amount = head.supply.worth(drawn.part).ok_or_else(PortError::unreadable_part)?;
-        let (member, at, status) = (member.clone(), drawn.at, GrantStatus::Pending);
-        claims.insert(member.clone(), Claim { member, amount, at, status });
-    }
-    let mut after = None;
-    loop {
-        let page = deps.grants_of(head.id, after, RECORDS_STEP).await?;
-        for grant in page.rows {
-            let (amount, at, status) = (grant.amount, grant.decided_at(), grant.status);
-            let member = grant.member;
-            claims.insert(member.clone(), Claim { member, amount, at, status });
+/// A refunded spray says itself what was left; of a live one the buckets are read.
+async fn row<D: Pools>(deps: &D, spray: Spray) -> PortResult<SprayRow> {
+    let (left_amount, left_count) = match spray.refund {
+        Some(refund) => (refund.amount, refund.shares),
+        None => {
+            let buckets = buckets(deps, spray.pool(), spray.recipients).await?;
+            let amount = buckets.iter().fold(0_u64, |sum, b| sum.saturating_add(b.remainder()));
+            let taken = buckets.iter().fold(0_u32, |sum, b| sum.saturating_add(b.taken));
+            (amount, spray.recipients.saturating_sub(taken))
         }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    let mut claims: Vec<Claim> = claims.into_values().collect();
-    claims.sort_by(|a, b| (a.at, &a.member).cmp(&(b.at, &b.member)));
-    Ok(claims)
+    };
+    Ok(SprayRow {
+        claimed_amount: spray.amount.get().saturating_sub(left_amount),
+        claimed_count: u64::from(spray.recipients.saturating_sub(left_count)),
+        spray,
+    })
 }

@@ -1,43 +1,45 @@
-//! What nobody claimed goes back to the sender.
+//! The unclaimed rest of a spray is returned to its sender.
 //!
-//! A refund is one transaction that holds only if the spray is as it was read and its window is
-//! over, so a claim and the refund can never both win. Repeating it, or running it twice at once,
-//! changes nothing: the pool is closed once, under one transfer id.
+//! A refund is one transaction: every bucket is closed as it was read, the sender is credited, the
+//! token is freed. It holds only if no share was drawn since the buckets were read and the window is
+//! over, so a claim and the refund of the same share can never both win. Repeating it, or running
+//! it twice at once, changes nothing: a spray is refunded once, under one transfer id.
 
 use futures::StreamExt;
-use largesse_domain::id::{SprayId, Token};
-use largesse_domain::pool::PoolStatus;
+use largesse_domain::id::SprayId;
+use largesse_domain::pool::Bucket;
 use largesse_domain::time::Timestamp;
 
-use super::token;
-use crate::grant::settle;
+use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DueSpray, Grants, INDEX_SHARDS, Pools, PortError, PortErrorKind, PortResult,
-    RefundOutcome, Refunds, Rng, Sprays, TokenSpace,
+    Clock, DueSpray, INDEX_SHARDS, Pools, PortError, PortErrorKind, PortResult, RefundOutcome,
+    Refunds, Rng, Sprays,
 };
 
-/// How often a spray that changes under the refund is read again. After its window only settling
-/// can change it, at most once for each note.
+/// How often a spray that changes under the refund is read again. After its window only a claim of
+/// a process whose clock is behind can change it.
 const TRIES_MAX: u32 = 16;
 /// Sprays refunded at the same time by one run.
 const CONCURRENCY: usize = 16;
 /// Rows of the index read at a time.
 const PAGE: u32 = 100;
+/// How long a spray waits whose sender's wallet is too full to take the refund: an hour.
+const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
 /// What became of one refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refunded {
     /// Refunded by this call.
     Now {
-        /// What went back.
+        /// What was returned.
         amount: u64,
-        /// The token that is free again.
-        token: Token,
     },
     /// Refunded before, or there is no such spray.
     Before,
     /// The window is not over.
     NotDue,
+    /// The sender's wallet is too full. The spray keeps the money and is tried again in an hour.
+    WalletFull,
 }
 
 /// Refunds one spray, if it is due.
@@ -46,29 +48,36 @@ pub enum Refunded {
 /// [`PortError`]; it is still in the index, and the next run tries again.
 pub async fn refund<D>(deps: &D, id: SprayId) -> PortResult<Refunded>
 where
-    D: Sprays + Pools + Grants + Refunds + Clock,
+    D: Sprays + Pools + Refunds + Clock,
 {
     for _ in 0..TRIES_MAX {
         let Some(spray) = deps.spray(id).await? else { return Ok(Refunded::Before) };
         let now = deps.now();
-        if spray.pool.status == PoolStatus::Closed {
+        if spray.refund.is_some() {
             return Ok(Refunded::Before);
         }
-        if !spray.pool.window.is_over(now) {
+        if !spray.window.is_over(now) {
             return Ok(Refunded::NotDue);
         }
-        let settled = settle::settle_pending(deps, &spray.pool, &spray.sender, |_| true).await?;
-        if settled.released > 0 {
-            continue;
+        let buckets = buckets(deps, spray.pool(), spray.recipients).await?;
+        // What a bucket holds decides what is returned, so it must be what draws can have written.
+        if let Some(error) = buckets.iter().find_map(|bucket| bucket.check().err()) {
+            let (operation, kind) = ("refund: a bucket cannot be", PortErrorKind::Corrupt);
+            return Err(PortError { operation, kind, cause: Some(std::sync::Arc::new(error)) });
         }
-        let amount = spray.pool.supply.remainder();
-        match deps.refund_spray(&spray, amount, now).await? {
-            RefundOutcome::Done => return Ok(Refunded::Now { amount, token: spray.token }),
+        match deps.refund_spray(&spray, &buckets, now).await? {
+            RefundOutcome::Done => {
+                let left = buckets.iter().map(Bucket::remainder);
+                return Ok(Refunded::Now { amount: left.fold(0, u64::saturating_add) });
+            }
+            RefundOutcome::WalletFull => {
+                deps.postpone_refund(id, now.plus_ms(WALLET_FULL_WAIT_MS)).await?;
+                return Ok(Refunded::WalletFull);
+            }
             RefundOutcome::Changed => {}
         }
     }
-    let kind = PortErrorKind::Contended;
-    Err(PortError { operation: "refund: the spray keeps changing", kind, cause: None })
+    Err(PortError::contended("refund: the spray keeps changing"))
 }
 
 /// What a run of the refund did.
@@ -76,39 +85,40 @@ where
 pub struct BatchReport {
     /// Sprays refunded.
     pub refunded: u64,
-    /// What went back, in all.
+    /// What was returned, in all.
     pub returned: u64,
+    /// Sprays whose sender's wallet is too full; each is tried again in an hour.
+    pub wallet_full: u64,
     /// Sprays that could not be refunded now; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything due was looked at.
     pub has_more: bool,
 }
 
-/// Refunds what is due until `stop_at`, oldest first in each part of the index, and hints at the
-/// tokens that are free again. A backlog of any length is worked off by repeated runs: each takes
-/// up where the index says that something is due. Each begins with another part, so that neither
-/// runs that overlap nor sprays that keep failing hold up the rest.
+/// Refunds what is due until `stop_at`, oldest first in each shard of the index. Repeated runs work
+/// off a backlog of any length: each goes on where the index says that something is due. Each
+/// begins with another shard, so that neither runs that overlap nor sprays that keep failing hold
+/// up the rest.
 ///
 /// # Errors
-/// [`PortError`] when the index cannot be read; a spray that fails is counted, not raised.
+/// [`PortError`] when the index cannot be read; a spray that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<BatchReport>
 where
-    D: Sprays + Pools + Grants + Refunds + TokenSpace + Rng + Clock,
+    D: Sprays + Pools + Refunds + Rng + Clock,
 {
     let mut report = BatchReport::default();
     let first = deps.below(INDEX_SHARDS);
     for shard in (first..INDEX_SHARDS).chain(0..first) {
+        // One `now` for a shard: what becomes due while it is read waits for the next run.
+        let now = deps.now();
         let mut after = None;
         loop {
             if deps.now() >= stop_at {
                 report.has_more = true;
                 return Ok(report);
             }
-            let page = deps.due_sprays(shard, deps.now(), after, PAGE).await?;
-            let mut freed = refund_page(deps, &page.rows, &mut report).await;
-            token::shuffle(deps, &mut freed);
-            // Only a hint: what is lost here, a survey finds.
-            let _ = token::offer(deps, &freed).await;
+            let page = deps.due_sprays(shard, now, after, PAGE).await?;
+            refund_page(deps, &page.rows, &mut report).await;
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,
@@ -118,27 +128,28 @@ where
     Ok(report)
 }
 
-async fn refund_page<D>(deps: &D, due: &[DueSpray], report: &mut BatchReport) -> Vec<Token>
+async fn refund_page<D>(deps: &D, due: &[DueSpray], report: &mut BatchReport)
 where
-    D: Sprays + Pools + Grants + Refunds + Clock,
+    D: Sprays + Pools + Refunds + Clock,
 {
     let refunds: Vec<_> =
         due.iter().map(async |due| (due.id, refund(deps, due.id).await)).collect();
     let mut refunds = futures::stream::iter(refunds).buffer_unordered(CONCURRENCY);
-    let mut freed = Vec::new();
     while let Some((id, result)) = refunds.next().await {
         match result {
-            Ok(Refunded::Now { amount, token }) => {
-                freed.push(token);
+            Ok(Refunded::Now { amount }) => {
                 report.refunded = report.refunded.saturating_add(1);
                 report.returned = report.returned.saturating_add(amount);
             }
             Ok(Refunded::Before | Refunded::NotDue) => {}
+            Ok(Refunded::WalletFull) => {
+                tracing::warn!(spray.id = %id, "not refunded: the sender's wallet is full");
+                report.wallet_full = report.wallet_full.saturating_add(1);
+            }
             Err(error) => {
                 tracing::warn!(spray.id = %id, error.cause = error.causes(), "not refunded yet");
                 report.failed = report.failed.saturating_add(1);
             }
         }
     }
-    freed
 }

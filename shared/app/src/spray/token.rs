@@ -1,31 +1,28 @@
 //! Finding a free token, in a number of steps that does not grow with how many are taken.
 //!
-//! A token at random is looked at first; it is free as often as tokens are. If it is not, or the
-//! last one was not, one is taken from the hint, which holds tokens known to be free: filled by
-//! refunds, and by a survey of all tokens when it runs dry. One caller surveys; the others wait for
-//! what it puts into the hint. Nothing here decides: the spray's transaction takes the token, or
-//! finds it taken.
+//! Two random tokens are read at once; while half of all are free, three times in four one of them
+//! is. Else the sparse index of free tokens is read from a random position of a random shard. Where
+//! it is empty, one process at a time scans the table and adds tokens that have no item; the others
+//! wait for what it adds. Nothing here decides: the spray's transaction takes the token, or finds it
+//! taken.
 //!
 //! # Guarantees
-//! * While tokens are free nobody is told that all are taken:
-//!   `a_crowd_that_finds_the_hints_dry_waits_for_the_survey_and_gets_its_tokens`.
-//! * Nobody waits for ever: `whoever_waits_in_vain_for_a_survey_is_told_to_try_again`.
+//! * While tokens are free, no caller is told that all are taken:
+//!   `a_crowd_that_finds_the_index_empty_waits_for_the_scan_and_gets_its_tokens`.
+//! * No caller waits for ever: `a_caller_that_waits_in_vain_for_a_scan_is_told_to_try_again`.
 
 use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
 
 use crate::ports::{
-    Clock, HINT_LEN_MAX, HINT_PARTS, Pause, PortError, PortErrorKind, PortResult, Rng, Survey,
-    TokenSpace,
+    Clock, Pause, PortError, PortResult, Replenished, Rng, TOKEN_SHARDS, TokenSpace,
 };
 
-/// Hints that may turn out stale before all tokens are surveyed.
-const STALE_MAX: u32 = 8;
-/// How often one looks again while others survey: 24 times some 100 ms are about twice what a
-/// survey takes, and a quarter of what a function behind HTTP may (10 s in template.yaml).
+/// How often a caller waits while another process scans: 24 times some 100 ms are about twice what a
+/// scan takes, and a quarter of what a function behind HTTP may take (10 s in template.yaml).
 const WAITS_MAX: u32 = 24;
-/// One such wait: at least this, and up to as much again and more, so that those who wait do not
-/// all come back at once.
+/// One such wait: at least this, and up to twice this, so that those who wait do not all come back
+/// at once.
 const WAIT_MS_MIN: u64 = 50;
 const WAIT_MS_SPREAD: u32 = 101;
 
@@ -36,7 +33,7 @@ pub enum Found {
     Token(Token),
     /// There is none.
     Full {
-        /// When the first spray is over.
+        /// When the first token may become free.
         earliest: Timestamp,
     },
 }
@@ -44,116 +41,79 @@ pub enum Found {
 /// Finds a token that is free, as far as one can know.
 ///
 /// # Errors
-/// [`PortError`].
-pub async fn find<D: TokenSpace + Rng + Clock + Pause>(deps: &D) -> PortResult<Found> {
-    match look(deps).await? {
+/// [`PortError`]; contended when others keep scanning, or take what they find, for too long.
+pub async fn find<D>(deps: &D) -> PortResult<Found>
+where
+    D: TokenSpace + Rng + Clock + Pause,
+{
+    match free_pair(deps).await? {
         Some(token) => Ok(Found::Token(token)),
-        None => hinted(deps).await,
+        None => search(deps).await,
     }
 }
 
-/// Looks at a token at random; takes none. Where the last look of this process was in vain, the
-/// hint is asked at once: then one token and a half are tried for each spray while nearly all are
-/// taken, and 1.33 while half of them are.
+/// Reads two random tokens at once and gives one that is free. Reads nothing while this process
+/// knows that none is.
 ///
 /// # Errors
 /// [`PortError`].
-pub async fn look<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
-    if deps.spares_look() {
+pub async fn free_pair<D: TokenSpace + Rng + Clock>(deps: &D) -> PortResult<Option<Token>> {
+    let now = deps.now();
+    if deps.known_full(now).is_some() {
         return Ok(None);
     }
-    let token = Token::from_index(deps.below(TOKEN_COUNT));
-    let is_free = deps.is_free(token).await?;
-    deps.note_look(is_free);
-    Ok(is_free.then_some(token))
+    let free = deps.free_among([random(deps), random(deps)], now).await?;
+    Ok(free.first().copied())
 }
 
-/// Takes a token from the hint, or surveys all tokens. While somebody else surveys, waits for the
-/// hint to be filled, since nothing is known until then.
+/// Takes a token from the index, and fills the index where it is empty.
 ///
 /// # Errors
-/// [`PortError`]; contended when others keep surveying, or take what they find, for too long.
-pub async fn hinted<D: TokenSpace + Rng + Clock + Pause>(deps: &D) -> PortResult<Found> {
-    let mut is_surveyed = false;
+/// As [`find`].
+pub async fn search<D>(deps: &D) -> PortResult<Found>
+where
+    D: TokenSpace + Rng + Clock + Pause,
+{
+    if let Some(earliest) = deps.known_full(deps.now()) {
+        return Ok(Found::Full { earliest });
+    }
     for _ in 0..WAITS_MAX {
-        if !is_surveyed {
-            if let Some(token) = pop(deps).await? {
-                return Ok(Found::Token(token));
+        if let Some(token) = indexed(deps).await? {
+            return Ok(Found::Token(token));
+        }
+        match deps.replenish(deps.now()).await? {
+            Replenished::Free(tokens) => {
+                let last = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+                let at = usize::try_from(deps.below(last)).unwrap_or(0);
+                let token = tokens.get(at).copied();
+                return token
+                    .map(Found::Token)
+                    .ok_or(PortError::corrupt("scan tokens: none are free"));
             }
-            match deps.survey(deps.now()).await? {
-                Survey::Full { earliest } => return Ok(Found::Full { earliest }),
-                Survey::Free { tokens, until } => return share(deps, tokens, until).await,
-                Survey::Underway => {}
+            Replenished::NoneFree { earliest } => {
+                deps.remember_full(deps.now(), earliest);
+                return Ok(Found::Full { earliest });
+            }
+            Replenished::Underway => {
+                let wait_ms = WAIT_MS_MIN.saturating_add(deps.below(WAIT_MS_SPREAD).into());
+                deps.pause_ms(wait_ms).await;
             }
         }
-        deps.pause_ms(WAIT_MS_MIN.saturating_add(deps.below(WAIT_MS_SPREAD).into())).await;
-        is_surveyed = deps.is_surveyed(deps.now()).await?;
     }
-    let kind = PortErrorKind::Contended;
-    Err(PortError { operation: "find token: others are looking", kind, cause: None })
+    Err(PortError::contended("find token: others are scanning"))
 }
 
-/// Takes a token from the hint that is still free.
-async fn pop<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
-    let first = deps.below(HINT_PARTS);
-    let mut stale = 0_u32;
-    for step in 0..HINT_PARTS {
-        let part = first.wrapping_add(step).checked_rem(HINT_PARTS).unwrap_or(0);
-        while let Some(token) = deps.pop_hint(part).await? {
-            if deps.is_free(token).await? {
-                return Ok(Some(token));
-            }
-            stale = stale.saturating_add(1);
-            if stale >= STALE_MAX {
-                return Ok(None);
-            }
+fn random<D: Rng>(deps: &D) -> Token {
+    Token::from_index(deps.below(TOKEN_COUNT))
+}
+
+/// A token of the index, from a random position on, shard by shard from a random one on.
+async fn indexed<D: TokenSpace + Rng>(deps: &D) -> PortResult<Option<Token>> {
+    let first = deps.below(TOKEN_SHARDS);
+    for shard in (first..TOKEN_SHARDS).chain(0..first) {
+        if let Some(token) = deps.indexed_token(shard, random(deps)).await? {
+            return Ok(Some(token));
         }
     }
     Ok(None)
-}
-
-/// Takes one of the tokens that a survey found, and fills the hint with the others.
-async fn share<D: TokenSpace + Rng>(
-    deps: &D,
-    mut free: Vec<Token>,
-    until: Timestamp,
-) -> PortResult<Found> {
-    shuffle(deps, &mut free);
-    let Some(mine) = free.pop() else {
-        let kind = PortErrorKind::Corrupt;
-        return Err(PortError { operation: "survey tokens: none are free", kind, cause: None });
-    };
-    let parts = free.chunks(part_len(free.len())).chain(std::iter::repeat(&[][..]));
-    let renewals = (0..HINT_PARTS).zip(parts).map(|(part, tokens)| deps.renew_hint(part, tokens));
-    // Only hints, and a lease that runs out: what fails here, the next survey makes good.
-    drop(futures::future::join_all(renewals).await);
-    drop(deps.end_survey(until).await);
-    Ok(Found::Token(mine))
-}
-
-/// How many of that many tokens go into each part of the hint.
-fn part_len(tokens: usize) -> usize {
-    tokens.div_ceil(usize::try_from(HINT_PARTS).unwrap_or(1)).clamp(1, HINT_LEN_MAX)
-}
-
-/// Adds free tokens to the hint, as far as there is room. Tokens come in the order given, so
-/// callers shuffle: a token must not be foreseeable.
-///
-/// # Errors
-/// [`PortError`]; a hint that is lost is found again by a survey.
-pub async fn offer<D: TokenSpace + Rng>(deps: &D, free: &[Token]) -> PortResult<()> {
-    let first = deps.below(HINT_PARTS);
-    for (tokens, step) in free.chunks(part_len(free.len())).zip(0..HINT_PARTS) {
-        let part = first.wrapping_add(step).checked_rem(HINT_PARTS).unwrap_or(0);
-        deps.push_hint(part, tokens).await?;
-    }
-    Ok(())
-}
-
-/// Fisher and Yates's shuffle (Knuth, TAOCP volume 2, algorithm 3.4.2 P).
-pub(crate) fn shuffle<D: Rng>(deps: &D, tokens: &mut [Token]) {
-    for last in (1..tokens.len()).rev() {
-        let below = u32::try_from(last).unwrap_or(u32::MAX).saturating_add(1);
-        tokens.swap(last, usize::try_from(deps.below(below)).unwrap_or(0));
-    }
 }

@@ -1,4 +1,4 @@
-//! A wallet's history: by cursor, or by numbered pages as existing clients ask for it.
+//! A wallet's history: by cursor, or by numbered pages for existing clients.
 
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::Transfer;

@@ -88,7 +88,8 @@ impl Entry {
 }
 
 // The fields are wide enough for every index and time there is.
-const _: () = assert!((BUCKET_PARTS as u128) < INDEX_SPAN && (TIMESTAMP_MS_MAX as u128) < TIME_SPAN);
+const _: () =
+    assert!((BUCKET_PARTS as u128) < INDEX_SPAN && (TIMESTAMP_MS_MAX as u128) < TIME_SPAN);
 
 #[cfg(test)]
 mod tests {

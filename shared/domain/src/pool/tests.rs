@@ -21,6 +21,7 @@ fn bucket(size: u32, worth: Worth) -> Bucket {
         worth,
         taken: 0,
         draws: BTreeMap::new(),
+        unreadable: BTreeSet::new(),
     }
 }
 
@@ -144,6 +145,11 @@ fn an_entry_that_cannot_be_is_found() {
         let members: BTreeSet<UserId> = members.iter().map(user).collect();
         assert_eq!(bucket.check(), Err(BucketError::Entries { members }));
     }
+    let mut unreadable = sound.clone();
+    let entry = unreadable.draws.remove(&user("b"));
+    assert!(entry.is_some() && unreadable.unreadable.insert(user("b")));
+    let members = [user("b")].into();
+    assert_eq!(unreadable.check(), Err(BucketError::Entries { members }));
     let counts: [Plant; 4] =
         [|b| b.taken = 1, |b| b.taken = 3, |b| b.size = 1, |b| drop(b.draws.remove(&user("a")))];
     for plant in counts {

@@ -26,9 +26,9 @@ impl Walk {
         hash.update(b"\n");
         hash.update(member.as_str().as_bytes());
         let digest = hash.finalize();
-        let mut words = digest.chunks_exact(8).map(|bytes| {
-            bytes.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte))
-        });
+        let mut words = digest
+            .chunks_exact(8)
+            .map(|bytes| bytes.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte)));
         let count = u64::from(buckets.max(1));
         let mut below = |n: u64| words.next().and_then(|word| word.checked_rem(n)).unwrap_or(0);
         let next = below(count);

@@ -1,0 +1,57 @@
+//! Requests and their answers, by idempotency key.
+
+use std::future::Future;
+
+use largesse_domain::id::Ulid;
+use largesse_domain::time::Timestamp;
+
+use super::PortResult;
+
+/// A stored answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+/// What an idempotency key stands for when a request with it arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is new: run, under this operation id.
+    Fresh(Ulid),
+    /// An earlier run ended without an answer: run again, under the same operation id.
+    Resumed(Ulid),
+    /// It was answered.
+    Done(StoredAnswer),
+    /// An earlier request is still running.
+    InFlight,
+    /// It was used with another payload.
+    OtherPayload,
+}
+
+/// Remembers requests by their idempotency key, for 24 hours.
+pub trait Idempotency: Send + Sync {
+    /// Takes the key, or says what it stands for. `key` names the caller too, so that no caller
+    /// sees another's answer.
+    fn begin(
+        &self,
+        key: &str,
+        payload_hash: &str,
+        op: Ulid,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<Begun>> + Send;
+
+    /// Keeps the answer, unless one is kept: a key is answered once.
+    fn finish(
+        &self,
+        key: &str,
+        op: Ulid,
+        answer: &StoredAnswer,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Ends the key's lease, so that the next request with it runs again under the same operation
+    /// id: for answers that say "try again".
+    fn release(&self, key: &str, op: Ulid) -> impl Future<Output = PortResult<()>> + Send;
+}

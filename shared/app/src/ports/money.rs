@@ -1,0 +1,99 @@
+//! The money service: where grants are paid. The ledger is its first adapter.
+
+use std::future::Future;
+
+use largesse_domain::grant::{FailedGrant, Grant};
+
+use super::{PortError, PortResult};
+
+/// Why the money service refuses a payment. It is the only failure that counts as an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The member's wallet would hold more than a wallet may.
+    #[error("the wallet cannot hold that much")]
+    WalletFull,
+}
+
+/// What became of a payment.
+#[derive(Clone, Debug)]
+pub enum Payment {
+    /// The money moved, by this call.
+    Paid,
+    /// The money moved before, under the same id.
+    AlreadyPaid,
+    /// An operator voided the grant: it is never paid.
+    Voided,
+    /// The service said no. No money moved.
+    Refused(Refusal),
+    /// The service does not work, or not now. No money moved.
+    NotNow {
+        /// When to try again, where the service says so.
+        retry_after_ms: Option<u64>,
+        /// What went wrong.
+        cause: PortError,
+    },
+    /// No answer: the money may have moved. The same call under the same id finds out.
+    Unknown(PortError),
+}
+
+/// Where a grant stands with the money service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is paid.
+    Paid,
+    /// It is voided.
+    Voided,
+    /// Neither.
+    NotPaid,
+}
+
+/// What became of taking a payment back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reversal {
+    /// The money moved back, by this call.
+    Reversed,
+    /// It moved back before.
+    AlreadyReversed,
+    /// The grant was never paid: there is nothing to take back.
+    NotPaid,
+    /// The member has spent it. Nothing moved.
+    Shortfall {
+        /// How much is missing, in minor units.
+        amount: u64,
+    },
+}
+
+/// The money service. Every call is idempotent under the grant's permanent id.
+pub trait Money: Send + Sync {
+    /// Pays grants; the outcomes stand in the order of the grants. One call may pay all of them
+    /// together, but each is paid or not paid by itself.
+    fn pay(&self, grants: &[Grant]) -> impl Future<Output = Vec<Payment>> + Send;
+
+    /// Where grants stand, in their order. Strongly consistent.
+    fn lookup(&self, grants: &[Grant]) -> impl Future<Output = PortResult<Vec<Standing>>> + Send;
+
+    /// Takes a payment back from the member into the grant's source, whole or not at all.
+    fn reverse(&self, grant: &Grant) -> impl Future<Output = PortResult<Reversal>> + Send;
+}
+
+/// What became of voiding a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Void {
+    /// The amount is back with its funder, by this call.
+    Voided,
+    /// It was voided before.
+    AlreadyVoided,
+    /// It is paid, so it cannot be voided.
+    Paid,
+    /// It was not given up, so it may still be paid.
+    NotGivenUp,
+    /// The funder's wallet would hold more than a wallet may.
+    FunderFull,
+}
+
+/// An operator's way to end a grant that cannot be paid.
+pub trait Voids: Send + Sync {
+    /// Returns the amount to the funder and bars the payment for ever, in one transaction. Only a
+    /// grant that was given up is voided.
+    fn void(&self, given_up: &FailedGrant) -> impl Future<Output = PortResult<Void>> + Send;
+}

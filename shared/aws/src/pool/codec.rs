@@ -1,0 +1,94 @@
+//! A bucket as an item.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue as Av;
+use largesse_app::ports::PortResult;
+use largesse_domain::pool::{Bucket, BucketStatus, Entry, PoolKind, Worth};
+use largesse_domain::time::Window;
+
+use crate::item::{Item, Reader, ms, n, s};
+use crate::keys;
+
+pub(crate) const STATUS: &str = "status";
+pub(crate) const OPEN: &str = "OPEN";
+pub(crate) const CLOSED: &str = "CLOSED";
+pub(crate) const OPENS: &str = "opens_ms";
+pub(crate) const CLOSES: &str = "closes_ms";
+pub(crate) const SIZE: &str = "size";
+pub(crate) const TAKEN: &str = "taken";
+pub(crate) const DRAWS: &str = "draws";
+const KIND: &str = "kind";
+const FUNDER: &str = "funder";
+const WORTH: &str = "worth";
+
+/// The item of a bucket before its first draw: it is in no index.
+pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
+    let mut item = keys::bucket(bucket.id);
+    let mut put = |name: &str, value| item.insert(name.to_owned(), value);
+    let status = match bucket.status {
+        BucketStatus::Open => OPEN,
+        BucketStatus::Closed => CLOSED,
+    };
+    let worth = match &bucket.worth {
+        Worth::Each(worth) => n(worth),
+        Worth::Listed(list) => Av::L(list.iter().map(n).collect()),
+    };
+    let draws = bucket.draws.iter().map(|(m, entry)| (m.to_string(), n(entry.pack())));
+    put(KIND, s(bucket.kind.as_str()));
+    put(FUNDER, s(&bucket.funder));
+    put(STATUS, s(status));
+    put(OPENS, ms(bucket.window.opens));
+    put(CLOSES, ms(bucket.window.closes));
+    put(SIZE, n(bucket.size));
+    put(WORTH, worth);
+    put(TAKEN, n(bucket.taken));
+    put(DRAWS, Av::M(draws.collect()));
+    put(keys::SWEEP_SHARD, s(keys::sweep_shard(bucket.id)));
+    item
+}
+
+/// Reads a bucket. An entry that cannot be read does not hide the others.
+///
+/// # Errors
+/// Corrupt, when anything else cannot be read.
+pub fn read_bucket(item: &Item) -> PortResult<Bucket> {
+    let reader = Reader { item, what: "bucket item" };
+    let status = match reader.text(STATUS)? {
+        OPEN => BucketStatus::Open,
+        CLOSED => BucketStatus::Closed,
+        _ => return Err(reader.corrupt()),
+    };
+    let worth = match item.get(WORTH) {
+        Some(Av::L(list)) => {
+            let number = |value: &Av| match value {
+                Av::N(digits) => digits.parse().map_err(|_| reader.corrupt()),
+                _ => Err(reader.corrupt()),
+            };
+            Worth::Listed(list.iter().map(number).collect::<PortResult<_>>()?)
+        }
+        _ => Worth::Each(reader.number(WORTH)?),
+    };
+    let entries = Reader { item: reader.map(DRAWS)?, what: "bucket entries" };
+    let (mut draws, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+    for name in entries.item.keys() {
+        let member: largesse_domain::id::UserId = name.parse().map_err(|_| reader.corrupt())?;
+        let entry = entries.number(name).ok().and_then(|packed| Entry::unpack(packed).ok());
+        match entry {
+            Some(entry) => drop(draws.insert(member, entry)),
+            None => drop(unreadable.insert(member)),
+        }
+    }
+    Ok(Bucket {
+        id: keys::read_bucket_id(&reader)?,
+        kind: PoolKind::from_name(reader.text(KIND)?).ok_or_else(|| reader.corrupt())?,
+        funder: reader.parse(FUNDER)?,
+        status,
+        window: Window { opens: reader.ms(OPENS)?, closes: reader.ms(CLOSES)? },
+        size: reader.number(SIZE)?,
+        worth,
+        taken: reader.number(TAKEN)?,
+        draws,
+        unreadable,
+    })
+}

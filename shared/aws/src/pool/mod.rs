@@ -1,0 +1,187 @@
+//! Pools: buckets in table `pools`, each drawn from by one conditional write.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use largesse_app::page::Page;
+use largesse_app::pool::sweep::SWEEP_AFTER_MS;
+use largesse_app::ports::{NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
+use largesse_domain::id::PoolId;
+use largesse_domain::pool::{Bucket, BucketError, BucketId, Draw, DrawRefused, Entry};
+use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
+
+use crate::errors::{port_error, unless_refused};
+use crate::item::{Item, Reader, ms, n, s};
+use crate::keys;
+use crate::store::Store;
+
+pub(crate) mod codec;
+pub mod stream;
+
+pub use codec::read_bucket;
+
+fn read_sweepable(item: &Item) -> PortResult<Sweepable> {
+    let reader = Reader { item, what: "sweep index" };
+    Ok(Sweepable { id: keys::read_bucket_id(&reader)?, since: reader.ms(keys::SWEEP_MS)? })
+}
+
+/// What the store says that a draw has got, if it can be. A store that adds with fewer digits than
+/// DynamoDB's 38 would give every member the same part.
+fn checked(bucket: &Bucket, draw: &Draw) -> PortResult<Won> {
+    let entry = bucket.draws.get(&draw.member).copied();
+    let is_possible = match bucket.check() {
+        Ok(()) => true,
+        // Another member's impossible entry is the outbox's to report.
+        Err(BucketError::Entries { members }) => !members.contains(&draw.member),
+        Err(BucketError::Taken { .. }) => false,
+    };
+    let is_ours = |entry: &Entry| {
+        is_possible
+            && (entry.at, entry.nonce) == (draw.at, draw.nonce)
+            && Some(entry.index) == bucket.taken.checked_sub(1)
+    };
+    let entry = entry.filter(is_ours);
+    entry
+        .map(|entry| Won::of(bucket, entry))
+        .ok_or(PortError::corrupt("draw: the store answers with an entry that cannot be"))
+}
+
+/// Why the condition of a draw failed, from the item as it was.
+fn refused(bucket: &Bucket, draw: &Draw) -> PortResult<Result<Won, NotDrawn>> {
+    Ok(Err(match bucket.decide(draw) {
+        // The write took effect before, and its reply was lost.
+        Err(DrawRefused::Repeated(entry)) => return Ok(Ok(Won::of(bucket, entry))),
+        Err(DrawRefused::Ahead) => NotDrawn::Ahead,
+        Err(DrawRefused::Over) => NotDrawn::Over,
+        Err(DrawRefused::Already(entry)) => NotDrawn::Already(Won::of(bucket, entry)),
+        Err(DrawRefused::Full) => NotDrawn::Full,
+        Ok(_) => return Err(PortError::corrupt("draw: the store refused it without a reason")),
+    }))
+}
+
+impl Store {
+    fn remember_if_full(&self, bucket: &Bucket) {
+        if bucket.is_full() {
+            // Full is for ever: entries are never removed, and none is added.
+            let for_ever = Timestamp::from_ms(TIMESTAMP_MS_MAX);
+            self.full_buckets.put(bucket.id, Arc::new(bucket.clone()), for_ever);
+        }
+    }
+}
+
+impl Pools for Store {
+    async fn draw(&self, id: BucketId, draw: &Draw) -> PortResult<Result<Won, NotDrawn>> {
+        let sent = self
+            .dynamo
+            .update_item()
+            .table_name(&self.names.pools)
+            .set_key(Some(keys::bucket(id)))
+            // One expression draws the next index, records who has it, and counts it. The first
+            // draw since the last sweep puts the bucket into the index of what is to be swept; the
+            // later ones leave the index alone.
+            .update_expression(
+                "SET draws.#member = taken + :stamp, taken = taken + :one, \
+                 sweep_ms = if_not_exists(sweep_ms, :sweep)",
+            )
+            .condition_expression(
+                // Open: the remainder was not returned.
+                "#status = :open \
+                 AND opens_ms <= :now AND closes_ms > :now \
+                 AND taken < #size \
+                 AND attribute_not_exists(draws.#member)",
+                // `opens_ms`, `closes_ms`: now is inside the window, by our own timestamps.
+                // `taken < size`: a part is left.
+                // No entry: the member has not drawn from this bucket.
+            )
+            .expression_attribute_names("#status", codec::STATUS)
+            .expression_attribute_names("#size", codec::SIZE)
+            .expression_attribute_names("#member", draw.member.as_str())
+            .expression_attribute_values(":stamp", n(Entry::stamp(draw.at, draw.nonce)))
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":sweep", ms(draw.at.plus_ms(SWEEP_AFTER_MS)))
+            .expression_attribute_values(":open", s(codec::OPEN))
+            .expression_attribute_values(":now", ms(draw.at))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(drawn) => {
+                let bucket = read_bucket(&drawn.attributes.unwrap_or_default())?;
+                let won = checked(&bucket, draw)?;
+                self.remember_if_full(&bucket);
+                return Ok(Ok(won));
+            }
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let Some(item) = failed.item() else { return Ok(Err(NotDrawn::NoSuchBucket)) };
+                let bucket = read_bucket(item)?;
+                self.remember_if_full(&bucket);
+                refused(&bucket, draw)
+            }
+            _ => Err(port_error("draw", error)),
+        }
+    }
+
+    async fn buckets(&self, pool: PoolId, numbers: &[u32]) -> PortResult<Vec<Bucket>> {
+        let keys = numbers.iter().map(|number| keys::bucket(BucketId { pool, number: *number }));
+        let items = self.batch_get("read buckets", &self.names.pools, keys.collect()).await?;
+        let buckets: Vec<Bucket> = items.iter().map(read_bucket).collect::<PortResult<_>>()?;
+        buckets.iter().for_each(|bucket| self.remember_if_full(bucket));
+        Ok(buckets)
+    }
+
+    fn full_bucket(&self, id: BucketId) -> Option<Arc<Bucket>> {
+        self.full_buckets.get(&id, Timestamp::from_ms(0))
+    }
+
+    async fn sweepable(
+        &self,
+        shard: u32,
+        now: Timestamp,
+        after: Option<Sweepable>,
+        limit: u32,
+    ) -> PortResult<Page<Sweepable, Sweepable>> {
+        let got = self
+            .dynamo
+            .query()
+            .table_name(&self.names.pools)
+            .index_name(keys::SWEEP)
+            .key_condition_expression("#shard = :shard AND #sweep <= :now")
+            .expression_attribute_names("#shard", keys::SWEEP_SHARD)
+            .expression_attribute_names("#sweep", keys::SWEEP_MS)
+            .expression_attribute_values(":shard", s(shard))
+            .expression_attribute_values(":now", ms(now))
+            .set_exclusive_start_key(after.map(|row| keys::sweep(shard, &row)))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| port_error("list sweepable buckets", error))?;
+        let items = got.items.unwrap_or_default();
+        let rows: Vec<Sweepable> = items.iter().map(read_sweepable).collect::<PortResult<_>>()?;
+        let next = got.last_evaluated_key.and_then(|_| rows.last().copied());
+        Ok(Page { rows, next })
+    }
+
+    async fn swept(&self, as_read: &Bucket, next: Option<Timestamp>) -> PortResult<()> {
+        let request = self
+            .dynamo
+            .update_item()
+            .table_name(&self.names.pools)
+            .set_key(Some(keys::bucket(as_read.id)))
+            // As many draws as were read: an entry that came since keeps the bucket in the index.
+            .condition_expression("taken = :seen")
+            .expression_attribute_names("#sweep", keys::SWEEP_MS)
+            .expression_attribute_values(":seen", n(as_read.taken));
+        let request = match next {
+            None => request.update_expression("REMOVE #sweep"),
+            Some(next) => request
+                .update_expression("SET #sweep = :next")
+                .expression_attribute_values(":next", ms(next)),
+        };
+        unless_refused("end sweep of bucket", request.send().await)
+    }
+}

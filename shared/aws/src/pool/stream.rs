@@ -1,0 +1,65 @@
+//! Records of the stream of table `pools`: which entries are new.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue as Av;
+use largesse_app::ports::PortResult;
+use largesse_domain::grant::Grant;
+use largesse_domain::id::UserId;
+use serde_dynamo::AttributeValue as StreamValue;
+
+use super::codec;
+use crate::errors::corrupt;
+use crate::item::Item;
+
+/// What a stream record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewEntries {
+    /// The duties to pay that the record adds.
+    pub grants: Vec<Grant>,
+    /// The members whose new entries no draw can have written. They must not be paid.
+    pub impossible: Vec<UserId>,
+}
+
+/// The entries that the new image of a bucket has and its old image does not.
+///
+/// # Errors
+/// Corrupt, when the new image cannot be read. An old image that cannot be read counts as empty:
+/// then every entry is new, and what was sent before is sent again, which pays nothing twice.
+pub fn new_entries(
+    old: HashMap<String, StreamValue>,
+    new: HashMap<String, StreamValue>,
+) -> PortResult<NewEntries> {
+    let bucket = codec::read_bucket(&item_of(new)?)?;
+    let before = item_of(old).and_then(|item| codec::read_bucket(&item)).ok();
+    let impossible = bucket.impossible_entries();
+    let was_there = |member: &UserId| {
+        before.as_ref().is_some_and(|old| {
+            old.draws.get(member) == bucket.draws.get(member)
+                && old.unreadable.contains(member) == bucket.unreadable.contains(member)
+        })
+    };
+    let entries = bucket.draws.iter().filter(|(m, _)| !was_there(m) && !impossible.contains(*m));
+    let grants = entries.filter_map(|(member, entry)| bucket.grant(member, *entry)).collect();
+    let impossible = impossible.iter().filter(|member| !was_there(member)).cloned().collect();
+    Ok(NewEntries { grants, impossible })
+}
+
+fn item_of(image: HashMap<String, StreamValue>) -> PortResult<Item> {
+    image.into_iter().map(|(name, value)| Ok((name, value_of(value)?))).collect()
+}
+
+/// The same value in the SDK's type. Sets are in no item of ours.
+fn value_of(value: StreamValue) -> PortResult<Av> {
+    Ok(match value {
+        StreamValue::N(number) => Av::N(number),
+        StreamValue::S(text) => Av::S(text),
+        StreamValue::Bool(flag) => Av::Bool(flag),
+        StreamValue::B(bytes) => Av::B(Blob::new(bytes)),
+        StreamValue::Null(flag) => Av::Null(flag),
+        StreamValue::M(map) => Av::M(item_of(map)?),
+        StreamValue::L(list) => Av::L(list.into_iter().map(value_of).collect::<PortResult<_>>()?),
+        _ => return Err(corrupt("stream image")),
+    })
+}

@@ -1,0 +1,142 @@
+//! The ledger as the money service: a payment is a transfer from the grant's source to the member's
+//! wallet, under the grant's own id.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::future::join_all;
+use largesse_app::ports::{
+    Money, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal, Standing,
+};
+use largesse_domain::grant::Grant;
+use largesse_domain::id::{TransferId, UserId};
+use largesse_domain::ledger::{PostRefused, Posted, Wallet};
+
+use super::{Posting, read_posted, read_wallet, request_token};
+use crate::errors::TransactError;
+use crate::item::Reader;
+use crate::keys::{self, PK, SK, TX, WALLET};
+use crate::store::Store;
+
+/// How many payments one transaction carries: it has two actions for each, and at most 100 (Amazon
+/// DynamoDB Developer Guide, `TransactWriteItems`). A batch of the queue holds ten.
+const TOGETHER_MAX: usize = 10;
+
+fn refusal(refused: PostRefused) -> Refusal {
+    match refused {
+        // A payment is a credit, which a wallet refuses for want of room only.
+        PostRefused::TooFull | PostRefused::Insufficient { .. } => Refusal::WalletFull,
+    }
+}
+
+/// A failed call is no refusal: the money did not move, or it is not known whether it did.
+fn not_paid(error: PortError) -> Payment {
+    match error.kind {
+        PortErrorKind::Unknown => Payment::Unknown(error),
+        PortErrorKind::Throttled
+        | PortErrorKind::Contended
+        | PortErrorKind::Corrupt
+        | PortErrorKind::Rejected => Payment::NotNow { retry_after_ms: None, cause: error },
+    }
+}
+
+impl Store {
+    async fn pay_one(&self, grant: &Grant) -> Payment {
+        match self.post_order(grant.payment()).await {
+            Ok(Posting::Now(_)) => Payment::Paid,
+            Ok(Posting::Before(_)) => Payment::AlreadyPaid,
+            Ok(Posting::Voided) => Payment::Voided,
+            Ok(Posting::Refused(refused)) => Payment::Refused(refusal(refused)),
+            Err(error) => not_paid(error),
+        }
+    }
+
+    /// Pays grants of distinct members in one transaction: half the calls of paying one by one.
+    /// `Ok(false)` when one of them cannot be paid, or is: then each is paid by itself.
+    async fn pay_together(&self, grants: &[Grant]) -> PortResult<bool> {
+        let members: BTreeSet<&UserId> = grants.iter().map(|grant| &grant.member).collect();
+        if members.len() < grants.len() || grants.len() > TOGETHER_MAX {
+            return Ok(false);
+        }
+        // In the order of the members' ids, so that two batches never wait for each other.
+        let mut locks = Vec::with_capacity(members.len());
+        for member in &members {
+            locks.push(self.wallet_locks.lock(member).await);
+        }
+        let keys = members.iter().map(|member| keys::wallet(member)).collect();
+        let items = self.batch_get("read wallets", &self.names.ledger, keys).await?;
+        let mut wallets: BTreeMap<UserId, Wallet> = BTreeMap::new();
+        for item in &items {
+            let user: UserId = Reader { item, what: "wallet item" }.parse_after(PK, WALLET)?;
+            wallets.insert(user.clone(), read_wallet(&user, Some(item))?);
+        }
+        let mut actions = Vec::new();
+        let mut names = vec!["pay".to_owned()];
+        for grant in grants {
+            let wallet = wallets.remove(&grant.member);
+            let wallet = wallet.unwrap_or_else(|| Wallet::empty(grant.member.clone()));
+            let Ok(transfer) = wallet.post(grant.payment()) else { return Ok(false) };
+            actions.extend(self.posting(&wallet, &transfer)?);
+            names.push(format!("{} {}", grant.id.transfer(), wallet.seq));
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match self.transact("pay grants", request_token(&names), actions).await {
+            Ok(()) => Ok(true),
+            Err(TransactError::Refused(_)) => Ok(false),
+            Err(TransactError::Port(error)) if error.kind == PortErrorKind::Contended => Ok(false),
+            Err(TransactError::Port(error)) => Err(error),
+        }
+    }
+}
+
+impl Money for Store {
+    async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
+        if grants.len() > 1 {
+            match self.pay_together(grants).await {
+                Ok(true) => return grants.iter().map(|_| Payment::Paid).collect(),
+                Ok(false) => {}
+                Err(error) => return grants.iter().map(|_| not_paid(error.clone())).collect(),
+            }
+        }
+        join_all(grants.iter().map(|grant| self.pay_one(grant))).await
+    }
+
+    async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
+        let wanted: BTreeSet<(&UserId, TransferId)> =
+            grants.iter().map(|grant| (&grant.member, grant.id.transfer())).collect();
+        let keys = wanted.iter().map(|(member, id)| keys::transfer(member, *id)).collect();
+        let items = self.batch_get("look up payments", &self.names.ledger, keys).await?;
+        let mut found: HashMap<(UserId, TransferId), Standing> = HashMap::new();
+        for item in &items {
+            let reader = Reader { item, what: "transfer item" };
+            let user: UserId = reader.parse_after(PK, WALLET)?;
+            let standing = match read_posted(&user, item)? {
+                Posted::Transfer(_) => Standing::Paid,
+                Posted::Voided => Standing::Voided,
+            };
+            found.insert((user, reader.parse_after(SK, TX)?), standing);
+        }
+        let standing = |grant: &Grant| {
+            let key = (grant.member.clone(), grant.id.transfer());
+            found.get(&key).copied().unwrap_or(Standing::NotPaid)
+        };
+        Ok(grants.iter().map(standing).collect())
+    }
+
+    async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
+        match self.posted(&grant.member, grant.id.transfer()).await? {
+            Some(Posted::Transfer(_)) => {}
+            Some(Posted::Voided) | None => return Ok(Reversal::NotPaid),
+        }
+        Ok(match self.post_order(grant.reversal()).await? {
+            Posting::Now(_) => Reversal::Reversed,
+            Posting::Before(_) => Reversal::AlreadyReversed,
+            Posting::Voided => return Err(PortError::corrupt("reverse: its id is voided")),
+            Posting::Refused(PostRefused::Insufficient { balance }) => {
+                Reversal::Shortfall { amount: grant.amount.get().saturating_sub(balance.get()) }
+            }
+            Posting::Refused(PostRefused::TooFull) => {
+                return Err(PortError::corrupt("reverse: the wallet has too many transfers"));
+            }
+        })
+    }
+}
