@@ -1,62 +1,153 @@
-//! Who may do what next.
+//! One instance of the protocol, and its steps.
 
-use largesse_domain::pool::{Pool, Settlement};
 use stateright::{Model, Property};
 
 use crate::bugs::Bug;
+use crate::claim::narrow;
+use crate::pay::Reply;
+use crate::pool::{self, Moment, Sizes};
 use crate::properties;
-use crate::state::{CALLS, Call, PEOPLE, State};
+use crate::state::{
+    BUCKETS, BucketItem, CALLS, Call, GrantRow, MEMBERS, Member, Message, PAYERS, Payer, REFUNDS,
+    State, Store, Told,
+};
 
-/// One request: of which member, and which of theirs.
+/// One request: the member, and its place among the member's requests.
 pub(crate) type Request = (usize, usize);
 
-/// The protocol as one instance runs it.
+/// The order in which a member tries the buckets, and how many requests they have at once.
+pub(crate) type Walk = (&'static [usize], usize);
+
+/// One instance of the protocol.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Protocol {
-    /// Whether the pool keeps its notes while it is open (ADR 0001). The domain says so of any pool
-    /// as small as this; the model lets it be trimmed nevertheless, as a large one is.
-    pub(crate) keeps_notes: bool,
-    /// How many members there are.
-    pub(crate) people: usize,
-    /// How many refunds run at the same time.
+    /// Its name in the output.
+    pub(crate) name: &'static str,
+    /// Parts of each bucket.
+    pub(crate) sizes: Sizes,
+    /// The members.
+    pub(crate) members: [Walk; MEMBERS],
+    /// Whether requests also carry a time ahead of the window or after it.
+    pub(crate) has_skew: bool,
+    /// How many refunds run at once.
     pub(crate) refunds: usize,
-    /// Whether grants are paid meanwhile. Nothing reads what a payment writes, so most instances
-    /// leave it for the end.
-    pub(crate) pays: bool,
+    /// How many deliveries of one grant are worked on at once; with 0, nothing is paid meanwhile.
+    pub(crate) payers: usize,
+    /// Whether wallets refuse, and an operator retries and voids.
+    pub(crate) has_refusals: bool,
     /// What is planted.
-    pub(crate) bugs: &'static [Bug],
+    pub(crate) bug: Option<Bug>,
 }
 
-/// One step, by the name that it has in the code.
+/// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// A claim reads the member's record.
-    ReadRecord(Request),
-    /// A claim draws.
-    Draw(Request),
-    /// A claim draws, and does not hear of it.
+    /// A claim writes to the next bucket of its walk, with this time.
+    Draw(Request, Moment),
+    /// It draws, but the reply is lost.
     DrawReplyLost(Request),
-    /// A claim puts the record.
-    Record(Request),
-    /// A claim gives back a draw that raced a trim.
-    Release(Request),
-    /// The process of a claim is killed, or its answer lost; the member may ask again.
-    Crash(Request),
-    /// Somebody settles the member's note: pool-sweep, a helper, a refund; or the claim, and does
-    /// not hear of it.
-    SettlePending(usize),
-    /// Somebody trims the note of the member's recorded draw.
-    Trim(usize),
-    /// The grant's message is delivered to grant-pay.
-    Pay(usize),
+    /// A claim reads one of the buckets that it reads at once.
+    ReadBucket(Request, usize),
+    /// The process of a claim is killed.
+    KillClaim(Request),
+    /// The next step is served by a process that has just started: its cache is empty.
+    ColdStart,
     /// The window is over.
     WindowOver,
-    /// A refund reads the spray.
-    RefundRead(usize),
-    /// A refund has settled what it read and sends its transaction.
-    RefundSpray(usize),
+    /// A refund reads one bucket.
+    RefundRead(usize, usize),
+    /// A refund sends its transaction.
+    Refund(usize),
+    /// The same, but the reply is lost.
+    RefundReplyLost(usize),
     /// A refund is killed.
-    RefundCrash(usize),
+    KillRefund(usize),
+    /// The outbox handles the record of the member's draw.
+    Outbox(usize),
+    /// It is killed before the stream knows that it has.
+    KillOutbox(usize),
+    /// The stream forgets the record.
+    ForgetRecord(usize),
+    /// The queue loses the message, or never got it.
+    LoseMessage(usize),
+    /// A delivery of the member's grant pays.
+    Pay(usize, usize, Reply),
+    /// The delivery goes on after the payment.
+    Settle(usize, usize),
+    /// grant-pay is killed.
+    KillPayer(usize, usize),
+    /// The operator sends the failed grant again.
+    Retry(usize),
+    /// The operator voids the grant.
+    Void(usize),
+    /// The sweep reads a bucket of its index.
+    SweepRead(usize),
+    /// The sweep sends what is unpaid.
+    Sweep,
+    /// The sweep is killed.
+    KillSweep,
+    /// A bucket of another pool is seen full. Only a planted bug mixes the pools up.
+    OtherPoolIsFull(usize),
+}
+
+impl Protocol {
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// How many buckets the request tries.
+    pub(crate) fn steps(&self, (member, _): Request) -> usize {
+        self.members[member].0.len()
+    }
+
+    /// The bucket that the request tries at this step: all requests of a member have one order.
+    pub(crate) fn bucket_at(&self, request: Request, step: usize) -> Option<usize> {
+        let (walk, _) = self.members[request.0];
+        let step = if self.has(Bug::WalksInAnyOrder) && request.1 == 1 {
+            (walk.len() - 1).checked_sub(step)?
+        } else {
+            step
+        };
+        walk.get(step).copied()
+    }
+
+    /// The state before the first step.
+    pub(crate) fn start(&self) -> State {
+        let item =
+            BucketItem { is_open: true, is_indexed: false, taken: 0, entries: [None; MEMBERS] };
+        let store = Store {
+            buckets: [item; BUCKETS],
+            grants: [GrantRow::NEW; MEMBERS],
+            returned: 0,
+            refunds: 0,
+            is_token_free: false,
+        };
+        State {
+            store,
+            members: std::array::from_fn(|member| self.member(member)),
+            cache: [None; BUCKETS],
+            refunds: [None; REFUNDS],
+            sweep: None,
+            is_over: false,
+            has_lost_entry: false,
+        }
+    }
+
+    /// A member before the first step.
+    fn member(&self, member: usize) -> Member {
+        let kind = self.members.iter().position(|other| *other == self.members[member]);
+        let requests = self.members[member].1;
+        let call = |place: usize| if place < requests { Call::Idle } else { Call::Never };
+        Member {
+            kind: kind.map_or(0, narrow),
+            calls: std::array::from_fn(call),
+            told: Told::Nothing,
+            is_streamed: false,
+            message: Message::None,
+            is_lost: false,
+            payers: [Payer::Idle; PAYERS],
+        }
+    }
 }
 
 impl Model for Protocol {
@@ -64,101 +155,84 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new(self.people)]
+        vec![self.start()]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for member in 0..PEOPLE {
-            for call in 0..CALLS {
-                self.claim_actions(state, (member, call), actions);
+        for member in 0..MEMBERS {
+            for place in 0..CALLS {
+                self.claim_actions(state, (member, place), actions);
             }
-            self.member_actions(state, member, actions);
-        }
-        if !state.is_over {
-            actions.push(Action::WindowOver);
-        }
-        for refund in 0..self.refunds {
-            match &state.refunds[refund] {
-                None => actions.push(Action::RefundRead(refund)),
-                Some(read) => {
-                    actions.push(Action::RefundCrash(refund));
-                    if !self.is_unsettled(state, read) {
-                        actions.push(Action::RefundSpray(refund));
-                    }
-                }
+            if self.payers > 0 {
+                self.payment_actions(state, member, actions);
             }
+        }
+        if self.payers > 0 {
+            self.sweep_actions(state, actions);
+        }
+        self.refund_actions(state, actions);
+        if state.cache.iter().any(Option::is_some) {
+            actions.push(Action::ColdStart);
+        }
+        if self.has(Bug::CachesByNumberAlone) {
+            actions.extend(pool::numbers(&self.sizes).map(Action::OtherPoolIsFull));
         }
     }
 
+    /// Steps that change nothing are left out.
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = *last;
-        let call = |(member, call): Request| last.members[member].calls[call];
         match action {
-            Action::ReadRecord(request) => self.read_record(&mut state, request),
-            Action::Draw(request) => self.draw(&mut state, request, false),
-            Action::DrawReplyLost(request) => self.draw(&mut state, request, true),
-            Action::Record(request) => {
-                let Call::Drawn(note) = call(request) else { return None };
-                self.record(&mut state, request, note);
-            }
-            Action::Release(request) => {
-                let Call::Raced(note, earlier) = call(request) else { return None };
-                self.release(&mut state, request, (note, earlier));
-            }
-            Action::Crash((member, call)) => state.members[member].calls[call] = Call::Idle,
-            Action::SettlePending(member) => self.settle_pending(&mut state, member),
-            Action::Trim(member) => self.trim(&mut state, member),
-            Action::Pay(member) => self.pay(&mut state, member),
+            Action::Draw(request, at) => self.draw(&mut state, request, at, false),
+            Action::DrawReplyLost(request) => self.draw(&mut state, request, Moment::Inside, true),
+            Action::ReadBucket(request, bucket) => self.read_bucket(&mut state, request, bucket),
+            Action::KillClaim(request) => self.end(&mut state, request),
+            Action::ColdStart => state.cache = [None; BUCKETS],
             Action::WindowOver => state.is_over = true,
-            Action::RefundRead(refund) => self.refund_read(&mut state, refund),
-            Action::RefundSpray(refund) => self.refund_spray(&mut state, refund),
-            Action::RefundCrash(refund) => state.refunds[refund] = None,
+            Action::RefundRead(refund, bucket) => self.refund_read(&mut state, refund, bucket),
+            Action::Refund(refund) => self.refund(&mut state, refund, false),
+            Action::RefundReplyLost(refund) => self.refund(&mut state, refund, true),
+            Action::KillRefund(refund) => state.refunds[refund] = None,
+            Action::Outbox(member) => self.outbox(&mut state, member, false),
+            Action::KillOutbox(member) => self.outbox(&mut state, member, true),
+            Action::ForgetRecord(member) => self.lose(&mut state, member, true),
+            Action::LoseMessage(member) => self.lose(&mut state, member, false),
+            Action::Pay(member, payer, reply) => self.pay(&mut state, member, payer, reply),
+            Action::Settle(member, payer) => self.settle(&mut state, member, payer),
+            Action::KillPayer(member, payer) => {
+                state.members[member].payers[payer] = Payer::Idle;
+            }
+            Action::Retry(member) => self.retry(&mut state, member),
+            Action::Void(member) => self.void(&mut state, member),
+            Action::SweepRead(bucket) => self.sweep_read(&mut state, bucket),
+            Action::Sweep => self.sweep(&mut state),
+            Action::KillSweep => state.sweep = None,
+            Action::OtherPoolIsFull(bucket) => state.cache[bucket] = Some([None; MEMBERS]),
         }
+        if state == *last {
+            return None;
+        }
+        state.has_lost_entry |= loses_an_entry(&last.store, &state.store);
         Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         properties::all(self)
     }
+
+    /// A defect may draw for ever: the checker stops soon after a bucket is over-drawn.
+    fn within_boundary(&self, state: &State) -> bool {
+        state.store.buckets.iter().zip(self.sizes).all(|(item, size)| item.taken <= size + 1)
+    }
 }
 
-/// Steps that would change nothing are left out.
-impl Protocol {
-    fn claim_actions(&self, state: &State, request: Request, actions: &mut Vec<Action>) {
-        let (member, call) = request;
-        let steps: &[Action] = match state.members[member].calls[call] {
-            Call::Never => &[],
-            // It holds nothing that could be lost: a lost reply is a crash just after the draw.
-            Call::Idle if self.keeps_notes => &[Action::Draw(request)],
-            Call::Idle => &[Action::ReadRecord(request)],
-            Call::Unrecorded => {
-                &[Action::Draw(request), Action::DrawReplyLost(request), Action::Crash(request)]
-            }
-            Call::Drawn(_) => &[Action::Record(request), Action::Crash(request)],
-            Call::Raced(..) => &[Action::Release(request), Action::Crash(request)],
-            Call::Empty | Call::Late => &[Action::ReadRecord(request), Action::Crash(request)],
-            Call::Told(_) => &[Action::Crash(request)],
-        };
-        actions.extend_from_slice(steps);
-    }
-
-    fn member_actions(&self, state: &State, member: usize, actions: &mut Vec<Action>) {
-        let there = &state.members[member];
-        if let Some(note) = state.head.notes[member] {
-            if Pool::settlement(note, there.record) != Settlement::Trim {
-                actions.push(Action::SettlePending(member));
-            }
-            let may_trim = !self.keeps_notes || self.has(Bug::TrimsASmallPool);
-            let is_ripe = there.record == Some(note)
-                || (there.record.is_some() && self.has(Bug::TrimsWhateverStands))
-                || self.has(Bug::TrimsBeforeRecording);
-            if may_trim && is_ripe {
-                actions.push(Action::Trim(member));
-            }
-        }
-        let is_unpaid = there.paid == [0; CALLS] || self.has(Bug::PaysUnderANewId);
-        if self.pays && there.record.is_some() && is_unpaid {
-            actions.push(Action::Pay(member));
-        }
-    }
+/// Whether an entry is removed, or its part or time changed.
+fn loses_an_entry(before: &Store, after: &Store) -> bool {
+    let pairs = before.buckets.iter().zip(&after.buckets);
+    let mut entries = pairs.flat_map(|(before, after)| before.entries.iter().zip(&after.entries));
+    entries.any(|(before, after)| {
+        before.is_some_and(|before| {
+            after.is_none_or(|after| (after.index, after.at) != (before.index, before.at))
+        })
+    })
 }

@@ -1,290 +1,254 @@
-//! What is remembered: by the store, and by each process until it is killed.
+//! The state of the model: what the store holds, and what each process knows until it is killed.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
-use largesse_domain::id::{PoolId, UserId};
-use largesse_domain::money::Amount;
-use largesse_domain::pool::{Attempt, Drawn, Numbers, Pool, PoolStatus, Supply};
-use largesse_domain::split::{Seed, Split};
-use largesse_domain::time::{Timestamp, Window};
 use stateright::Representative;
 
-/// Members of the room.
-pub(crate) const PEOPLE: usize = 3;
-/// Requests of one member, at the same time if they like.
+use crate::pool::Moment;
+
+/// Members of the room, at most.
+pub(crate) const MEMBERS: usize = 3;
+/// Buckets of the pool, at most.
+pub(crate) const BUCKETS: usize = 3;
+/// Requests of one member at the same time, at most.
 pub(crate) const CALLS: usize = 2;
-/// Shares: fewer than members, so that somebody comes too late.
-pub(crate) const SHARES: u32 = 2;
-/// Runs of the refund, at the same time.
+/// Runs of the refund at the same time, at most.
 pub(crate) const REFUNDS: usize = 2;
-/// What is sprayed. The shares are 2 and 1, so that none is mistaken for the other.
-pub(crate) const PUT_IN: u64 = 3;
+/// Deliveries of one grant that are worked on at the same time, at most.
+pub(crate) const PAYERS: usize = 2;
 
-/// Room for released numbers: more than a right protocol releases, so that a wrong one is seen.
-const FREE_LEN_MAX: usize = 4;
+/// The nonce of a request that has ended. A request that runs has the number of its place as its
+/// nonce; when it ends, its entry gets this one, since no later request has the same nonce.
+pub(crate) const ENDED: u8 = 2;
 
-static USERS: LazyLock<[UserId; PEOPLE]> =
-    LazyLock::new(|| ["a", "b", "c"].map(|name| name.parse().expect("a user id")));
-static POOL_ID: LazyLock<PoolId> =
-    LazyLock::new(|| "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().expect("a pool's name"));
-static WORTHS: LazyLock<Vec<u64>> = LazyLock::new(|| {
-    let supply = Head::NEW.pool().supply;
-    (0..u64::from(SHARES)).filter_map(|part| supply.worth(part)).map(Amount::get).collect()
-});
-
-/// The member's name.
-pub(crate) fn user(member: usize) -> &'static UserId {
-    &USERS[member]
+/// An entry of a bucket, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PackedEntry {
+    pub(crate) index: u8,
+    pub(crate) at: Moment,
+    pub(crate) nonce: u8,
 }
 
-/// Who sprayed; and, where it matters, somebody who has not drawn.
-pub(crate) fn sender() -> UserId {
-    "sender".parse().expect("a user id")
-}
-
-/// What a share is worth.
-pub(crate) fn worth(drawn: Drawn) -> u64 {
-    usize::try_from(drawn.part).ok().and_then(|part| WORTHS.get(part)).copied().unwrap_or(0)
-}
-
-/// The first moment of the window.
-pub(crate) fn opens() -> Timestamp {
-    Timestamp::from_ms(100)
-}
-
-/// The first moment after it.
-pub(crate) fn closes() -> Timestamp {
-    Timestamp::from_ms(200)
-}
-
-/// The attempt that a member's request makes, however often it is repeated.
-pub(crate) fn attempt(call: usize) -> Attempt {
-    Attempt::from_bits(call as u64)
-}
-
-/// When an attempt is decided: each at its own moment, so that each would make a grant of its own
-/// id; a repeat at the same moment, so that it is as hard to tell from the first as can be.
-pub(crate) fn decided_at(attempt: Attempt) -> Timestamp {
-    opens().plus_ms(attempt.get())
-}
-
-/// The request that makes an attempt.
-pub(crate) fn call_of(attempt: Attempt) -> usize {
-    usize::try_from(attempt.get()).expect("an attempt of the model")
-}
-
-/// Of the head what ever changes, packed. [`Head::pool`] is the domain's pool, which decides.
+/// Of a bucket what changes, packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Head {
-    /// Nothing went back yet.
+pub(crate) struct BucketItem {
     pub(crate) is_open: bool,
-    /// Each member's note.
-    pub(crate) notes: [Option<Drawn>; PEOPLE],
-    taken: u32,
-    free: [Option<u32>; FREE_LEN_MAX],
+    /// Whether the sweep's index holds it.
+    pub(crate) is_indexed: bool,
+    pub(crate) taken: u8,
+    /// Each member's entry.
+    pub(crate) entries: [Option<PackedEntry>; MEMBERS],
 }
 
-impl Head {
-    /// The head of a new spray.
-    const NEW: Self =
-        Self { is_open: true, notes: [None; PEOPLE], taken: 0, free: [None; FREE_LEN_MAX] };
-
-    /// The pool that this is the head of.
-    pub(crate) fn pool(&self) -> Pool {
-        let notes = self.notes.iter().zip(USERS.iter());
-        let notes = notes.filter_map(|(note, user)| note.map(|note| (user.clone(), note)));
-        Pool {
-            id: *POOL_ID,
-            status: if self.is_open { PoolStatus::Open } else { PoolStatus::Closed },
-            window: Window { opens: opens(), closes: closes() },
-            supply: Supply::Shares {
-                split: Split::Equal,
-                seed: Seed([0; 32]),
-                amount: Amount::new(PUT_IN).expect("an amount"),
-                numbers: self.numbers(),
-            },
-            pending: notes.collect::<BTreeMap<_, _>>(),
-        }
-    }
-
-    /// Lets the domain change the pool.
-    pub(crate) fn change<T>(&mut self, by: impl FnOnce(&mut Pool) -> T) -> T {
-        let mut pool = self.pool();
-        let outcome = by(&mut pool);
-        let Supply::Shares { numbers, .. } = &pool.supply else {
-            unreachable!("the model's pool has shares")
-        };
-        assert!(numbers.free.len() <= FREE_LEN_MAX, "too many numbers were released");
-        *self = Self {
-            is_open: pool.status == PoolStatus::Open,
-            notes: std::array::from_fn(|member| pool.pending.get(user(member)).copied()),
-            taken: numbers.taken,
-            free: std::array::from_fn(|i| numbers.free.get(i).copied()),
-        };
-        outcome
-    }
-
-    /// Whether nothing stands in `free`.
-    pub(crate) fn has_no_free(&self) -> bool {
-        self.free == [None; FREE_LEN_MAX]
-    }
-
-    /// The numbers that are out, in order.
-    pub(crate) fn out(&self) -> Vec<u64> {
-        self.numbers().out().map(u64::from).collect()
-    }
-
-    fn numbers(&self) -> Numbers {
-        let free = self.free.iter().flatten().copied().collect();
-        Numbers { total: SHARES, taken: self.taken, free }
-    }
-
-    /// As much of it as names nobody.
-    fn nameless(self) -> impl Ord {
-        let mut parts = self.notes.map(|note| note.map(|note| note.part));
-        parts.sort_unstable();
-        (self.taken, self.free, parts)
-    }
-
-    /// What the refund's condition compares: notes, numbers out, numbers given back.
-    pub(crate) fn is_as(&self, read: &Self) -> bool {
-        Self { is_open: read.is_open, ..*self } == *read
-    }
+/// What the ledger holds under the id of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Posted {
+    Nothing,
+    Transfer,
+    /// The tombstone of a grant that was voided.
+    Voided,
 }
 
-/// What a member is told.
+/// The item of a grant that was refused, with the number of refusals that it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Failed {
+    No,
+    Retried(u8),
+    GivenUp(u8),
+    Voided(u8),
+}
+
+/// What the store holds about one member's grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GrantRow {
+    /// Under the grant's own id; and under another id, which only a planted bug uses.
+    pub(crate) posted: [Posted; 2],
+    /// How often the member's wallet was credited.
+    pub(crate) credits: u8,
+    /// How often the funder's wallet was credited in its place.
+    pub(crate) void_returns: u8,
+    pub(crate) failed: Failed,
+}
+
+/// The tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Store {
+    pub(crate) buckets: [BucketItem; BUCKETS],
+    pub(crate) grants: [GrantRow; MEMBERS],
+    /// What the refund returned to the sender, in all.
+    pub(crate) returned: u64,
+    /// How often the spray was taken from the count of live sprays.
+    pub(crate) refunds: u8,
+    /// Whether the entry of the token says that it is refunded.
+    pub(crate) is_token_free: bool,
+}
+
+/// A part of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Part {
+    pub(crate) bucket: u8,
+    pub(crate) index: u8,
+}
+
+/// What a request is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Answer {
-    /// This share is yours.
-    Won(u64),
-    /// You have claimed this share with another request.
-    Already(u64),
-    /// All shares are taken.
-    Exhausted,
-    /// The window is over.
-    Over,
+    Won(Part),
+    Already(Part),
+    SoldOut,
+    WindowOver,
 }
 
-/// How far the process is that serves one request.
+/// How far one request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Call {
-    /// The member never asks (again): for smaller instances.
+    /// There is no such request: for smaller instances.
     Never,
-    /// Not begun; or killed, or answered with an answer that may be lost: it may be repeated from
-    /// the start, under the same attempt.
+    /// Not begun; or ended, so that the next request of the member begins in this place.
     Idle,
-    /// It has read that the member has no record.
-    Unrecorded,
-    /// It drew; or found this note of the member, which another request of theirs may have left.
-    Drawn(Drawn),
-    /// The member's record is of another draw, the second: the first is to be given back.
-    Raced(Drawn, Drawn),
-    /// It found nothing left, and is to look once more whether the member has a record.
-    Empty,
-    /// It was refused since the window is over, and is to look whether it drew all the same: its
-    /// first answer may have been lost.
-    Late,
-    /// It has given an answer that is not, or not yet, borne out by the store.
-    Told(Answer),
+    /// It drew at this step of its walk, but the reply was lost: the SDK repeats the write.
+    Sent { step: u8, has_read: bool },
+    /// It reads these buckets, one bit each; then it goes on at this step of its walk.
+    Reads { step: u8, buckets: u8 },
+    /// It has read the buckets and is at this step of its walk.
+    Ready { step: u8 },
+    /// It was told what is not true.
+    Misled(Answer),
 }
 
-/// What there is of one member.
+/// What the requests of a member have been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Told {
+    Nothing,
+    Part(Part),
+    SoldOut,
+    /// Two answers that cannot both be true.
+    Contradiction,
+}
+
+/// The message of a grant in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Message {
+    None,
+    /// As the entry says.
+    Grant,
+    /// Under another id: only a planted bug sends it.
+    OtherId,
+}
+
+/// How far one delivery of a grant has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Payer {
+    Idle,
+    /// The grant is paid: its failed item is to be removed.
+    Paid,
+    /// The wallet refused: the failed item is to be read.
+    Refused,
+    /// It has read that so many refusals are counted.
+    Counts(u8),
+}
+
+/// One member, with the processes that work for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Member {
-    /// Their record: the grant, by what was drawn.
-    pub(crate) record: Option<Drawn>,
-    /// What was moved into their wallet, by the attempt that names the grant's id.
-    pub(crate) paid: [u64; CALLS],
-    /// Their requests.
+    /// The same for members that differ in name only.
+    pub(crate) kind: u8,
     pub(crate) calls: [Call; CALLS],
+    pub(crate) told: Told,
+    /// Whether the stream holds the record of the write that added the member's entry.
+    pub(crate) is_streamed: bool,
+    pub(crate) message: Message,
+    /// Whether the record or a message was lost, so that only the sweep can send it again.
+    pub(crate) is_lost: bool,
+    pub(crate) payers: [Payer; PAYERS],
 }
+
+/// The indexes of the members' entries in a bucket that was seen full.
+pub(crate) type View = [Option<u8>; MEMBERS];
+
+/// How many parts of each bucket were taken when a refund read it.
+pub(crate) type Reads = [Option<u8>; BUCKETS];
 
 /// Everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    /// The head of the spray.
-    pub(crate) head: Head,
-    /// The members, with their rows of the other tables.
-    pub(crate) members: [Member; PEOPLE],
-    /// The refunds that run, each with the head as it read it.
-    pub(crate) refunds: [Option<Head>; REFUNDS],
-    /// What went back to the sender, in all.
-    pub(crate) returned: u64,
-    /// How often something, or nothing, went back.
-    pub(crate) refunds_done: u8,
-    /// Whether the token's entry says that it is refunded.
-    pub(crate) is_token_refunded: bool,
-    /// Whether the window is over, by clocks that go right.
+    pub(crate) store: Store,
+    pub(crate) members: [Member; MEMBERS],
+    /// The full buckets that the process of the next step remembers.
+    pub(crate) cache: [Option<View>; BUCKETS],
+    /// The refunds that run.
+    pub(crate) refunds: [Option<Reads>; REFUNDS],
+    /// The run of the sweep: which bucket it has read, and how many parts were taken.
+    pub(crate) sweep: Option<(u8, u8)>,
+    /// Whether the window is over, by right clocks.
     pub(crate) is_over: bool,
+    /// Whether an entry was changed or removed.
+    pub(crate) has_lost_entry: bool,
 }
 
 impl State {
-    /// A new spray, in a room of so many members.
-    pub(crate) fn new(people: usize) -> Self {
-        let member = |member| {
-            let call = if member < people { Call::Idle } else { Call::Never };
-            Member { record: None, paid: [0; CALLS], calls: [call; CALLS] }
+    /// The member's entry, with its bucket; the first one, if a planted bug made two.
+    pub(crate) fn entry(&self, member: usize) -> Option<(Part, PackedEntry)> {
+        self.store.entries(member).next()
+    }
+}
+
+impl Store {
+    /// The member's entries.
+    pub(crate) fn entries(&self, member: usize) -> impl Iterator<Item = (Part, PackedEntry)> {
+        self.buckets.iter().zip(0_u8..).filter_map(move |(item, bucket)| {
+            item.entries[member].map(|entry| (Part { bucket, index: entry.index }, entry))
+        })
+    }
+}
+
+/// A member with all that hangs on them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    member: Member,
+    grant: GrantRow,
+    entries: [Option<PackedEntry>; BUCKETS],
+    seen: [Option<u8>; BUCKETS],
+}
+
+impl Row {
+    fn of(state: &State, member: usize) -> Self {
+        let seen = |bucket: usize| state.cache[bucket].and_then(|view| view[member]);
+        let entry = |bucket: usize| state.store.buckets[bucket].entries[member];
+        let mut row = Self {
+            member: state.members[member],
+            grant: state.store.grants[member],
+            entries: std::array::from_fn(entry),
+            seen: std::array::from_fn(seen),
         };
-        Self {
-            head: Head::NEW,
-            members: std::array::from_fn(member),
-            refunds: [None; REFUNDS],
-            returned: 0,
-            refunds_done: 0,
-            is_token_refunded: false,
-            is_over: false,
+        row.member.payers.sort_unstable();
+        let [first, second] = row.member.calls;
+        if second < first && second != Call::Never {
+            row.member.calls = [second, first];
+            for entry in row.entries.iter_mut().flatten().filter(|entry| entry.nonce != ENDED) {
+                entry.nonce = 1 - entry.nonce;
+            }
         }
-    }
-
-    /// Now, by clocks that go right.
-    pub(crate) fn now(&self) -> Timestamp {
-        if self.is_over { closes() } else { opens() }
+        row
     }
 }
 
-/// A member with all that hangs on them: their note on the head, and on each head that was read.
-type Row = (Member, [Option<Drawn>; 1 + REFUNDS]);
-
-/// The same row with the names of the two attempts exchanged.
-fn exchanged((member, notes): Row) -> Row {
-    let rename = |drawn: Drawn| {
-        let attempt = attempt(CALLS - 1 - call_of(drawn.attempt));
-        Drawn { part: drawn.part, at: decided_at(attempt), attempt }
-    };
-    let rename_in = |call| match call {
-        Call::Drawn(drawn) => Call::Drawn(rename(drawn)),
-        Call::Raced(drawn, earlier) => Call::Raced(rename(drawn), rename(earlier)),
-        Call::Never | Call::Idle | Call::Unrecorded | Call::Empty | Call::Late | Call::Told(_) => {
-            call
-        }
-    };
-    let [first, second] = member.calls;
-    let renamed = Member {
-        record: member.record.map(rename),
-        paid: [member.paid[1], member.paid[0]],
-        calls: [rename_in(second), rename_in(first)],
-    };
-    (renamed, notes.map(|note| note.map(rename)))
-}
-
-/// Nothing depends on which member is which, nor on which of a member's requests or of the refunds
-/// is the first: of all states that differ in such names only, one is looked at.
+/// Nothing depends on which of the members with the same walk is which, nor on which of a member's
+/// requests, of a grant's deliveries or of the refunds is the first: of all states that differ in
+/// such names only, the checker visits one.
 impl Representative for State {
     fn representative(&self) -> Self {
         let mut state = *self;
-        state.refunds.sort_unstable_by_key(|read| read.map(Head::nameless));
-        let read = |i: usize, member| state.refunds[i].and_then(|head: Head| head.notes[member]);
-        let mut rows: [Row; PEOPLE] = std::array::from_fn(|m| {
-            let row = (self.members[m], [self.head.notes[m], read(0, m), read(1, m)]);
-            row.min(exchanged(row))
-        });
+        state.refunds.sort_unstable();
+        let mut rows: [Row; MEMBERS] = std::array::from_fn(|member| Row::of(self, member));
         rows.sort_unstable();
-        let notes = |of: usize| rows.map(|row| row.1[of]);
-        state.members = rows.map(|row| row.0);
-        state.head.notes = notes(0);
-        for (i, refund) in state.refunds.iter_mut().enumerate() {
-            *refund = refund.map(|head| Head { notes: notes(i + 1), ..head });
+        for (member, row) in rows.iter().enumerate() {
+            state.members[member] = row.member;
+            state.store.grants[member] = row.grant;
+            for bucket in 0..BUCKETS {
+                state.store.buckets[bucket].entries[member] = row.entries[bucket];
+                if let Some(view) = &mut state.cache[bucket] {
+                    view[member] = row.seen[bucket];
+                }
+            }
         }
         state
     }
