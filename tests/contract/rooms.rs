@@ -95,3 +95,43 @@ async fn members_are_listed_in_pages_in_the_order_of_their_ids() {
         assert_eq!(found, names);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_one_room_reads_its_members_once_a_second_and_sees_who_came_and_who_left() {
+    let sandbox = Sandbox::new(5);
+    let names: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+    let room = sandbox.room(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (here, there) = (&sandbox.store, sandbox.another_process(51));
+    let is_member = async |name: &str| there.is_member(room, &user(name)).await.unwrap();
+    let calls = || {
+        let operations = sandbox.world.recorder().operations();
+        let calls: Vec<(String, u64)> =
+            operations.into_iter().map(|(_, name, totals)| (name, totals.calls)).collect();
+        sandbox.world.recorder().reset();
+        calls
+    };
+    let one = |name: &str| (name.to_owned(), 1);
+    calls();
+    let crowd = futures::future::join_all(names.iter().map(|name| is_member(name))).await;
+    assert!(crowd.into_iter().all(|is_member| is_member));
+    assert_eq!(calls(), [one("GetItem"), one("Query")], "the first alone, the others together");
+    // "No" is read each time, so a member who came is seen at once.
+    assert!(!is_member("new").await);
+    assert_eq!(calls(), [one("GetItem")]);
+    here.add_member(room, &user("new"), here.now()).await.unwrap();
+    assert!(is_member("new").await);
+    // A member who left is remembered for less than a second.
+    here.remove_member(room, &user("m7")).await.unwrap();
+    tokio::time::advance(Duration::from_millis(999)).await;
+    calls();
+    assert!(is_member("m7").await);
+    assert_eq!(calls(), []);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(!is_member("m7").await);
+    // The process that removes a member forgets it at once, though it has read the whole room.
+    for name in ["m1", "m2", "m3"] {
+        assert!(is_member(name).await);
+    }
+    there.remove_member(room, &user("m3")).await.unwrap();
+    assert!(!is_member("m3").await);
+}
