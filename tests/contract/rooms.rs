@@ -7,6 +7,7 @@ use largesse_app::ports::{Clock, MembersChanged, Room, Rooms};
 use largesse_domain::id::RoomId;
 use largesse_domain::room::RoomName;
 use largesse_domain::time::Timestamp;
+use largesse_emulator::Service;
 use largesse_tests::{Sandbox, user};
 
 fn room(sandbox: &Sandbox, name: &str) -> Room {
@@ -96,42 +97,56 @@ async fn members_are_listed_in_pages_in_the_order_of_their_ids() {
     }
 }
 
+/// A crowd of one room reads the room once a second, not once for each member.
 #[tokio::test(start_paused = true)]
-async fn a_crowd_of_one_room_reads_its_members_once_a_second_and_sees_who_came_and_who_left() {
+async fn a_crowd_of_one_room_reads_its_members_once_a_second() {
+    let sandbox = Sandbox::new(9);
+    let made = room(&sandbox, "room");
+    let names: Vec<String> = (0..80).map(|n| format!("m{n}")).collect();
+    let members: Vec<_> = names.iter().map(|name| user(name)).collect();
+    sandbox.store.create_room(&made, &members, sandbox.store.now()).await.unwrap();
+    let process = sandbox.another_process(2);
+    let reads = || {
+        let recorder = sandbox.world.recorder();
+        ["GetItem", "Query"].map(|name| recorder.operation(Service::DynamoDb, name).calls)
+    };
+    sandbox.world.recorder().reset();
+    for second in 1..=3 {
+        let asked = members.iter().map(|member| process.is_member(made.id, member));
+        let answers = futures::future::join_all(asked).await;
+        assert!(answers.into_iter().all(|answer| answer.unwrap()));
+        assert_eq!(reads(), [second, second], "one read alone, then one for all others");
+        tokio::time::advance(Duration::from_millis(1_001)).await;
+    }
+    // A user who is not in the room is never told so from memory.
+    assert!(process.is_member(made.id, &members[0]).await.unwrap());
+    assert!(!process.is_member(made.id, &user("late")).await.unwrap());
+    sandbox.store.add_member(made.id, &user("late"), sandbox.store.now()).await.unwrap();
+    assert!(process.is_member(made.id, &user("late")).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_has_read_a_whole_room_forgets_a_member_who_left_within_a_second() {
     let sandbox = Sandbox::new(5);
-    let names: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
-    let room = sandbox.room(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let names = ["m0", "m1", "m2", "m3"];
+    let room = sandbox.room(&names).await;
     let (here, there) = (&sandbox.store, sandbox.another_process(51));
     let is_member = async |name: &str| there.is_member(room, &user(name)).await.unwrap();
-    let calls = || {
-        let operations = sandbox.world.recorder().operations();
-        let calls: Vec<(String, u64)> =
-            operations.into_iter().map(|(_, name, totals)| (name, totals.calls)).collect();
+    let reads_room = async || {
         sandbox.world.recorder().reset();
-        calls
+        for name in names {
+            is_member(name).await;
+        }
+        sandbox.world.recorder().operation(Service::DynamoDb, "Query").calls == 1
     };
-    let one = |name: &str| (name.to_owned(), 1);
-    calls();
-    let crowd = futures::future::join_all(names.iter().map(|name| is_member(name))).await;
-    assert!(crowd.into_iter().all(|is_member| is_member));
-    assert_eq!(calls(), [one("GetItem"), one("Query")], "the first alone, the others together");
-    // "No" is read each time, so a member who came is seen at once.
-    assert!(!is_member("new").await);
-    assert_eq!(calls(), [one("GetItem")]);
-    here.add_member(room, &user("new"), here.now()).await.unwrap();
-    assert!(is_member("new").await);
-    // A member who left is remembered for less than a second.
-    here.remove_member(room, &user("m7")).await.unwrap();
+    assert!(reads_room().await);
+    here.remove_member(room, &user("m2")).await.unwrap();
     tokio::time::advance(Duration::from_millis(999)).await;
-    calls();
-    assert!(is_member("m7").await);
-    assert_eq!(calls(), []);
+    assert!(is_member("m2").await, "it remembers");
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert!(!is_member("m7").await);
-    // The process that removes a member forgets it at once, though it has read the whole room.
-    for name in ["m1", "m2", "m3"] {
-        assert!(is_member(name).await);
-    }
+    assert!(!is_member("m2").await);
+    // The process that removes a member forgets it at once.
+    assert!(reads_room().await);
     there.remove_member(room, &user("m3")).await.unwrap();
     assert!(!is_member("m3").await);
 }

@@ -36,7 +36,7 @@ where
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_shares_go_to_five_hundred_of_two_thousand_people_once_each() {
-    let stage = Stage::set().await.unwrap();
+    let stage = Stage::start().await.unwrap();
     let room = stage.client.room("giver").await.unwrap();
     let joining = room.clone();
     everybody(&stage, move |client, person| {
@@ -76,7 +76,7 @@ async fn five_hundred_shares_go_to_five_hundred_of_two_thousand_people_once_each
         .map(|wallet| (wallet.user.to_string(), wallet.balance.get()))
         .collect();
     assert_eq!(paid, won, "everybody has what they were told, nobody else has anything");
-    stage.strike().await;
+    stage.stop().await;
 }
 
 /// How often each verdict was given.

@@ -1,9 +1,9 @@
-//! The embedded AWS over a socket, for SDK clients of other processes on this machine: the
-//! operator's commands, or the AWS command line with `--endpoint-url`.
+//! The emulator over a socket, for SDK clients in other processes on this machine: the operator's
+//! commands, or the AWS command line with `--endpoint-url`.
 //!
-//! It asks for no credentials, so it is for this machine only: [`crate::up`] serves it when it
-//! listens on loopback, a request of another machine is refused, and so is one whose `Host` is no
-//! loopback name, which is what a web page that rebinds its name to 127.0.0.1 would send.
+//! It checks no credentials, so only this machine may call it. [`crate::up`] serves it when it
+//! listens on loopback. It refuses a request from another machine, and one whose `Host` is no
+//! loopback name: a web page that rebinds its name to 127.0.0.1 sends such a request.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use largesse_emulator::World;
 
-/// Where it is served.
+/// The path of the route.
 pub const PATH: &str = "/_aws";
 /// The largest request of `DynamoDB` is 16 MB (its API reference); SQS's are smaller.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -38,13 +38,13 @@ async fn answer(
 ) -> Response {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !peer.ip().to_canonical().is_loopback() || !is_loopback_name(text(HOST.as_str())) {
-        return (StatusCode::FORBIDDEN, "The embedded AWS is for this machine only.")
-            .into_response();
+        return (StatusCode::FORBIDDEN, "The emulator answers this machine only.").into_response();
     }
     match world.answer(text("x-amz-target"), body.to_vec()).await {
         Some(answer) => answer.map(Body::from),
-        None => (StatusCode::BAD_REQUEST, "X-Amz-Target names no service that is embedded.")
-            .into_response(),
+        None => {
+            (StatusCode::BAD_REQUEST, "X-Amz-Target names no emulated service.").into_response()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `largesse bench`: what an operation costs, how fast one process is, how small a function is.
 //!
-//! Times on a shared machine drift, counts do not. So counts come first, and every figure that has
-//! a mark (docs/limits.md) is printed with it.
+//! Times on a shared machine drift, counts do not. So counts come first. Every figure that has a mark
+//! (docs/limits.md) is printed with it; a missed mark is no failure.
 
 pub mod counts;
 pub mod draws;
@@ -16,6 +16,7 @@ mod lab;
 mod meter;
 mod process;
 mod rounds;
+mod server;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,9 +33,9 @@ use report::Table;
 pub enum Section {
     /// Calls, capacity units and dollars of every operation: exact.
     Counts,
-    /// Draws a second of one process on one pool, and how many share a write.
+    /// Writes and write units of a draw over whole fillings, and draws a second of one process.
     Draws,
-    /// One process over HTTP on loopback: start, claims a second, memory.
+    /// One process over HTTP on loopback: start, claims a second, latencies, memory.
     Http,
     /// What finding a free token costs while tokens run out.
     Tokens,
@@ -42,35 +43,37 @@ pub enum Section {
     Functions,
     /// Working off a backlog of 100,000 expired sprays: takes minutes, so not part of `all`.
     Refunds,
-    /// Everything but the refunds.
+    /// As `http`, and the memory after 60,000 claims: takes minutes, so not part of `all`.
+    HttpLong,
+    /// Everything but the refunds and the long run over HTTP.
     All,
 }
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// There is no world to measure in.
+    /// The stack could not be put together.
     #[error(transparent)]
     Compose(#[from] ComposeError),
-    /// There is no randomness.
+    /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] largesse_app::ports::PortError),
-    /// A request went wrong.
+    /// A request failed.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A process could not be started or looked at.
+    /// A process could not be started or read.
     #[error("{what}")]
     Process {
         /// What was tried.
         what: String,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// What was measured did not do what it should.
+    /// What was measured did not work.
     #[error("{0}")]
     Broken(String),
 }
@@ -107,7 +110,10 @@ pub async fn run(
         keep(vec![alone(move || draws::measure(each)).await?]);
     }
     if wanted(Section::Http) {
-        keep(http::measure(each).await?);
+        keep(http::measure(each, false).await?);
+    }
+    if section == Section::HttpLong {
+        keep(http::measure(each, true).await?);
     }
     if wanted(Section::Functions) {
         keep(vec![functions::measure(functions).await?]);
@@ -120,8 +126,8 @@ pub async fn run(
     Ok(())
 }
 
-/// Measures on a thread with a runtime of its own: there, nothing else runs between two steps,
-/// which is what telling rounds apart rests on.
+/// Measures on a thread with a runtime of its own, where nothing else runs between two steps.
+/// `rounds` relies on that.
 async fn alone<T, F, R>(measure: F) -> Result<T, BenchError>
 where
     F: FnOnce() -> R + Send + 'static,

@@ -7,13 +7,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::{self, Section};
+use crate::dlq::command::{Action, Where};
 use crate::up::say;
-use crate::{demo, up};
+use crate::{demo, dlq, up};
 
 /// Money to many people at once, exactly once each: the whole system on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "largesse", version, about, max_term_width = 100)]
-// What stands before a command belongs to no command: refused, not ignored.
+// Arguments before a command belong to no command: they are refused, not ignored.
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
@@ -26,10 +28,19 @@ struct Cli {
 enum Command {
     /// Start everything on this machine (the default).
     Up(UpArgs),
-    /// Play a scene from end to end in a world of its own, over HTTP.
+    /// Run a demonstration from end to end on a stack of its own, over HTTP.
     Demo {
         #[command(subcommand)]
         scene: Scene,
+    },
+    /// Measure: what operations cost, how fast one process is, how small a function is.
+    Bench(BenchArgs),
+    /// Dead letters: what was not paid or not sent, why, and what to do about it.
+    Dlq {
+        #[command(subcommand)]
+        action: Action,
+        #[command(flatten)]
+        place: Where,
     },
     /// Print the OpenAPI document of all routes.
     Openapi,
@@ -37,30 +48,30 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Scene {
-    /// Many people claim one spray at once.
+    /// Many members claim one spray at once.
     Spray(SprayArgs),
 }
 
 #[derive(Debug, Args)]
 struct UpArgs {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// Keep everything in this folder; without it, in memory only.
+    /// Keep all data in this folder; without it, in memory only.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 struct SprayArgs {
-    /// How many people claim.
+    /// How many members claim.
     #[arg(long, default_value_t = 1_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     people: u32,
     /// How many shares there are.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     shares: u32,
-    /// What is sprayed, in won.
+    /// The amount, in won.
     #[arg(long, default_value_t = 1_000_000)]
     amount: u64,
     /// How many requests are under way at once.
@@ -68,7 +79,24 @@ struct SprayArgs {
     clients: u16,
 }
 
-/// Runs what the command line says.
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum, default_value = "all")]
+    section: Section,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// How long each row of draws and of claims over HTTP is measured.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// The folder of the functions' binaries; without it target/lambda, shipped and release.
+    #[arg(long, value_name = "DIR")]
+    functions: Option<PathBuf>,
+}
+
+/// Runs the command of the command line.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -80,7 +108,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&*error);
+            print_error(&*error);
             ExitCode::FAILURE
         }
     }
@@ -92,7 +120,18 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Up(args)) => Ok(up::run(args.listen, args.data.as_deref()).await?),
         Some(Command::Demo { scene: Scene::Spray(args) }) => {
             let SprayArgs { people, shares, amount, clients } = args;
-            Ok(demo::spray::play(people, shares, amount, clients).await?)
+            Ok(demo::spray::run(people, shares, amount, clients).await?)
+        }
+        Some(Command::Bench(args)) => {
+            let BenchArgs { section, json, seconds, functions } = args;
+            Ok(bench::run(section, json, seconds, functions).await?)
+        }
+        Some(Command::Dlq { action, place }) => {
+            let (text, result) = dlq::command::run(action, place).await;
+            if let Some(text) = text {
+                say(&text);
+            }
+            Ok(result?)
         }
         Some(Command::Openapi) => {
             say(include_str!("../../../docs/openapi.json").trim_end());
@@ -101,9 +140,9 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Says what went wrong, and why, in a line.
-#[expect(clippy::print_stderr, reason = "this is where a command complains")]
-fn complain(error: &dyn Error) {
+/// Prints an error and its causes in one line.
+#[expect(clippy::print_stderr, reason = "this is a command's error output")]
+fn print_error(error: &dyn Error) {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {

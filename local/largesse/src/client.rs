@@ -1,9 +1,8 @@
-//! A caller of the HTTP API, for demonstrations and benchmarks: it knows no more than a caller
-//! does.
+//! A caller of the HTTP API, for demonstrations and benchmarks.
 
 use serde_json::{Value, json};
 
-/// Why a scene could not go on.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The request got no answer.
@@ -12,7 +11,7 @@ pub enum ClientError {
     /// The answer was not the expected one.
     #[error("{request} was answered {status}: {body}")]
     Unexpected {
-        /// What was asked.
+        /// Method and path.
         request: String,
         /// The HTTP status.
         status: u16,
@@ -114,7 +113,7 @@ impl Client {
         Err(ClientError::Unexpected { request, status, body })
     }
 
-    /// Gives a user money.
+    /// Deposits money into a user's wallet.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -144,7 +143,7 @@ impl Client {
         self.must(reqwest::Method::PUT, &path, owner, None, None).await.map(drop)
     }
 
-    /// Sprays under an idempotency key; returns the token.
+    /// Makes a spray under an idempotency key; returns the token.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -168,7 +167,7 @@ impl Client {
         Err(ClientError::Unexpected { request, status, body: reply.body.to_string() })
     }
 
-    /// Claims; any answer is an answer.
+    /// Claims, and gives the answer whatever its status is.
     ///
     /// # Errors
     /// [`ClientError::Http`].

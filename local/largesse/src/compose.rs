@@ -1,4 +1,4 @@
-//! Functions on the world, as template.yaml wires them.
+//! Attaches the functions to the emulator as template.yaml wires them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
 use largesse_runtime::STOP_MARGIN_MS;
 
-/// The template that is deployed, as it is.
+/// The template that is deployed.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// Why the stack could not be put together.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
-    /// The template cannot be read as what the world can run.
+    /// The emulator cannot use the template.
     #[error("template.yaml")]
     Template(#[from] StackError),
-    /// The world could not be made.
+    /// The emulator did not start.
     #[error(transparent)]
     World(#[from] WorldError),
     /// The template declares a function that this binary does not contain.
@@ -34,7 +34,7 @@ pub enum ComposeError {
     CursorSecret,
 }
 
-/// The world's clock, as the port.
+/// The emulator's clock as the [`Clock`] port.
 pub struct WorldTime(pub WorldClock);
 
 impl Clock for WorldTime {
@@ -43,18 +43,18 @@ impl Clock for WorldTime {
     }
 }
 
-/// Everything, put together but not yet running: [`World::start`] starts the functions that no
-/// caller waits for.
+/// Everything, put together but not running: [`World::start`] starts the functions behind streams,
+/// queues and schedules.
 pub struct Local {
-    /// The embedded AWS.
+    /// The emulator.
     pub world: World,
-    /// All ports over it.
+    /// All ports, over the emulator.
     pub store: Arc<Store>,
-    /// All routes, with the kernel around them.
+    /// All routes, inside the kernel.
     pub router: Router,
 }
 
-/// What the local stack is declared by.
+/// The stack that the template declares.
 ///
 /// # Errors
 /// [`ComposeError::Template`].
@@ -62,24 +62,24 @@ pub fn stack() -> Result<Stack, ComposeError> {
     Ok(Stack::parse(TEMPLATE)?)
 }
 
-/// A store over a world, with the environment that the template gives its functions.
+/// A store over the emulator, with the environment that the template gives the functions.
 #[must_use]
 pub fn store(world: &World, rng: SecureRng) -> Store {
     store_at(world, Arc::new(WorldTime(world.clock().clone())), rng)
 }
 
-/// The same by another clock.
+/// As [`store`], with another clock.
 #[must_use]
 pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
     let environment: BTreeMap<String, String> =
         world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
     let names = Names::from_lookup(|name| environment.get(name).cloned());
-    // Nothing leaves the process, so nothing is signed: a sixth of a claim's CPU time.
+    // No request leaves the process, so none is signed. That saves a sixth of a claim's CPU time.
     let outside = Outside::of(clock, Arc::new(rng));
     Store::with_auth(&world.sdk_config(), names, outside, Some(world.auth_scheme()))
 }
 
-/// Attaches every function of the template to the world.
+/// Attaches every function of the template to the emulator.
 ///
 /// # Errors
 /// [`ComposeError`].
@@ -120,7 +120,7 @@ pub fn routes_of(
     }
 }
 
-/// Attaches a function that no caller waits for to its streams, queues and schedules.
+/// Attaches a function to its streams, queues and schedules.
 fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<(), ComposeError> {
     let timeout_ms = u64::try_from(function.timeout.as_millis()).unwrap_or(u64::MAX);
     let until = move |store: &Store| Invocation::until(store.now().plus_ms(timeout_ms));

@@ -1,4 +1,4 @@
-//! Scenes that show what the system does, over HTTP, in a world of their own.
+//! Demonstrations: each runs over HTTP on a stack of its own.
 
 pub mod spray;
 
@@ -12,31 +12,31 @@ use crate::client::{Client, ClientError};
 use crate::compose::Local;
 use crate::serve::{self, StartError};
 
-/// Why a scene broke off.
+/// Why a demonstration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The stack did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// A request went wrong.
+    /// A request failed.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The books could not be read.
     #[error(transparent)]
     Port(#[from] largesse_app::ports::PortError),
-    /// Money is not where it should be.
+    /// The audit found a discrepancy.
     #[error("money is not conserved: {0:?}")]
     NotConserved(Vec<String>),
-    /// What came out is not what was promised.
+    /// The outcome is not the expected one.
     #[error("{0}")]
     Broken(String),
 }
 
-/// A stack of its own on a free port.
+/// A running stack on a free port.
 pub struct Stage {
-    /// A caller of it.
+    /// A caller of its HTTP API.
     pub client: Client,
-    /// The parts.
+    /// Its parts.
     pub local: Local,
     running: Running,
     stop: oneshot::Sender<()>,
@@ -48,14 +48,14 @@ impl Stage {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn set() -> Result<Self, StartError> {
+    pub async fn start() -> Result<Self, StartError> {
         let listener = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr().map_err(StartError::Server)?;
         let local = serve::assemble(None)?;
         let running = local.world.start();
         let (stop, stopped) = oneshot::channel();
         let until = async {
-            // A dropped stage stops as well.
+            // The server also stops when the stage is dropped.
             let _ = stopped.await;
         };
         let server = tokio::spawn(serve::serve(listener, local.router.clone(), until));
@@ -63,14 +63,14 @@ impl Stage {
         Ok(Self { client, local, running, stop, server })
     }
 
-    /// The embedded AWS.
+    /// The emulator.
     #[must_use]
     pub const fn world(&self) -> &World {
         &self.local.world
     }
 
-    /// Ends everything.
-    pub async fn strike(self) {
+    /// Stops everything.
+    pub async fn stop(self) {
         let Self { client, running, stop, server, .. } = self;
         drop(client);
         let _ = stop.send(());

@@ -1,15 +1,18 @@
-//! The whole of Largesse in one process, on an embedded AWS.
+//! The whole of Largesse in one process, on an emulator of AWS.
 //!
-//! [`compose::compose`] puts together what template.yaml declares: its tables and queues are the
-//! world's, its functions are attached to the routes, streams, queues and schedules it names. What
-//! runs here is what is deployed.
+//! [`compose::compose`] builds what template.yaml declares: the emulator has its tables and queues,
+//! and its functions are attached to the routes, streams, queues and schedules that it names. The
+//! same functions are deployed to AWS.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod aws_front;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod compose;
 pub mod demo;
+pub mod dlq;
+pub mod plain;
 pub mod serve;
 pub mod up;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use largesse_app::ports::Rng;
+use largesse_app::ports::{PortError, Rng};
 use largesse_aws::production::{SecureRng, SetupError};
 use largesse_edge::cursor::CursorKey;
 use largesse_emulator::World;
@@ -20,31 +20,34 @@ use crate::compose::{self, ComposeError, Local};
 /// Why the stack could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Somebody listens there, or this process may not.
+    /// Another process listens there, or this process may not.
     #[error("cannot listen on {listen}: is another program using it? Try --listen 127.0.0.1:0")]
     Listen {
-        /// Where.
+        /// The address.
         listen: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// The stack could not be put together.
     #[error(transparent)]
     Compose(#[from] ComposeError),
-    /// There is no randomness.
+    /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The secret beside the data cannot be read or written.
     #[error("cannot keep the cursor secret in {}", file.display())]
     Secret {
-        /// Where.
+        /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// Signals cannot be taken.
+    /// The store lacks a property that draws rely on.
+    #[error("nothing is served: the store does not behave as DynamoDB does")]
+    Store(#[source] PortError),
+    /// The process cannot listen for signals.
     #[error("cannot listen for Ctrl-C")]
     Signals(#[source] std::io::Error),
     /// The server stopped by itself.
@@ -52,10 +55,10 @@ pub enum StartError {
     Server(#[source] std::io::Error),
 }
 
-/// The file that keeps the secret of cursors, so that they outlive a restart.
+/// The file of the secret that signs cursors: cursors stay valid after a restart.
 const SECRET_FILE: &str = "cursor.secret";
 
-/// Everything in this process; in `data`, or in memory.
+/// Puts everything together in this process, with its data in `data` or in memory.
 ///
 /// # Errors
 /// [`StartError`].
@@ -69,6 +72,15 @@ pub fn assemble(data: Option<&Path>) -> Result<Local, StartError> {
     let store = Arc::new(compose::store(&world, SecureRng::from_system()?));
     let secret = secret(data, &*store)?;
     Ok(compose::compose(world, store, &secret)?)
+}
+
+/// Probes the store before anything is served: a store that adds with too few digits gives every
+/// member the same part.
+///
+/// # Errors
+/// [`StartError::Store`], with the property that the store lacks.
+pub async fn check_store(local: &Local) -> Result<(), StartError> {
+    local.store.probe().await.map_err(StartError::Store)
 }
 
 fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
@@ -88,8 +100,8 @@ fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
     Ok(made)
 }
 
-/// Writes the secret for this user's eyes only; killed in between, the next start makes another
-/// one, and only the cursors of the moment are lost.
+/// Writes the secret so that only this user can read it. If the process is killed before the rename,
+/// the next start makes another secret, and the cursors of before are refused.
 fn keep(file: &Path, secret: &str) -> std::io::Result<()> {
     let unfinished = file.with_extension("new");
     let mut options = OpenOptions::new();
@@ -98,7 +110,7 @@ fn keep(file: &Path, secret: &str) -> std::io::Result<()> {
     std::fs::rename(unfinished, file)
 }
 
-/// Takes the address.
+/// Listens on the address.
 ///
 /// # Errors
 /// [`StartError::Listen`].
@@ -106,7 +118,7 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })
 }
 
-/// Answers requests until `stop`; those under way are answered first.
+/// Answers requests until `stop`, and then those under way.
 ///
 /// # Errors
 /// [`StartError::Server`].
@@ -115,7 +127,27 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    // The embedded AWS answers this machine only, so it has to know who asks.
+    // `aws_front` answers callers on this machine only, so it needs the address of the peer.
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(StartError::Server)
+}
+
+#[cfg(test)]
+mod tests {
+    use largesse_emulator::{Faults, Matching, Service, keep_digits};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_adds_with_too_few_digits_is_not_served() {
+        let local = assemble(None).unwrap();
+        check_store(&local).await.unwrap();
+        let dynamo = Matching::any().of(Service::DynamoDb);
+        let faulty = Faults::seeded(1).rewrite(dynamo, |_, reply| keep_digits(reply, 20));
+        local.world.set_fault_hook(Some(Arc::new(faulty)));
+        let error = check_store(&local).await.unwrap_err();
+        let why = "nothing is served: the store does not behave as DynamoDB does";
+        assert_eq!(error.to_string(), why);
+        assert!(matches!(error, StartError::Store(_)));
+    }
 }

@@ -1,4 +1,4 @@
-//! `largesse up`: everything, until Ctrl-C.
+//! `largesse up`: runs everything until Ctrl-C.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::aws_front;
 use crate::serve::{self, StartError};
 
-/// How often expired items are deleted, as DynamoDB's TTL would some day.
+/// How often expired items are deleted. DynamoDB's TTL deletes them some days later.
 const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How long requests that are under way at Ctrl-C may take to end.
+/// How long requests under way may take after Ctrl-C.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Starts everything and runs until Ctrl-C or SIGTERM.
@@ -26,6 +26,7 @@ pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartErr
     log_to_stderr();
     let listener = serve::bind(listen).await?;
     let local = serve::assemble(data)?;
+    serve::check_store(&local).await?;
     let address = listener.local_addr().map_err(StartError::Server)?;
     let running = local.world.start();
     let (stop, stopped) = watch::channel(false);
@@ -38,18 +39,18 @@ pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartErr
     let sweeper = tokio::spawn(async move {
         loop {
             tokio::time::sleep(TTL_SWEEP_EVERY).await;
-            // Housekeeping: what cannot be deleted now is deleted next time.
+            // Housekeeping only: what cannot be deleted now is deleted the next time.
             let _ = world.sweep_ttl();
         }
     });
-    // Before anybody is told that it is up: from then on a signal means to stop in order.
-    let asked = asked_to_stop()?;
+    // Before the banner: a signal after it stops the process in order.
+    let stopping = signal_to_stop()?;
     say(&banner(address, data));
-    asked.await;
+    stopping.await;
     say("\nStopping: requests under way are answered, functions finish.");
     stop.send_replace(true);
     sweeper.abort();
-    // A client that keeps its connection open must not keep the process up.
+    // A client that keeps its connection open does not keep the process running.
     let served = tokio::time::timeout(GOODBYE, server).await;
     running.shutdown().await;
     say(if data.is_some() { "Stopped. Everything is kept." } else { "Stopped. Nothing is kept." });
@@ -60,12 +61,12 @@ pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartErr
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
-    // The sender outlives the server; were it gone, stopping would be right too.
+    // The sender outlives the server. Without it, the server stops too.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Ctrl-C and SIGTERM, taken from now on; to be awaited later.
-fn asked_to_stop() -> Result<impl Future<Output = ()>, StartError> {
+/// A future that ends at Ctrl-C or SIGTERM. The process listens for both from this call on.
+fn signal_to_stop() -> Result<impl Future<Output = ()>, StartError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
@@ -85,7 +86,7 @@ fn log_to_stderr() {
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }
 
-/// Writes to standard output and does not mind when nobody reads it any more.
+/// Writes to standard output. A reader that has gone is no error.
 pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}");
@@ -110,7 +111,7 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
   data   {kept}
   stop   Ctrl-C
 
-  WARNING: AUTH=open. Every caller is believed to be who X-USER-ID says.
+  WARNING: AUTH=open. X-USER-ID is believed as it is.
 
 Try it, from another terminal: give alice 10,000 won, spray them to three, let bob and carol claim.
 
@@ -136,8 +137,8 @@ Try it, from another terminal: give alice 10,000 won, spray them to three, let b
 mod tests {
     use super::*;
 
-    /// The commands of the first spray: from the line that names the API to the one that asks for
-    /// bob's wallet, without remarks and empty lines.
+    /// The commands of the first spray: from the line that names the API to the one that reads bob's
+    /// wallet, without comments and empty lines.
     fn commands(text: &str) -> Vec<&str> {
         let lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("API="));
         let end = "curl -s $API/wallets/bob -H 'X-USER-ID: bob'";

@@ -1,37 +1,42 @@
-//! The operator's command for dead letters: what it explains, and what it redrives.
+//! The operator's command for dead letters: what it shows, and what it changes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use aws_types::SdkConfig;
-use largesse::compose;
-use largesse::dlq::{Dlq, Queue, Redriven};
-use largesse_app::ports::{Clock, Grants, Ids, Room, Rooms, Wallets};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use largesse::compose::{self, WorldTime};
+use largesse::dlq::{Dlq, DlqError, DropReport, Dropped, Retry, RetryReport, Wanted};
+use largesse_app::ports::{
+    Clock, GrantMessage, Grants, Ids, Money, Room, Rooms, Standing, Void, Wallets,
+};
 use largesse_app::spray::claim::{Claim, claim};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
-use largesse_aws::Store;
+use largesse_aws::grant::message::write_body;
 use largesse_aws::production::{SecureRng, emulator_config};
-use largesse_aws::queue::read_body;
+use largesse_aws::{Outside, Store};
 use largesse_domain::audit::audit;
-use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId, UserId};
-use largesse_domain::money::Amount;
-use largesse_domain::pool::Attempt;
+use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
+use largesse_domain::id::{GrantId, PoolId, RoomId, SprayId, TransferId, Ulid, UserId};
+use largesse_domain::money::{Amount, BALANCE_MAX};
 use largesse_domain::room::RoomName;
 use largesse_domain::split::Split;
 use largesse_domain::spray::Terms;
-use largesse_emulator::{Fault, Faults, Matching, REGION, World, WorldClock};
-use serde_json::json;
+use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, REGION, World, WorldClock};
+use serde_json::{Value, json};
 
 const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";
+const GRANTS: &str = "largesse-grants.fifo";
 const OUTBOX_DLQ: &str = "largesse-outbox-dlq";
 
-/// A world in which "bob" has claimed a spray of ten won.
+/// A world in which "bob" has claimed a spray of ten won by "ann".
 struct Scene {
     world: World,
     store: Arc<Store>,
@@ -42,8 +47,12 @@ fn user(name: &str) -> UserId {
     name.parse().unwrap()
 }
 
+fn grant_of(message: &GrantMessage) -> Wanted {
+    Wanted::Grant(message.grant.id)
+}
+
 impl Scene {
-    /// Nothing is attached yet, so nothing is paid.
+    /// No function is attached, so nothing is paid.
     async fn claimed() -> Self {
         let clock = WorldClock::at(1_767_225_600_000);
         let world = World::memory_at(&compose::stack().unwrap(), clock).unwrap();
@@ -55,13 +64,23 @@ impl Scene {
         store.create_room(&room, &[user("ann"), user("bob")], store.now()).await.unwrap();
         let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
         let (id, sender) = (SprayId(store.ulid()), user("ann"));
-        let wish = Create { id, room: room.id, sender, terms };
-        let spray = create::create(&*store, wish).await.unwrap();
-        let (token, key) = (spray.token, Some(Attempt::from_bits(1)));
-        let wish = Claim { room: room.id, token, member: user("bob"), key };
-        claim(&*store, wish).await.unwrap();
-        let grant = store.grant(PoolId::Spray(spray.id), &user("bob")).await.unwrap().unwrap();
+        let spray = create::create(&*store, Create { id, room: room.id, sender, terms });
+        let spray = spray.await.unwrap();
+        let request = Claim { room: room.id, token: spray.token, member: user("bob") };
+        claim(&*store, &request).await.unwrap();
+        let grant = store.books().await.unwrap().unpaid().pop().unwrap();
         Self { world, store, grant }
+    }
+
+    /// The same after the payment was refused for good: bob's wallet is full.
+    async fn given_up() -> Self {
+        let scene = Self::claimed().await;
+        scene.set_wallet("bob", Some(BALANCE_MAX)).await;
+        scene.attach();
+        scene.world.settle_with_time().await.unwrap();
+        assert_eq!(scene.status().await, Some(GrantStatus::PermanentlyFailed));
+        assert_eq!(scene.messages(GRANTS_DLQ), 1);
+        scene
     }
 
     fn attach(&self) {
@@ -70,236 +89,440 @@ impl Scene {
     }
 
     async fn dlq(&self) -> Dlq {
-        Dlq::open(&self.world.sdk_config(), "largesse").await.unwrap()
+        let clock = Arc::new(WorldTime(self.world.clock().clone()));
+        let environment = Outside::of(clock, Arc::new(SecureRng::from_seed(2)));
+        Dlq::open_at(&self.world.sdk_config(), "largesse", environment).await.unwrap()
     }
 
-    async fn balance(&self) -> u64 {
-        self.store.wallet(&user("bob")).await.unwrap().balance.get()
+    fn dynamo(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.world.sdk_config())
     }
 
-    async fn status(&self) -> GrantStatus {
-        let grant = self.store.grant(self.grant.pool, &self.grant.member).await.unwrap().unwrap();
-        assert_eq!(grant.id, self.grant.id);
-        grant.status
+    /// Writes a wallet that has no transfers, or removes it.
+    async fn set_wallet(&self, name: &str, balance: Option<u64>) {
+        let (pk, sk) = (Av::S(format!("WALLET#{name}")), Av::S("BALANCE".to_owned()));
+        let (zero, table) = (Av::N("0".to_owned()), "largesse-ledger");
+        match balance {
+            Some(balance) => {
+                let put = self.dynamo().put_item().table_name(table).item("pk", pk).item("sk", sk);
+                let put = put.item("balance", Av::N(balance.to_string())).item("seq", zero.clone());
+                put.item("held", zero).send().await.unwrap();
+            }
+            None => {
+                let delete = self.dynamo().delete_item().table_name(table);
+                delete.key("pk", pk).key("sk", sk).send().await.unwrap();
+            }
+        }
     }
 
-    async fn bury(&self, queue: &str, body: &str) {
-        bury(&self.world.sdk_config(), queue, body).await;
+    async fn balance(&self, name: &str) -> u64 {
+        self.store.wallet(&user(name)).await.unwrap().balance.get()
     }
 
-    fn dead(&self, queue: &str) -> usize {
+    /// What the table of refused grants says about bob's grant.
+    async fn status(&self) -> Option<GrantStatus> {
+        let failed = self.store.failed_grant(self.grant.source, &self.grant.member).await;
+        failed.unwrap().map(|failed| failed.status)
+    }
+
+    async fn paid_once(&self) {
+        self.world.settle_with_time().await.unwrap();
+        assert_eq!((self.status().await, self.balance("bob").await), (None, 10));
+        audit(&self.store.books().await.unwrap()).unwrap();
+    }
+
+    async fn send(&self, queue: &str, group: &str, body: &str) {
+        send(&self.world.sdk_config(), queue, group, body).await;
+    }
+
+    async fn delete_all(&self, queue: &str) {
+        let sqs = aws_sdk_sqs::Client::new(&self.world.sdk_config());
+        let url = sqs.get_queue_url().queue_name(queue).send().await.unwrap().queue_url.unwrap();
+        loop {
+            let got = sqs.receive_message().queue_url(&url).send().await.unwrap();
+            let Some(message) = got.messages().first() else { return };
+            let receipt = message.receipt_handle().unwrap();
+            sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.unwrap();
+        }
+    }
+
+    fn messages(&self, queue: &str) -> usize {
         self.world.queue(queue).unwrap().messages.len()
     }
 
     fn body(&self) -> String {
-        let Grant { id, pool, member, .. } = &self.grant;
-        let (source, member, id) = (pool.to_string(), member.to_string(), id.to_string());
-        json!({ "source": source, "member": member, "grant_id": id }).to_string()
+        write_body(&GrantMessage::first(self.grant.clone())).unwrap()
     }
 }
 
-/// Puts a dead letter into a queue.
-async fn bury(config: &SdkConfig, queue: &str, body: &str) {
+/// Sends a message to a queue.
+async fn send(config: &SdkConfig, queue: &str, group: &str, body: &str) {
     let sqs = aws_sdk_sqs::Client::new(config);
     let url = sqs.get_queue_url().queue_name(queue).send().await.unwrap().queue_url.unwrap();
-    let mut letter = sqs.send_message().queue_url(url).message_body(body);
-    if queue == GRANTS_DLQ {
-        letter = letter.message_group_id("bob").message_deduplication_id(body);
+    let mut message = sqs.send_message().queue_url(url).message_body(body);
+    if queue.ends_with(".fifo") {
+        let unique = Ulid::from_parts(0, u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
+        message = message.message_group_id(group).message_deduplication_id(unique.to_string());
     }
-    letter.send().await.unwrap();
+    message.send().await.unwrap();
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+async fn retry_all(dlq: &Dlq) -> RetryReport {
+    let mut report = RetryReport::default();
+    dlq.retry_all(&mut report).await.unwrap();
+    report
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_that_failed_for_ever_is_explained_and_redriven_and_paid_once() {
-    let scene = Scene::claimed().await;
-    scene.attach();
-    let ledger = Matching::operation("TransactWriteItems").on("largesse-ledger");
-    let broken = Faults::seeded(1).always(ledger, Fault::Throttle);
-    scene.world.set_fault_hook(Some(Arc::new(broken)));
-    scene.world.settle_with_time().await.unwrap();
-    scene.world.set_fault_hook(None);
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::PermanentlyFailed, 0));
-
+async fn a_grant_that_was_given_up_is_explained_retried_and_paid_once() {
+    let scene = Scene::given_up().await;
     let dlq = scene.dlq().await;
     // Looking changes nothing, so it can be done twice.
     for _ in 0..2 {
-        let (letters, others) = dlq.list(Queue::Grants).await.unwrap();
-        assert_eq!((letters.len(), others), (1, 0));
-        let one = letters.first().unwrap();
-        assert!(one.why.starts_with("given up after 4 failures: "), "{}", one.why);
-        assert_eq!(one.grant.as_ref().unwrap().id, scene.grant.id);
-        let shown = dlq.show(&one.letter.id).await.unwrap().letter;
-        assert_eq!(read_body(&shown.body).unwrap().id, scene.grant.id);
+        let view = dlq.list_grants(10).await.unwrap();
+        assert_eq!((view.messages, view.unreadable, view.others), (1, 0, 0));
+        let row = view.rows.first().unwrap();
+        assert_eq!(row.why, "given up after 4 refusals: the wallet cannot hold that much");
+        assert_eq!(row.grant.as_ref().unwrap().grant, scene.grant);
+        let table = dlq.list_table(&view.ids, 10).await.unwrap();
+        assert_eq!((table.given_up, table.failed), (0, 0), "it has a message");
+        let id = row.message_id.clone().unwrap();
+        for wanted in [Wanted::Message(id), Wanted::Grant(scene.grant.id)] {
+            let shown = dlq.show(&wanted).await.unwrap();
+            assert_eq!(shown.grant.unwrap().status(), GrantStatus::PermanentlyFailed);
+            assert!(shown.message.is_some());
+        }
     }
-
-    let redriven = dlq.redrive(None).await.unwrap();
-    assert_eq!(redriven.iter().map(|(_, done)| done).collect::<Vec<_>>(), [&Redriven::Sent]);
-    scene.world.settle_with_time().await.unwrap();
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
-
-    assert_eq!(dlq.redrive(None).await.unwrap(), []);
-    // A redrive that was cut off before it deleted the letter leaves one about a paid grant.
-    scene.bury(GRANTS_DLQ, &scene.body()).await;
-    let redriven = dlq.redrive(None).await.unwrap();
-    assert_eq!(redriven.iter().map(|(_, done)| done).collect::<Vec<_>>(), [&Redriven::PaidBefore]);
-    scene.world.settle_with_time().await.unwrap();
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
-    assert_eq!(scene.dead(GRANTS_DLQ), 0);
-    audit(&scene.store.books().await.unwrap()).unwrap();
+    // The first send was some twenty seconds ago: the queue would drop the same message.
+    scene.set_wallet("bob", None).await;
+    let report = retry_all(&dlq).await;
+    assert_eq!((report.sent, report.sent_from_table, report.kept_count()), (1, 0, 0));
+    scene.paid_once().await;
+    assert_eq!(scene.messages(GRANTS_DLQ), 0);
+    assert_eq!(retry_all(&dlq).await, RetryReport::default());
+    // A run that was killed before it deleted the message leaves one about a paid grant.
+    scene.send(GRANTS_DLQ, "bob", &scene.body()).await;
+    assert_eq!(retry_all(&dlq).await.paid, 1);
+    scene.paid_once().await;
+    assert_eq!(scene.messages(GRANTS_DLQ), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_letter_that_is_sent_twice_at_once_is_paid_once() {
+async fn a_message_that_is_there_twice_is_paid_once() {
     let scene = Scene::claimed().await;
     let dlq = scene.dlq().await;
-    // Two letters about one grant, as when a redrive is cut off between sending and deleting.
-    scene.bury(GRANTS_DLQ, &scene.body()).await;
-    scene.bury(GRANTS_DLQ, &format!("{} ", scene.body())).await;
-    let redriven = dlq.redrive(None).await.unwrap();
-    assert_eq!(redriven.iter().filter(|(_, done)| *done == Redriven::Sent).count(), 2);
+    // One of them in the same batch, one behind it.
+    for _ in 0..12 {
+        scene.send(GRANTS_DLQ, "bob", &scene.body()).await;
+    }
+    let report = retry_all(&dlq).await;
+    assert_eq!((report.sent, report.twice, scene.messages(GRANTS_DLQ)), (1, 11, 0));
+    // And by two runs, the first of which was killed before it deleted anything.
+    scene.send(GRANTS_DLQ, "bob", &scene.body()).await;
+    assert_eq!(retry_all(&dlq).await.sent, 1);
     scene.attach();
-    scene.world.settle_with_time().await.unwrap();
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
-    audit(&scene.store.books().await.unwrap()).unwrap();
+    scene.paid_once().await;
+}
+
+/// Gives up the grant again, as grant-pay does, as soon as it is sent.
+struct GivesUp {
+    world: World,
+    grant: Grant,
+    sends: AtomicU64,
+}
+
+impl FaultHook for GivesUp {
+    fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
+        async move {
+            if call.operation == "SendMessageBatch" {
+                let sends = self.sends.fetch_add(1, Ordering::Relaxed);
+                let at = u64::try_from(self.world.clock().now_ms()).unwrap();
+                let retry = Some(Ulid::from_parts(at, u128::from(sends)));
+                let body = write_body(&GrantMessage { grant: self.grant.clone(), retry }).unwrap();
+                send(&self.world.sdk_config(), GRANTS_DLQ, "bob", &body).await;
+            }
+            None
+        }
+        .boxed()
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_can_pay_stays_a_dead_letter_and_says_why() {
-    let scene = Scene::claimed().await;
+async fn a_grant_that_is_given_up_again_during_the_run_does_not_keep_it_going() {
+    let scene = Scene::given_up().await;
     let dlq = scene.dlq().await;
-    scene.bury(GRANTS_DLQ, "nonsense").await;
-    scene.bury(GRANTS_DLQ, &scene.body().replace("bob", "rob")).await;
-    let why = ["the message names no grant", "there is no such grant"];
-    let (letters, _) = dlq.list(Queue::Grants).await.unwrap();
-    assert_eq!(letters.iter().map(|one| one.why.as_str()).collect::<Vec<_>>(), why);
-    let redriven = dlq.redrive(None).await.unwrap();
-    let kept = why.map(Redriven::Kept);
-    assert_eq!(redriven.iter().map(|(_, done)| done).collect::<Vec<_>>(), [&kept[0], &kept[1]]);
-    assert_eq!(scene.dead(GRANTS_DLQ), 2);
-    assert!(dlq.redrive(Some("another")).await.is_err());
+    let (world, grant) = (scene.world.clone(), scene.grant.clone());
+    let hook = Arc::new(GivesUp { world, grant, sends: AtomicU64::new(0) });
+    scene.world.set_fault_hook(Some(hook.clone()));
+    let report = retry_all(&dlq).await;
+    scene.world.set_fault_hook(None);
+    assert_eq!((report.sent, report.came_back), (1, 1));
+    assert_eq!((hook.sends.load(Ordering::Relaxed), scene.messages(GRANTS_DLQ)), (1, 1));
+    assert_eq!(dlq.list_grants(10).await.unwrap().others, 0, "it is visible again");
 }
 
-/// Puts a grant that nobody can read into the table, as far as `attributes` go.
-async fn corrupt(config: &SdkConfig, pool: &str, member: &str, attributes: &[(&str, &str)]) {
-    let put = aws_sdk_dynamodb::Client::new(config).put_item().table_name("largesse-grants");
-    let put = put.item("pk", Av::S(pool.to_owned()));
-    let put = put.item("sk", Av::S(format!("MEMBER#{member}")));
-    let attributes = attributes.iter();
-    let put = attributes.fold(put, |put, (name, text)| put.item(*name, Av::S((*text).to_owned())));
+fn synthetic(n: u64) -> Grant {
+    let source = PoolId::Spray(SprayId(Ulid::from_parts(1_767_225_600_000, u128::from(n / 16))));
+    Grant {
+        id: GrantId(Ulid::from_parts(1_767_225_600_000, u128::from(n))),
+        source,
+        member: user(&format!("member-{n}")),
+        amount: Amount::new(1).unwrap(),
+        reason: Reason::Share,
+        funder: user("ann"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_run_retries_five_thousand_messages_past_those_that_cannot_be_read() {
+    const MESSAGES: u64 = 5_000;
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    for n in 0..MESSAGES {
+        let grant = synthetic(n);
+        if n % 100 == 0 {
+            scene.send(GRANTS_DLQ, "carol", "nonsense").await;
+            let status = GrantStatus::PermanentlyFailed;
+            let (failure, failed_at) = ("full".to_owned(), scene.store.now().minus_ms(60_000));
+            let failed =
+                FailedGrant { grant: grant.clone(), status, attempts: 4, failure, failed_at };
+            scene.store.put_failed(&failed, 0).await.unwrap();
+        }
+        let body = write_body(&GrantMessage::first(grant.clone())).unwrap();
+        // A dozen messages of one member lie behind those that cannot be read, in one group.
+        let group = if n % 1_000 < 3 { "carol" } else { grant.member.as_str() };
+        scene.send(GRANTS_DLQ, group, &body).await;
+    }
+    let report = retry_all(&dlq).await;
+    // SQS shows at most ten of a group, and these begin with ten that cannot be read.
+    let behind = 12;
+    assert_eq!(report.sent, MESSAGES - behind);
+    assert_eq!((report.kept_count(), report.came_back, report.twice), (10, 0, 0));
+    assert_eq!(report.kept["the message is no grant"].examples.len(), 3);
+    // Those behind that have an item were given up, so the table leads to them.
+    assert_eq!(report.sent_from_table, 4);
+    assert_eq!(scene.messages(GRANTS_DLQ), 50 + 12);
+    assert_eq!(u64::try_from(scene.messages(GRANTS)).unwrap(), MESSAGES - behind + 4);
+    let view = dlq.list_grants(3).await.unwrap();
+    assert_eq!((view.rows.len(), view.messages, view.others), (3, 10, 52), "all are visible again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unreadable_and_newer_messages_are_shown_and_put_back() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    let newer = scene.body().replace("\"version\":1", "\"version\":2");
+    scene.send(GRANTS_DLQ, "bob", "nonsense").await;
+    scene.send(GRANTS_DLQ, "bob", &newer).await;
+    scene.send(GRANTS_DLQ, "bob", &scene.body()).await;
+    let view = dlq.list_grants(10).await.unwrap();
+    let why: Vec<&str> = view.rows.iter().map(|row| row.why.as_str()).collect();
+    let reasons = [
+        "the message is no grant",
+        "the message has version 2, this code reads up to 1: use the newer largesse",
+        "never refused: its message was received too often",
+    ];
+    assert_eq!((why.as_slice(), view.unreadable), (reasons.as_slice(), 2));
+    let report = retry_all(&dlq).await;
+    assert_eq!((report.sent, report.kept_count()), (1, 2));
+    let id = view.rows[1].message_id.clone().unwrap();
+    let shown = dlq.show(&Wanted::Message(id.clone())).await.unwrap();
+    assert_eq!(shown.message.unwrap().1.body, newer);
+    let kept = dlq.retry(&Wanted::Message(id.clone())).await.unwrap();
+    assert_eq!(kept, Retry::Kept(reasons[1].to_owned()));
+    // What is no grant of any version can be dropped; what a newer version wrote cannot.
+    let kept = Dropped::Kept("a newer version wrote it");
+    assert_eq!(dlq.drop_one(&Wanted::Message(id)).await.unwrap(), kept);
+    let id = view.rows[0].message_id.clone().unwrap();
+    assert_eq!(dlq.drop_one(&Wanted::Message(id)).await.unwrap(), Dropped::Deleted);
+    assert_eq!(scene.messages(GRANTS_DLQ), 1);
+    scene.attach();
+    scene.paid_once().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_without_a_message_is_listed_retried_and_voided_by_its_key() {
+    let scene = Scene::given_up().await;
+    // After 14 days.
+    scene.delete_all(GRANTS_DLQ).await;
+    let put = scene.dynamo().put_item().table_name("largesse-grants");
+    let put = put.item("pk", Av::S("nonsense".to_owned())).item("sk", Av::S("x".to_owned()));
     put.send().await.unwrap();
+    let dlq = scene.dlq().await;
+    let view = dlq.list_grants(10).await.unwrap();
+    let table = dlq.list_table(&view.ids, 10).await.unwrap();
+    assert_eq!((view.messages, table.given_up, table.failed), (0, 1, 0));
+    assert_eq!(table.rows.first().unwrap().grant.as_ref().unwrap().grant, scene.grant);
+    assert_eq!(table.unreadable, [("nonsense".to_owned(), "x".to_owned())]);
+
+    // By its source and member, and refused again; by its id, and paid.
+    let entry = Wanted::parse(&scene.grant.source.to_string(), Some("bob")).unwrap();
+    assert_eq!(dlq.retry(&entry).await.unwrap(), Retry::Sent);
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!(scene.status().await, Some(GrantStatus::PermanentlyFailed));
+    scene.delete_all(GRANTS_DLQ).await;
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    let report = retry_all(&dlq).await;
+    assert_eq!((report.sent, report.sent_from_table), (0, 1));
+    assert_eq!(report.unreadable_items.len(), 1);
+    scene.world.settle_with_time().await.unwrap();
+
+    let by_id = grant_of(&GrantMessage::first(scene.grant.clone()));
+    let preview = dlq.void(&by_id, false).await.unwrap();
+    assert_eq!((preview.outcome, scene.balance("ann").await), (None, 0));
+    assert_eq!(dlq.void(&by_id, true).await.unwrap().outcome, Some(Void::Voided));
+    assert_eq!(scene.balance("ann").await, 10);
+    assert_eq!(scene.messages(GRANTS_DLQ), 0, "its message goes with it");
+    scene.set_wallet("bob", None).await;
+    assert_eq!(dlq.void(&by_id, true).await.unwrap().outcome, Some(Void::AlreadyVoided));
+    // Voided is for ever, whatever is sent.
+    assert_eq!(dlq.retry(&entry).await.unwrap(), Retry::Voided);
+    scene.send(GRANTS_DLQ, "bob", &scene.body()).await;
+    scene.send(GRANTS, "bob", &scene.body()).await;
+    assert_eq!(retry_all(&dlq).await.voided, 1);
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!((scene.balance("bob").await, scene.balance("ann").await), (0, 10));
+    let standing = scene.store.lookup(std::slice::from_ref(&scene.grant)).await.unwrap();
+    assert_eq!(standing, [Standing::Voided]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_that_cannot_be_read_is_kept_and_the_rest_is_redriven() {
+async fn only_a_grant_that_was_given_up_is_voided() {
     let scene = Scene::claimed().await;
     let dlq = scene.dlq().await;
-    let (pool, id) = (scene.grant.pool.to_string(), scene.grant.id.to_string());
-    // One without an amount, given up; one without anything.
-    let given_up = [("grant_id", id.as_str()), ("status", "PERMANENTLY_FAILED")];
-    corrupt(&scene.world.sdk_config(), &pool, "carol", &given_up).await;
-    corrupt(&scene.world.sdk_config(), &pool, "dave", &[]).await;
-    for member in ["carol", "dave", "bob"] {
-        scene.bury(GRANTS_DLQ, &scene.body().replace("bob", member)).await;
-    }
-    let (letters, others) = dlq.list(Queue::Grants).await.unwrap();
-    let why: Vec<&str> = letters.iter().map(|one| one.why.as_str()).collect();
-    let waits = "received too often without an outcome";
-    assert_eq!(why, ["the grant cannot be read", "the grant cannot be read", waits]);
-    assert_eq!(others, 0);
-    assert!(dlq.show(&letters[0].letter.id).await.unwrap().grant.is_none());
+    let entry = Wanted::Entry(scene.grant.source, user("bob"));
+    // Drawn, not paid, never refused.
+    assert_eq!(dlq.void(&entry, true).await.unwrap().outcome, Some(Void::NotGivenUp));
+    scene.attach();
+    scene.paid_once().await;
+    assert_eq!(dlq.void(&entry, true).await.unwrap().outcome, Some(Void::Paid));
+    scene.paid_once().await;
+}
 
-    let redriven = dlq.redrive(None).await.unwrap();
-    let kept = Redriven::Kept("the grant cannot be read");
-    let done: Vec<_> = redriven.into_iter().map(|(_, done)| done).collect();
-    assert_eq!(done, [kept.clone(), kept, Redriven::Sent]);
-    let items = scene.world.database().scan("largesse-grants").unwrap();
-    let items = serde_json::to_string(&items).unwrap();
-    assert!(items.contains("PERMANENTLY_FAILED"), "what cannot be read is left as it is");
+#[tokio::test(start_paused = true)]
+async fn a_failure_in_the_middle_leaves_what_was_not_handled() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    for n in 0..25 {
+        let grant = synthetic(n);
+        let body = write_body(&GrantMessage::first(grant.clone())).unwrap();
+        scene.send(GRANTS_DLQ, grant.member.as_str(), &body).await;
+    }
+    let denied = Matching::operation("SendMessageBatch");
+    let denied = Faults::seeded(1).nth(15, denied, Fault::AccessDenied);
+    scene.world.set_fault_hook(Some(Arc::new(denied)));
+    let mut report = RetryReport::default();
+    assert!(matches!(dlq.retry_all(&mut report).await, Err(DlqError::Port(_))));
+    scene.world.set_fault_hook(None);
+    assert_eq!((report.sent, scene.messages(GRANTS_DLQ), scene.messages(GRANTS)), (19, 6, 19));
+    assert_eq!(retry_all(&dlq).await.sent, 6);
+    assert_eq!((scene.messages(GRANTS_DLQ), scene.messages(GRANTS)), (0, 25));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_cannot_be_is_explained_and_never_paid() {
+    let scene = Scene::claimed().await;
+    let (source, dlq) = (scene.grant.source, scene.dlq().await);
+    let bucket = Av::S(format!("{source}#0"));
+    let update = async |expression: &str, values: &[(&str, &str)]| {
+        let update = scene.dynamo().update_item().table_name("largesse-pools");
+        let update = update.key("pk", bucket.clone()).update_expression(expression);
+        let update = values.iter().fold(update, |update, (name, number)| {
+            update.expression_attribute_values(*name, Av::N((*number).to_owned()))
+        });
+        update.send().await.unwrap();
+    };
+    // A second entry with bob's index, and three parts taken.
+    let carol = "SET draws.carol = draws.bob + :zero, taken = :two";
+    update(carol, &[(":zero", "0"), (":two", "2")]).await;
     scene.attach();
     scene.world.settle_with_time().await.unwrap();
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
-    assert_eq!(scene.dead(GRANTS_DLQ), 2);
+    assert_eq!((scene.balance("bob").await, scene.balance("carol").await), (10, 0));
+    let view = dlq.list_outbox(10).await.unwrap();
+    assert_eq!((view.messages, view.others), (1, 0));
+    let row = view.rows.first().unwrap();
+    assert!(!row.is_report);
+    let why = format!(
+        "entries that no draw can have written: {source}#0 (carol); the entries of carol are not \
+         paid: repair the bucket"
+    );
+    assert_eq!(row.why, why);
+    let carols = Wanted::Entry(source, user("carol"));
+    assert!(matches!(dlq.retry(&carols).await, Err(DlqError::NotFound(_))));
+    assert_eq!(retry_all(&dlq).await, RetryReport::default());
+    let mut report = DropReport::default();
+    dlq.drop_reports(&mut report).await.unwrap();
+    assert_eq!((report.deleted, report.records), (0, 1), "only by its id");
+    scene.world.settle_with_time().await.unwrap();
+    assert_eq!(scene.balance("carol").await, 0);
+
+    update("REMOVE draws.carol SET taken = :one", &[(":one", "1")]).await;
+    let row = dlq.list_outbox(10).await.unwrap().rows.pop().unwrap();
+    assert!(row.why.contains("the bucket can be read now"), "{}", row.why);
+    let id = Wanted::Message(row.message_id);
+    assert!(dlq.show(&id).await.unwrap().message.unwrap().1.body.contains("NewImage"));
+    assert_eq!(dlq.drop_one(&id).await.unwrap(), Dropped::Deleted);
+    scene.paid_once().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_outbox_gave_up_on_is_sent_from_the_table_and_paid_once() {
+async fn an_unpaid_entry_is_sent_by_its_source_and_member() {
     let scene = Scene::claimed().await;
     let dlq = scene.dlq().await;
-    let told = json!({
-        "requestContext": { "condition": "RetryAttemptsExhausted" },
+    let entry = Wanted::Entry(scene.grant.source, user("bob"));
+    assert_eq!(dlq.show(&entry).await.unwrap().grant.unwrap().status(), GrantStatus::Pending);
+    assert_eq!(dlq.retry(&entry).await.unwrap(), Retry::Sent);
+    assert_eq!(scene.messages(GRANTS), 1);
+    let ann = Wanted::Entry(scene.grant.source, user("ann"));
+    assert!(matches!(dlq.retry(&ann).await, Err(DlqError::NotFound(_))), "she drew nothing");
+    scene.attach();
+    scene.paid_once().await;
+    assert_eq!(dlq.retry(&entry).await.unwrap(), Retry::Paid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_of_the_mapping_is_explained_and_dropped_and_the_sweep_pays() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    let report = json!({
+        "requestContext": { "condition": "RecordAgeExceeded" },
         "DDBStreamBatchInfo": {
             "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "3",
             "batchSize": 3,
         },
     });
-    scene.bury(OUTBOX_DLQ, &told.to_string()).await;
-    let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
-    let why = "RetryAttemptsExhausted: 3 records from 1 to 3 of shard";
-    assert_eq!(letters.first().unwrap().why, why);
-    let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((done.letters, done.sent, done.kept), (1, 1, vec![]));
-    // It is unpaid still, as the table says, without any letter: sent again, and paid once.
-    let again = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((again.letters, again.sent, again.kept), (0, 1, vec![]));
-    scene.attach();
-    scene.world.settle_with_time().await.unwrap();
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
-    assert_eq!(scene.dead(OUTBOX_DLQ), 0);
+    for _ in 0..25 {
+        scene.send(OUTBOX_DLQ, "", &report.to_string()).await;
+    }
+    let why = "RecordAgeExceeded: 3 records from 1 to 3 of shard; pool-sweep sends what they held, \
+               so drop it";
+    let view = dlq.list_outbox(10).await.unwrap();
+    assert_eq!((view.messages, view.rows.len()), (25, 10));
+    assert_eq!((view.rows[0].why.as_str(), view.rows[0].is_report), (why, true));
+    let mut dropped = DropReport::default();
+    dlq.drop_reports(&mut dropped).await.unwrap();
+    assert_eq!((dropped.deleted, scene.messages(OUTBOX_DLQ)), (25, 0));
+    // The stream is never read here: pool-sweep alone leads to the payment.
+    tokio::time::advance(std::time::Duration::from_secs(400)).await;
+    let stop_at = scene.store.now().plus_ms(60_000);
+    assert_eq!(pool_sweep::handle(&*scene.store, stop_at).await.unwrap().resent, 1);
+    assert_eq!(scene.messages(GRANTS), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_grant_that_the_outbox_cannot_read_holds_up_nobody_and_is_paid_once_it_is_mended() {
-    let scene = Scene::claimed().await;
-    let config = scene.world.sdk_config();
-    let pool = scene.grant.pool.to_string();
-    // Before and behind bob's.
-    corrupt(&config, &pool, "carol", &[("status", "PENDING")]).await;
-    corrupt(&config, "nonsense", "dave", &[("status", "PENDING")]).await;
-    scene.attach();
-    scene.world.settle_with_time().await.unwrap();
-    assert_eq!((scene.status().await, scene.balance().await), (GrantStatus::Success, 10));
-
-    let dlq = scene.dlq().await;
-    let why = async || {
-        let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
-        letters.into_iter().map(|one| one.why).collect::<Vec<_>>()
-    };
-    let of_carol = format!("a new grant whose grant_id cannot be read: {pool} MEMBER#carol");
-    let of_dave = "a new grant whose pk cannot be read: nonsense MEMBER#dave";
-    let broken = [&of_carol, of_dave].map(|why| format!("{why}; mend it, then redrive"));
-    assert_eq!(why().await, broken);
-    let (letters, _) = dlq.list(Queue::Outbox).await.unwrap();
-    let shown = dlq.show(&letters[0].letter.id).await.unwrap().letter.body;
-    assert!(shown.contains("NewImage") && shown.contains("SequenceNumber"), "{shown}");
-
-    let kept = ["the grant cannot be read", "the record names no grant"];
-    let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!(done.kept.iter().map(|(_, why)| *why).collect::<Vec<_>>(), kept);
-    assert_eq!((done.letters, done.sent, scene.dead(OUTBOX_DLQ)), (0, 0, 2));
-    // Positions are redriven all the same: what cannot be read has letters of its own.
-    scene.bury(OUTBOX_DLQ, "{}").await;
-    let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((done.letters, done.kept.len()), (1, 2));
-    // One that cannot be read and that nobody has told of keeps them.
-    corrupt(&config, &pool, "erin", &[("status", "PENDING")]).await;
-    scene.bury(OUTBOX_DLQ, "{}").await;
-    let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((done.letters, done.kept.len()), (0, 3));
-
-    // Mended, it is as any other that nobody has tried.
-    let erin = Grant { member: user("erin"), ..scene.grant.clone() };
-    let dynamo = aws_sdk_dynamodb::Client::new(&config);
-    for (pool, member) in [(pool.as_str(), "carol"), ("nonsense", "dave"), (&pool, "erin")] {
-        let delete = dynamo.delete_item().table_name("largesse-grants");
-        let delete = delete.key("pk", Av::S(pool.to_owned()));
-        delete.key("sk", Av::S(format!("MEMBER#{member}"))).send().await.unwrap();
+#[test]
+fn a_key_is_a_grant_an_entry_or_a_message() {
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let source = format!("SPRAY#{id}");
+    assert_eq!(Wanted::parse(id, None).unwrap(), Wanted::Grant(id.parse().unwrap()));
+    let entry = Wanted::Entry(source.parse().unwrap(), user("bob"));
+    assert_eq!(Wanted::parse(&source, Some("bob")).unwrap(), entry);
+    let message = "9c4e9a2f-6a0e-4a2e-9f0f-0d7b4a3c1f11";
+    assert_eq!(Wanted::parse(message, None).unwrap(), Wanted::Message(message.to_owned()));
+    for (first, member) in [(source.as_str(), None), (id, Some("bob")), (&source, Some("b b"))] {
+        assert!(matches!(Wanted::parse(first, member), Err(DlqError::BadKey(_))), "{first}");
     }
-    let carol = Grant { member: user("carol"), ..erin };
-    scene.store.record(&carol).await.unwrap();
-    assert_eq!(why().await[0], format!("{of_carol}; it can be read by now"));
-    let done = dlq.redrive_outbox(None).await.unwrap();
-    assert_eq!((done.letters, done.sent), (2, 2), "carol's letter and the positions");
-    assert_eq!(done.kept[0].1, "the record names no grant");
 }
 
 /// The real binary, up.
@@ -340,18 +563,33 @@ async fn the_command_works_on_a_running_stack() {
         assert!(out.status.success(), "{out:?}");
         String::from_utf8(out.stdout).unwrap()
     };
-    assert_eq!(dlq(&["list"]), "grants: no dead letters\noutbox: no dead letters\n");
-    bury(&emulator_config(&endpoint, REGION), GRANTS_DLQ, "nonsense").await;
+    let empty = "grants queue: no messages\ngrants table: no grants without a message\n";
+    assert_eq!(dlq(&["list"]), format!("{empty}outbox queue: no messages\n"));
+    send(&emulator_config(&endpoint, REGION), GRANTS_DLQ, "bob", "nonsense").await;
     let listed = dlq(&["list", "--queue", "grants"]);
-    assert!(listed.starts_with("grants: 1 dead letter\n"), "{listed}");
-    assert!(listed.contains("the message names no grant"), "{listed}");
-    let id = listed.lines().last().unwrap().split_whitespace().next().unwrap();
+    assert!(listed.starts_with("grants queue: 1 message, 1 of them unreadable\n"), "{listed}");
+    let row = listed.lines().nth(2).unwrap();
+    assert!(row.ends_with("the message is no grant"), "{listed}");
+    let id = row.split_whitespace().next().unwrap();
     assert!(dlq(&["show", id]).ends_with("body\n  nonsense\n"));
-    let redriven = dlq(&["redrive", "--id", id]);
-    let summary = "grants: 0 sent to be paid, 0 paid before, 1 kept";
-    assert_eq!(redriven, format!("{id}  kept: the message names no grant\n{summary}\n"));
-    // Neither one nor all: a redrive is never by accident.
-    assert!(!largesse(&["dlq", "redrive", "--endpoint", &endpoint]).status.success());
+    let retried = format!("1  kept: the message is no grant ({id})\n");
+    assert_eq!(dlq(&["retry", "--all"]), retried);
+    assert_eq!(dlq(&["redrive", "--all"]), retried, "its former name");
+    let json: Value = serde_json::from_str(&dlq(&["list", "--json"])).unwrap();
+    assert_eq!(json["grants_queue"]["rows"][0]["message_id"], id);
+    let json: Value = serde_json::from_str(&dlq(&["retry", "--all", "--json"])).unwrap();
+    assert_eq!(json["kept"]["the message is no grant"]["count"], 1);
+    assert_eq!(dlq(&["drop", id]), format!("message {id}: deleted\n"));
+    assert_eq!(dlq(&["retry", "--all"]), "nothing to retry\n");
+    // Neither one nor all: nothing happens by accident.
+    for command in [["dlq", "retry"], ["dlq", "drop"], ["dlq", "void"], ["dlq", "show"]] {
+        let out = largesse(&[&command[..], &["--endpoint", &endpoint]].concat());
+        assert_eq!(out.status.code(), Some(2), "{out:?}");
+    }
+    let out = largesse(&["dlq", "void", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--endpoint", &endpoint]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(said.starts_with("largesse: found no grant 01ARZ3NDEKTSV4RRFFQ69G5FAV"), "{said}");
 }
 
 #[test]
@@ -375,8 +613,8 @@ async fn the_embedded_aws_answers_this_machine_only() {
     let up = Up::start("127.0.0.1:0");
     assert_eq!(list(&up.address, None).await.unwrap().status(), 200);
     let rebound = list(&up.address, Some("page.example")).await.unwrap();
-    assert_eq!(rebound.status(), 403, "a web page that rebinds its name is refused");
+    assert_eq!(rebound.status(), 403, "a request with a foreign host name is refused");
     let open = Up::start("0.0.0.0:0");
     let address = open.address.replace("0.0.0.0", "127.0.0.1");
-    assert_eq!(list(&address, None).await.unwrap().status(), 404, "others could reach it");
+    assert_eq!(list(&address, None).await.unwrap().status(), 404, "other machines could reach it");
 }

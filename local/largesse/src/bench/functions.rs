@@ -18,11 +18,11 @@ use super::report::{Cell, Mark, Table};
 use super::{BenchError, process};
 use crate::compose;
 
-/// Where binaries are looked for, in this order: what is shipped, then what is only optimised.
+/// The folders of binaries, in this order: those that are shipped, then those of a release build.
 const FOLDERS: [&str; 3] = ["target/lambda", "target/shipped", "target/release"];
 /// Starts of each function; the median counts.
 const STARTS: usize = 5;
-/// Whoever has not polled after so long will not.
+/// A function that has not polled after this time does not work.
 const POLLS_WITHIN: Duration = Duration::from_secs(20);
 /// What a zip adds to its one deflated entry `bootstrap`: the entry's head, the directory's entry
 /// and the directory's end (APPNOTE.TXT 4.3).
@@ -88,9 +88,9 @@ async fn one(function: &FunctionSpec, binary: &Path) -> Result<Vec<Cell>, BenchE
     Ok(vec![
         at_most(megabytes(bytes.len()), 6.0),
         at_most(megabytes(zipped), 3.0),
-        at_most(median(|one| one.cpu_ms), 10.0),
+        at_most(median(|one| one.cpu_ms), 8.0),
         Cell::of(median(|one| one.ms)),
-        at_most(median(|one| one.peak_mib), 16.0),
+        at_most(median(|one| one.peak_mib), 12.0),
         Cell::of(median(|one| one.resident_mib)),
     ])
 }
@@ -112,7 +112,7 @@ struct Started {
     resident_mib: f64,
 }
 
-/// Starts a function beside a Runtime API that never has anything to do.
+/// Starts a function beside a Runtime API that has no event for it.
 async fn start(function: &FunctionSpec, binary: &Path) -> Result<Started, BenchError> {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.map_err(|source| process("no port", source))?;
@@ -127,7 +127,7 @@ async fn start(function: &FunctionSpec, binary: &Path) -> Result<Started, BenchE
         let mut head = vec![0; HEAD_BYTES_MAX];
         let read = stream.read(&mut head).await?;
         head.truncate(read);
-        // The stream is kept open: a broken poll would be tried again.
+        // The stream is kept open: the function would repeat a broken poll.
         Ok::<_, std::io::Error>((stream, head))
     });
     let silent = || BenchError::Broken(format!("{} does not poll", function.binary));
@@ -137,15 +137,11 @@ async fn start(function: &FunctionSpec, binary: &Path) -> Result<Started, BenchE
     if !head.starts_with(b"GET /2018-06-01/runtime/invocation/next") {
         return Err(silent());
     }
-    Ok(Started {
-        cpu_ms: watched.cpu_ms()?,
-        ms,
-        peak_mib: watched.memory_mib("VmHWM")?,
-        resident_mib: watched.memory_mib("VmRSS")?,
-    })
+    let (peak_mib, resident_mib) = watched.memory_mib()?;
+    Ok(Started { cpu_ms: watched.cpu_ms()?, ms, peak_mib, resident_mib })
 }
 
-/// What the template and Lambda give a function. Nothing of it leads anywhere.
+/// The environment of a function, from the template and from Lambda. No address in it exists.
 fn environment(function: &FunctionSpec, runtime_api: &str) -> BTreeMap<String, String> {
     let mut environment = function.environment.clone();
     for secret in environment.values_mut().filter(|value| value.starts_with("{{resolve:")) {

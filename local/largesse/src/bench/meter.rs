@@ -6,23 +6,38 @@ use super::prices::Used;
 use super::report::figure;
 use super::rounds;
 
-/// The table of pool heads in the world.
+/// The table of buckets in the world.
 pub(super) const POOLS: &str = "largesse-pools";
 
-/// What one operation came to.
+/// What one operation used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     pub(super) calls: f64,
     pub(super) rounds: f64,
     pub(super) read: f64,
     pub(super) write: f64,
-    pub(super) head: f64,
+    pub(super) bucket: f64,
     pub(super) sqs: f64,
     pub(super) http: f64,
     pub(super) invocations: f64,
 }
 
 impl Count {
+    /// The share of each of `many` in a count of all of them; rounds are those of all.
+    pub(super) fn each_of(self, many: f64) -> Self {
+        let each = |sum: f64| sum / many;
+        Self {
+            calls: each(self.calls),
+            rounds: self.rounds,
+            read: each(self.read),
+            write: each(self.write),
+            bucket: each(self.bucket),
+            sqs: each(self.sqs),
+            http: each(self.http),
+            invocations: each(self.invocations),
+        }
+    }
+
     /// Dollars for a million of them.
     pub(super) fn dollars(self) -> f64 {
         let Self { rounds, read, write, sqs, http, invocations, .. } = self;
@@ -30,7 +45,7 @@ impl Count {
     }
 }
 
-/// Several of one kind: means, but the worst where a mark bounds every single one.
+/// Several of one kind: means, and the worst of rounds and of writes on a bucket.
 pub(super) fn summary(counts: &[Count]) -> Count {
     let many = figure(u64::try_from(counts.len()).unwrap_or(u64::MAX)).max(1.0);
     let mean = |part: fn(&Count) -> f64| counts.iter().map(part).sum::<f64>() / many;
@@ -40,7 +55,7 @@ pub(super) fn summary(counts: &[Count]) -> Count {
         rounds: worst(|one| one.rounds),
         read: mean(|one| one.read),
         write: mean(|one| one.write),
-        head: worst(|one| one.head),
+        bucket: worst(|one| one.bucket),
         sqs: mean(|one| one.sqs),
         http: mean(|one| one.http),
         invocations: mean(|one| one.invocations),
@@ -48,10 +63,10 @@ pub(super) fn summary(counts: &[Count]) -> Count {
 }
 
 /// Counts what an operation does until its answer, and what it leaves running after it.
-/// `head_units` is what a write to the head costs, which a failed condition costs too.
+/// `failed_units` is what a write on a bucket costs whose condition fails.
 pub(super) async fn count<T>(
     world: &World,
-    head_units: f64,
+    failed_units: f64,
     operation: impl Future<Output = T>,
 ) -> (T, Count) {
     let recorder = world.recorder();
@@ -67,26 +82,25 @@ pub(super) async fn count<T>(
         for units in &call.units {
             count.read += units.read;
             count.write += units.write;
-            count.head += if units.table == POOLS { units.write } else { 0.0 };
+            count.bucket += if units.table == POOLS { units.write } else { 0.0 };
         }
-        let (failed, on_head) = failed_units(call, head_units);
+        let (failed, on_bucket) = units_of_failure(call, failed_units);
         count.write += failed;
-        count.head += on_head;
+        count.bucket += on_bucket;
     }
     (out, count)
 }
 
-/// What a call cost that failed: a condition that does not hold costs the write units of the item
-/// as it stands, of a transaction twice for each action. The engine does not tell, so it is added
-/// here: one KB for each item but the head, whose units are given. All units, and those of the
-/// head.
-fn failed_units(call: &Recorded, head_units: f64) -> (f64, f64) {
+/// What a failed call cost, in all and on buckets. A condition that does not hold costs the write
+/// units of the item as it stands, in a transaction twice for each action. The engine does not say
+/// it, so it is added here: one KB for each item but a bucket, whose units are given.
+fn units_of_failure(call: &Recorded, bucket_units: f64) -> (f64, f64) {
     if call.call.service != Service::DynamoDb || call.status != Some(400) {
         return (0.0, 0.0);
     }
-    let on_head = call.call.resources.iter().any(|table| table == POOLS);
+    let on_bucket = call.call.resources.iter().any(|table| table == POOLS);
     match call.call.operation.as_str() {
-        "UpdateItem" | "PutItem" | "DeleteItem" if on_head => (head_units, head_units),
+        "UpdateItem" | "PutItem" | "DeleteItem" if on_bucket => (bucket_units, bucket_units),
         "UpdateItem" | "PutItem" | "DeleteItem" => (1.0, 0.0),
         "TransactWriteItems" => {
             let actions = u64::try_from(call.call.actions.len()).unwrap_or(u64::MAX);

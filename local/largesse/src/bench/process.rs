@@ -1,10 +1,14 @@
-//! What Linux says about a process.
+//! A child process, and what Linux says about it.
 
 use std::process::{Child, Command};
 
+use procfs::ProcError;
+use procfs::process::Process;
+
+use super::report::figure;
 use super::{BenchError, process};
 
-/// A process that is killed when it is no longer looked at.
+/// A process that is killed when this is dropped.
 pub(super) struct Watched(Child);
 
 impl Watched {
@@ -19,35 +23,33 @@ impl Watched {
         &mut self.0
     }
 
-    /// A field of its memory, in MiB: `VmHWM` is the peak of what was resident, `VmRSS` what is
-    /// now.
-    pub(super) fn memory_mib(&self, field: &str) -> Result<f64, BenchError> {
-        let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        let kib = kib.ok_or_else(|| BenchError::Broken(format!("no {field} of a process")))?;
-        Ok(kib / 1_024.0)
+    /// What of its memory is resident, in MiB: the peak, and now.
+    pub(super) fn memory_mib(&self) -> Result<(f64, f64), BenchError> {
+        let status = self.look()?.status().map_err(unreadable)?;
+        let mib = |kib: Option<u64>| kib.map_or(f64::NAN, |kib| figure(kib) / 1_024.0);
+        Ok((mib(status.vmhwm), mib(status.vmrss)))
     }
 
-    /// Time on a processor so far, in milliseconds, of all threads that live. From `schedstat`,
-    /// whose first field is nanoseconds: `stat` counts in hundredths of a second.
+    /// Time on a processor so far, in milliseconds, of all threads that live. `schedstat` counts
+    /// nanoseconds; `stat` counts hundredths of a second.
     pub(super) fn cpu_ms(&self) -> Result<f64, BenchError> {
-        let folder = format!("/proc/{}/task", self.0.id());
-        let threads = std::fs::read_dir(&folder).map_err(|e| process(folder.clone(), e))?;
-        let mut ns = 0.0;
-        for thread in threads.flatten() {
-            let text = std::fs::read_to_string(thread.path().join("schedstat"));
-            let text = text.map_err(|source| process("no schedstat", source))?;
-            let first = text.split_whitespace().next().and_then(|text| text.parse::<f64>().ok());
-            ns += first.unwrap_or(0.0);
+        let mut ns = 0_u64;
+        for task in self.look()?.tasks().map_err(unreadable)?.flatten() {
+            let ran = task.schedstat().map_err(unreadable)?.sum_exec_runtime;
+            ns = ns.saturating_add(ran);
         }
-        Ok(ns / 1e6)
+        // In microseconds first: a process that starts stays far below an hour.
+        Ok(figure(ns.div_euclid(1_000)) / 1e3)
     }
 
-    fn read(&self, file: &str) -> Result<String, BenchError> {
-        let path = format!("/proc/{}/{file}", self.0.id());
-        std::fs::read_to_string(&path).map_err(|source| process(path, source))
+    fn look(&self) -> Result<Process, BenchError> {
+        let id = i32::try_from(self.0.id()).unwrap_or(i32::MAX);
+        Process::new(id).map_err(unreadable)
     }
+}
+
+fn unreadable(error: ProcError) -> BenchError {
+    BenchError::Broken(format!("cannot read /proc: {error}"))
 }
 
 impl Drop for Watched {

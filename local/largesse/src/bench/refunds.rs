@@ -1,7 +1,7 @@
-//! How fast a backlog of expired sprays is worked off, by repeated runs of the refund.
+//! How fast repeated runs of the refund work off a backlog of expired sprays.
 //!
-//! No more than 46,656 sprays can be unrefunded at once, since each holds a token until it is; so
-//! the backlog is made and worked off in rounds.
+//! A spray holds its token until it is refunded, so at most 46,656 sprays are unrefunded at once.
+//! The backlog is therefore made and worked off in rounds.
 
 use std::time::{Duration, Instant};
 
@@ -11,32 +11,35 @@ use largesse_app::spray::refund;
 use largesse_domain::audit::audit;
 
 use super::BenchError;
-use super::lab::{GIVER, Lab, OPEN_S};
+use super::lab::{Lab, MemberIds, OPEN_S};
 use super::report::{Cell, Table, figure};
 
 /// Sprays refunded in all.
 const SPRAYS: u32 = 100_000;
 /// Sprays of one round: below the number of tokens.
 const ROUND: u32 = 25_000;
+/// Senders of a round: each has fewer than 1,000 live sprays.
+const SENDERS: u32 = 50;
 /// What one run may take. Short, so that a round takes several.
 const RUN_MS: u64 = 5_000;
 /// Sprays made at the same time.
 const CONCURRENCY: usize = 16;
-/// Runs after which something is wrong.
+/// More runs than this mean that the refund does not work.
 const RUNS_MAX: u32 = 1_000;
 
 /// Makes the backlog and works it off, four times.
 ///
 /// # Errors
-/// [`BenchError`], also when a won is missing at the end.
+/// [`BenchError`], also when money is missing at the end.
 pub async fn measure() -> Result<Table, BenchError> {
-    let lab = Lab::new()?;
+    let lab = Lab::new(MemberIds::Uuid)?;
     let room = lab.room(0).await?;
-    lab.deposit(GIVER, u64::from(SPRAYS)).await?;
+    let senders = lab.senders(room, SENDERS, u64::from(ROUND)).await?;
     let (mut runs, mut refunded, mut took) = (0_u32, 0_u64, Duration::ZERO);
     let mut skew_ms = 0_i64;
     for _ in 0..SPRAYS.div_euclid(ROUND) {
-        let sprays: Vec<_> = (0..ROUND).map(|_| lab.spray(room, 1)).collect();
+        let sprays = (0..ROUND).zip(senders.iter().cycle());
+        let sprays: Vec<_> = sprays.map(|(_, sender)| lab.spray_by(room, sender, 1)).collect();
         let mut sprays = futures::stream::iter(sprays).buffer_unordered(CONCURRENCY);
         while let Some(spray) = sprays.next().await {
             spray?;

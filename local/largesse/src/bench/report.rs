@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-/// What a figure is to reach.
+use crate::plain;
+
+/// The mark that a figure is to reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mark {
     /// This much or less.
@@ -44,14 +46,14 @@ impl Mark {
     }
 }
 
-/// A figure, or what stands in its place.
+/// A figure, a text or nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// A figure, and what it is to reach if that was laid down.
+    /// A figure, and its mark if it has one.
     Figure(f64, Option<Mark>),
-    /// Words.
+    /// A text.
     Text(String),
-    /// Nothing: it does not apply.
+    /// It does not apply.
     Empty,
 }
 
@@ -85,7 +87,7 @@ pub struct Table {
     pub columns: Vec<&'static str>,
     /// The rows: a name, and a cell for each column.
     pub rows: Vec<(String, Vec<Cell>)>,
-    /// What a reader must know to believe it.
+    /// How it was measured.
     pub notes: Vec<String>,
 }
 
@@ -94,25 +96,14 @@ impl Table {
     #[must_use]
     pub fn to_text(&self) -> String {
         let heads: Vec<String> = self.columns.iter().map(|name| name.replace('_', " ")).collect();
-        let mut grid = vec![std::iter::once(String::new()).chain(heads).collect::<Vec<_>>()];
-        for (name, cells) in &self.rows {
-            grid.push(
-                std::iter::once(name.clone()).chain(cells.iter().map(Cell::to_text)).collect(),
-            );
-        }
-        let width = |column: usize| {
-            let cells = grid.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        let header: Vec<&str> =
+            std::iter::once("").chain(heads.iter().map(String::as_str)).collect();
+        let row = |(name, cells): &(String, Vec<Cell>)| {
+            std::iter::once(name.clone()).chain(cells.iter().map(Cell::to_text)).collect()
         };
-        let widths: Vec<usize> = (0..=self.columns.len()).map(width).collect();
+        let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
         let mut lines = vec![format!("\n{}", self.title)];
-        for row in &grid {
-            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-                // The first column names the row; figures stand to the right.
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            });
-            lines.push(format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned());
-        }
+        lines.push(plain::columns(&header, &rows, 1));
         lines.extend(self.notes.iter().map(|note| format!("  · {note}")));
         lines.join("\n")
     }

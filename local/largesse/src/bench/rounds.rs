@@ -1,8 +1,8 @@
 //! How many calls an operation makes one after another.
 //!
-//! Every call waits at a gate. When nothing can run any more but what waits there, the gate opens
-//! once: that is one round, in which all calls under way at the same time travel together. The
-//! count depends on no clock, so it is the same on every machine.
+//! A fault hook holds every call back until no task can run without a reply. Then it lets all held
+//! calls go at once: that is one round. The count depends on no clock, so it is the same on every
+//! machine.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +14,7 @@ use futures::future::BoxFuture;
 use largesse_emulator::{Call, Fault, FaultHook, Service, World};
 use tokio::sync::watch;
 
-/// How often everything may run before what has not reached the gate counts as waiting for the
-/// gate. Far above the few dozen steps that the SDK takes between two calls.
+/// How often all tasks run before every call that will be made counts as made. Far above the few dozen steps that the SDK takes between two calls.
 const IDLE_YIELDS: u32 = 256;
 
 struct Gate {
@@ -26,12 +25,12 @@ struct Gate {
 impl FaultHook for Gate {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         async move {
-            // Lambda's own steps around a handler are no calls of ours.
+            // The steps of Lambda around a handler are not calls of a function.
             if call.service != Service::Lambda {
                 let mut opened = self.opened.subscribe();
                 let now = *opened.borrow_and_update();
                 self.waiting.fetch_add(1, Ordering::Relaxed);
-                // The gate outlives its calls; were it gone, nothing would be held back.
+                // The gate outlives its calls; without it, nothing would be held back.
                 let _ = opened.wait_for(|round| *round > now).await;
             }
             None
@@ -66,7 +65,7 @@ pub(super) async fn count<T>(world: &World, operation: impl Future<Output = T>) 
         }
     };
     world.set_fault_hook(None);
-    // What was left behind on purpose, after the answer, is let through.
+    // Calls that go on after the answer are let through.
     gate.opened.send_modify(|round| *round = round.saturating_add(1));
     (done, rounds)
 }

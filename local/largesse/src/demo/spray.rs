@@ -1,4 +1,4 @@
-//! Many people claim one spray at once.
+//! Many members claim one spray at once.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,45 +10,45 @@ use largesse_domain::audit::{Totals, audit};
 use super::{DemoError, Stage};
 use crate::client::ClientError;
 
-/// Somebody's luck.
+/// The share that a member got.
 struct Share {
     user: String,
     amount: u64,
 }
 
-/// What everybody was told.
+/// The answers to all claims.
 #[derive(Default)]
-struct Told {
+struct Answers {
     shares: Vec<Share>,
     too_late: u64,
     others: Vec<String>,
 }
 
-/// Plays the scene and prints it.
+/// Runs the demonstration and prints its result.
 ///
 /// # Errors
-/// [`DemoError`], also when the outcome is not what was promised.
-pub async fn play(people: u32, shares: u32, amount: u64, clients: u16) -> Result<(), DemoError> {
-    let stage = Stage::set().await?;
+/// [`DemoError`], also when the outcome is not the expected one.
+pub async fn run(people: u32, shares: u32, amount: u64, clients: u16) -> Result<(), DemoError> {
+    let stage = Stage::start().await?;
     say(&format!(
-        "{people} people, one spray of {amount} won in {shares} shares, \
+        "{people} members, one spray of {amount} won in {shares} shares, \
          {clients} requests at once.\n"
     ));
     let room = gather(&stage, people, clients).await?;
-    stage.client.deposit("giver", amount).await?;
-    let token = stage.client.spray(&room, "giver", "the-spray", amount, shares).await?;
-    let (told, took) = everybody_claims(&stage, &room, &token, people, clients).await?;
+    stage.client.deposit("sender", amount).await?;
+    let token = stage.client.spray(&room, "sender", "the-spray", amount, shares).await?;
+    let (answers, took) = claim_all(&stage, &room, &token, people, clients).await?;
     let paying = started();
     stage.world().settle().await;
     let paid_after = paying.elapsed();
     let totals = audit(&stage.local.store.books().await?).map_err(DemoError::NotConserved)?;
     let expected = u64::from(shares.min(people));
-    let table = closing_table(&told, &totals, people, took, paid_after);
-    stage.strike().await;
+    let table = closing_table(&answers, &totals, people, took, paid_after);
+    stage.stop().await;
     say(&table);
-    let won = u64::try_from(told.shares.len()).unwrap_or(0);
-    if won != expected || !told.others.is_empty() {
-        let first = told.others.first().cloned().unwrap_or_default();
+    let won = u64::try_from(answers.shares.len()).unwrap_or(0);
+    if won != expected || !answers.others.is_empty() {
+        let first = answers.others.first().cloned().unwrap_or_default();
         return Err(DemoError::Broken(format!("{won} won instead of {expected}; {first}")));
     }
     Ok(())
@@ -68,12 +68,12 @@ fn bar(len: u32, what: &'static str) -> ProgressBar {
 }
 
 async fn gather(stage: &Stage, people: u32, clients: u16) -> Result<String, DemoError> {
-    let room = stage.client.room("giver").await?;
+    let room = stage.client.room("sender").await?;
     let bar = bar(people, "joining");
     let joins = futures::stream::iter(0..people).map(|n| {
         let (client, room, bar) = (stage.client.clone(), room.clone(), bar.clone());
         async move {
-            client.join(&room, "giver", &format!("user-{n}")).await?;
+            client.join(&room, "sender", &format!("user-{n}")).await?;
             bar.inc(1);
             Ok::<_, ClientError>(())
         }
@@ -87,13 +87,13 @@ async fn gather(stage: &Stage, people: u32, clients: u16) -> Result<String, Demo
     Ok(room)
 }
 
-async fn everybody_claims(
+async fn claim_all(
     stage: &Stage,
     room: &str,
     token: &str,
     people: u32,
     clients: u16,
-) -> Result<(Told, Duration), DemoError> {
+) -> Result<(Answers, Duration), DemoError> {
     let bar = bar(people, "claiming");
     let started = started();
     let claims = futures::stream::iter(0..people).map(|n| {
@@ -106,50 +106,50 @@ async fn everybody_claims(
         }
     });
     let mut claims = claims.buffer_unordered(usize::from(clients));
-    let mut told = Told::default();
+    let mut answers = Answers::default();
     while let Some(claim) = claims.next().await {
         let (user, reply) = claim?;
         match (reply.status, reply.code()) {
-            (201, _) => told.shares.push(Share { user, amount: reply.number("amount") }),
-            (409, "ERR103") => told.too_late = told.too_late.saturating_add(1),
+            (201, _) => answers.shares.push(Share { user, amount: reply.number("amount") }),
+            (409, "ERR103") => answers.too_late = answers.too_late.saturating_add(1),
             (status, _) => {
-                told.others.push(format!("{user} was answered {status}: {}", reply.body))
+                answers.others.push(format!("{user} was answered {status}: {}", reply.body))
             }
         }
     }
     let took = started.elapsed();
     bar.finish();
-    told.shares.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| a.user.cmp(&b.user)));
-    Ok((told, took))
+    answers.shares.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| a.user.cmp(&b.user)));
+    Ok((answers, took))
 }
 
 fn closing_table(
-    told: &Told,
+    answers: &Answers,
     totals: &Totals,
     people: u32,
     took: Duration,
     paid_after: Duration,
 ) -> String {
-    let mut rows = vec![String::new(), "  who got what".to_owned()];
+    let mut rows = vec![String::new(), "  shares".to_owned()];
     let row = |share: &Share| format!("    {:<12} {:>12} won", share.user, share.amount);
-    let (most, least) = (told.shares.iter().take(3), told.shares.iter().rev().take(2));
+    let (most, least) = (answers.shares.iter().take(3), answers.shares.iter().rev().take(2));
     rows.extend(most.map(row));
-    let between = told.shares.len().saturating_sub(5);
+    let between = answers.shares.len().saturating_sub(5);
     if between > 0 {
         rows.push(format!("    … and {between} more …"));
     }
     let mut least: Vec<String> = least.map(row).collect();
     least.reverse();
     rows.extend(least);
-    let sum: u64 = told.shares.iter().fold(0, |sum, share| sum.saturating_add(share.amount));
+    let sum: u64 = answers.shares.iter().fold(0, |sum, share| sum.saturating_add(share.amount));
     let per_second =
         u128::from(people).saturating_mul(1_000).checked_div(took.as_millis().max(1)).unwrap_or(0);
     let line = |name: &str, value: String| format!("  {name:<26}{value}");
     rows.extend([
         String::new(),
-        line("claims that won", format!("{} for {sum} won", told.shares.len())),
-        line("told that it is empty", told.too_late.to_string()),
-        line("any other answer", told.others.len().to_string()),
+        line("claims that won", format!("{} for {sum} won", answers.shares.len())),
+        line("told that it is empty", answers.too_late.to_string()),
+        line("any other answer", answers.others.len().to_string()),
         line("claims a second", format!("{per_second} ({people} in {} ms)", took.as_millis())),
         line("all paid after another", format!("{} ms", paid_after.as_millis())),
         String::new(),

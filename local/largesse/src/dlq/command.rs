@@ -1,13 +1,15 @@
-//! The command: what it takes, and what it prints.
+//! The command: its arguments, and what it prints.
 
 use clap::{ArgGroup, Args, Subcommand};
+use serde_json::{Value, json};
 
-use super::{Dlq, DlqError, Explained, Queue, Redriven, config};
+use super::find::{Wanted, why_unreadable};
+use super::{Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, config, text};
 
-/// Which deployment.
+/// Which deployment, and how to print.
 #[derive(Clone, Debug, Args)]
 pub struct Where {
-    /// The embedded AWS of a running `largesse up`.
+    /// The emulator of a running `largesse up`.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/_aws", global = true)]
     endpoint: String,
     /// AWS itself, with the credentials and the region of the environment.
@@ -16,136 +18,180 @@ pub struct Where {
     /// The name under which template.yaml was deployed.
     #[arg(long, value_name = "NAME", default_value = "largesse", global = true)]
     stack: String,
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// A grant: its id, or its source and its member. Or a message id, as `list` prints it.
+#[derive(Clone, Debug, Args)]
+pub struct Key {
+    /// A grant id, a message id, or a source such as SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV.
+    key: Option<String>,
+    /// The member, after a source.
+    #[arg(requires = "key")]
+    member: Option<String>,
+}
+
+impl Key {
+    fn wanted(&self) -> Result<Wanted, DlqError> {
+        Wanted::parse(self.key.as_deref().unwrap_or_default(), self.member.as_deref())
+    }
 }
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Action {
-    /// List dead letters, each with its reason.
+    /// List dead-letter messages and grants that have no message any more, each with its reason.
     List {
-        /// Only these; without it, all.
+        /// Only this queue; without it, both and the table of grants.
         #[arg(long, value_enum)]
         queue: Option<Queue>,
+        /// How many rows of each list are printed; all are counted.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
     },
-    /// Show one dead letter whole.
+    /// Show one message or grant in full.
+    #[command(group = ArgGroup::new("which").required(true).args(["key"]))]
     Show {
-        /// Its id, as `list` prints it.
-        id: String,
+        /// Which one.
+        #[command(flatten)]
+        key: Key,
     },
-    /// Try anew. What is paid stays paid, and what is redriven is paid once.
-    #[command(group = ArgGroup::new("which").required(true).args(["id", "all"]))]
-    Redrive {
-        /// This letter only.
-        #[arg(long, value_name = "ID")]
-        id: Option<String>,
-        /// All letters; of the outbox also whatever nobody has tried to pay, with a letter or
-        /// without.
+    /// Send grants to be paid again. A grant is paid once, however often it is sent.
+    #[command(
+        visible_alias = "redrive",
+        group = ArgGroup::new("which").required(true).args(["key", "all"])
+    )]
+    Retry {
+        /// Which one.
+        #[command(flatten)]
+        key: Key,
+        /// All messages of the grants queue, and all grants that were given up and have none.
         #[arg(long)]
         all: bool,
-        /// From which dead letters.
-        #[arg(long, value_enum, default_value = "grants")]
-        queue: Queue,
+    },
+    /// Return the amount of a grant that was given up to its funder. It is never paid.
+    #[command(group = ArgGroup::new("which").required(true).args(["key"]))]
+    Void {
+        /// Which one.
+        #[command(flatten)]
+        key: Key,
+        /// Do it; without this, only say what would be returned.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Delete a message that needs nothing more: of the outbox, or one that is no grant.
+    #[command(group = ArgGroup::new("which").required(true).args(["message", "all"]))]
+    Drop {
+        /// The message's id.
+        message: Option<String>,
+        /// All reports of the outbox's mapping: pool-sweep sends what they held.
+        #[arg(long)]
+        all: bool,
     },
 }
 
-/// Does it; gives what is to be printed.
-///
-/// # Errors
-/// [`DlqError`].
-pub async fn run(action: Action, place: Where) -> Result<String, DlqError> {
+/// Does it. Gives what is to be printed, also of a run that ended in an error.
+pub async fn run(action: Action, place: Where) -> (Option<String>, Result<(), DlqError>) {
+    let is_json = place.json;
+    match act(action, place).await {
+        Ok(Said { text, json, result }) => {
+            (Some(if is_json { json.to_string() } else { text }), result)
+        }
+        Err(error) => (None, Err(error)),
+    }
+}
+
+/// What a command says, in both forms, and how it ended.
+struct Said {
+    text: String,
+    json: Value,
+    result: Result<(), DlqError>,
+}
+
+impl Said {
+    const fn of(text: String, json: Value) -> Self {
+        Self { text, json, result: Ok(()) }
+    }
+}
+
+async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
     let endpoint = (!place.aws).then_some(place.endpoint.as_str());
     let dlq = Dlq::open(&config(endpoint)?, &place.stack).await?;
     match action {
-        Action::List { queue } => list(&dlq, queue).await,
-        Action::Show { id } => Ok(show(&dlq.show(&id).await?)),
-        Action::Redrive { id, queue: Queue::Grants, .. } => {
-            Ok(redriven(&dlq.redrive(id.as_deref()).await?))
+        Action::List { queue, limit } => {
+            list(&dlq, queue, usize::try_from(limit).unwrap_or(usize::MAX)).await
         }
-        Action::Redrive { id, queue: Queue::Outbox, .. } => {
-            let done = dlq.redrive_outbox(id.as_deref()).await?;
-            let mut lines: Vec<String> =
-                done.kept.iter().map(|(id, why)| format!("{id}  kept: {why}")).collect();
-            lines.push(format!(
-                "outbox: {} grants sent to be paid that nobody had tried, \
-                 {} dead letters deleted, {} kept",
-                done.sent,
-                done.letters,
-                done.kept.len()
-            ));
-            Ok(lines.join("\n"))
+        Action::Show { key } => {
+            let found = dlq.show(&key.wanted()?).await?;
+            let why = why(&dlq, &found).await?;
+            Ok(Said::of(text::found_text(&found, &why), text::found_json(&found, &why)))
+        }
+        Action::Retry { all: true, .. } => {
+            let mut report = RetryReport::default();
+            let result = dlq.retry_all(&mut report).await;
+            let (text, json) = (text::retry_text(&report), text::retry_json(&report));
+            Ok(Said { text, json, result })
+        }
+        Action::Retry { key, .. } => {
+            let wanted = key.wanted()?;
+            let (word, text) = match dlq.retry(&wanted).await? {
+                Retry::Sent => ("sent", format!("{wanted}: sent to be paid")),
+                Retry::Paid => ("paid", format!("{wanted}: paid, nothing is owed")),
+                Retry::Voided => ("voided", format!("{wanted}: voided, it is never paid")),
+                Retry::Kept(why) => ("kept", format!("{wanted}: kept: {why}")),
+            };
+            Ok(Said::of(text, json!({ "outcome": word })))
+        }
+        Action::Void { key, yes } => {
+            let voided = dlq.void(&key.wanted()?, yes).await?;
+            Ok(Said::of(text::void_text(&voided), text::void_json(&voided)))
+        }
+        Action::Drop { message: Some(id), .. } => {
+            let (is_deleted, text) = match dlq.drop_one(&Wanted::Message(id.clone())).await? {
+                Dropped::Deleted => (true, format!("message {id}: deleted")),
+                Dropped::Kept(why) => (false, format!("message {id}: kept: {why}")),
+            };
+            Ok(Said::of(text, json!({ "deleted": is_deleted })))
+        }
+        Action::Drop { message: None, .. } => {
+            let mut report = DropReport::default();
+            let result = dlq.drop_reports(&mut report).await;
+            let (text, json) = (text::drop_text(&report), text::drop_json(&report));
+            Ok(Said { text, json, result })
         }
     }
 }
 
-/// A line for each letter, and how many there were of each kind.
-fn redriven(done: &[(String, Redriven)]) -> String {
-    if done.is_empty() {
-        return "grants: no dead letters".to_owned();
+async fn list(dlq: &Dlq, queue: Option<Queue>, limit: usize) -> Result<Said, DlqError> {
+    let mut texts = Vec::new();
+    let mut json = serde_json::Map::new();
+    if queue != Some(Queue::Outbox) {
+        let grants = dlq.list_grants(limit).await?;
+        let table = dlq.list_table(&grants.ids, limit).await?;
+        texts.extend([text::grants_text(&grants), text::table_text(&table)]);
+        json.insert("grants_queue".to_owned(), text::grants_json(&grants));
+        json.insert("grants_table".to_owned(), text::table_json(&table));
     }
-    let (mut sent, mut paid, mut kept) = (0_usize, 0_usize, 0_usize);
-    let mut lines = Vec::new();
-    for (id, redriven) in done {
-        let (count, line) = match redriven {
-            Redriven::Sent => (&mut sent, format!("{id}  sent to be paid")),
-            Redriven::PaidBefore => (&mut paid, format!("{id}  deleted: paid before")),
-            Redriven::Kept(why) => (&mut kept, format!("{id}  kept: {why}")),
-        };
-        *count = count.saturating_add(1);
-        lines.push(line);
+    if queue != Some(Queue::Grants) {
+        let outbox = dlq.list_outbox(limit).await?;
+        texts.push(text::outbox_text(&outbox));
+        json.insert("outbox_queue".to_owned(), text::outbox_json(&outbox));
     }
-    lines.push(format!("grants: {sent} sent to be paid, {paid} paid before, {kept} kept"));
-    lines.join("\n")
+    Ok(Said::of(texts.join("\n"), Value::Object(json)))
 }
 
-async fn list(dlq: &Dlq, queue: Option<Queue>) -> Result<String, DlqError> {
-    let mut lines = Vec::new();
-    for (name, one) in [("grants", Queue::Grants), ("outbox", Queue::Outbox)] {
-        if queue.is_some_and(|queue| queue != one) {
-            continue;
-        }
-        let (letters, others) = dlq.list(one).await?;
-        match letters.len() {
-            0 => lines.push(format!("{name}: no dead letters")),
-            1 => lines.push(format!("{name}: 1 dead letter")),
-            many => lines.push(format!("{name}: {many} dead letters")),
-        }
-        lines.extend(letters.iter().map(line));
-        if others > 0 {
-            lines.push(format!(
-                "  and {others} more: being looked at, or behind others of the same member"
-            ));
-        }
+async fn why(dlq: &Dlq, found: &Found) -> Result<String, DlqError> {
+    if let Some(known) = &found.grant {
+        return Ok(text::of_grant(known));
     }
-    Ok(lines.join("\n"))
-}
-
-fn line(one: &Explained) -> String {
-    let grant = one.grant.as_ref().map(|grant| {
-        let (amount, member) = (grant.amount, &grant.member);
-        format!("  {:<18} {amount} to {member}", grant.status.as_str())
-    });
-    format!("  {}{}  {}", one.letter.id, grant.unwrap_or_default(), one.why)
-}
-
-fn show(one: &Explained) -> String {
-    let mut lines =
-        vec![format!("letter       {}", one.letter.id), format!("why          {}", one.why)];
-    if let Some(grant) = &one.grant {
-        lines.extend([
-            format!("grant        {}", grant.id),
-            format!("pool         {}", grant.pool),
-            format!("member       {}", grant.member),
-            format!("amount       {}", grant.amount),
-            format!("counterpart  {}", grant.counterpart),
-            format!("decided      {}", largesse_edge::time::format(grant.decided_at())),
-            format!("status       {}", grant.status.as_str()),
-            format!("attempts     {}", grant.attempts),
-            format!("failure      {}", grant.failure.as_deref().unwrap_or("–")),
-        ]);
-    }
-    lines.push("attributes".to_owned());
-    lines.extend(one.letter.attributes.iter().map(|(name, value)| format!("  {name}  {value}")));
-    lines.push("body".to_owned());
-    lines.push(format!("  {}", one.letter.body));
-    lines.join("\n")
+    Ok(match &found.message {
+        Some((Queue::Outbox, message)) => dlq.explain_outbox(message).await?.why,
+        Some((Queue::Grants, message)) => {
+            let error = largesse_aws::grant::message::read_body(&message.body).err();
+            error.map_or_else(String::new, |error| why_unreadable(&error))
+        }
+        None => String::new(),
+    })
 }

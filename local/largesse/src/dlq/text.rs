@@ -1,36 +1,49 @@
-//! Dead letters in words.
+//! What the tool says: reasons, tables and JSON.
 
-use largesse_aws::dead::DeadRecord;
-use largesse_domain::grant::{Grant, GrantStatus};
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-/// Why a message about this grant is a dead letter.
-pub(super) fn of_grant(grant: Option<&Grant>) -> String {
-    let Some(grant) = grant else { return "there is no such grant".to_owned() };
-    let failure = grant.failure.as_deref();
-    match grant.status {
-        GrantStatus::PermanentlyFailed => {
-            let failure = failure.unwrap_or("for a reason that was not noted");
-            format!("given up after {} failures: {failure}", grant.attempts)
+use largesse_app::ports::Void;
+use largesse_aws::grant::dead::DeadRecord;
+use largesse_domain::grant::GrantStatus;
+use largesse_edge::time::format as format_time;
+use serde_json::{Value, json};
+
+use super::find::Known;
+use super::retry::Kept;
+use super::{
+    DeadMessage, DropReport, Found, GrantsView, OutboxView, Queue, RetryReport, Row, TableView,
+    Voided,
+};
+use crate::plain;
+
+/// Why a grant is here.
+pub(super) fn of_grant(known: &Known) -> String {
+    match (known.status(), &known.failed) {
+        (GrantStatus::Success, _) => "paid: nothing is owed".to_owned(),
+        (GrantStatus::Voided, _) => "voided: returned to its funder".to_owned(),
+        (GrantStatus::PermanentlyFailed, Some(failed)) => {
+            format!("given up after {} refusals: {}", failed.attempts, failed.failure)
         }
-        GrantStatus::Success => "paid meanwhile: nothing is owed".to_owned(),
-        GrantStatus::Pending | GrantStatus::Processing | GrantStatus::Failed => {
-            let failure = failure.map(|failure| format!(", the last failure: {failure}"));
-            format!("received too often without an outcome{}", failure.unwrap_or_default())
+        (_, Some(failed)) if failed.attempts == 0 => {
+            format!("sent again by an operator after: {}", failed.failure)
         }
+        (_, Some(failed)) => {
+            format!("refused {} times, still retried: {}", failed.attempts, failed.failure)
+        }
+        (_, None) => "never refused: its message was received too often".to_owned(),
     }
 }
 
-/// Why the outbox's mapping gave up, as Lambda tells the destination of failures.
-pub(super) fn of_positions(body: &str) -> String {
-    let told: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    let field = |path: &str| match told.pointer(path) {
+/// Why the outbox's mapping gave up, as Lambda reports it, and what to do.
+pub(super) fn of_report(body: &str) -> String {
+    let report: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+    let field = |path: &str| match report.pointer(path) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => "?".to_owned(),
         Some(other) => other.to_string(),
     };
     format!(
-        "{}: {} records from {} to {} of {}",
+        "{}: {} records from {} to {} of {}; pool-sweep sends what they held, so drop it",
         field("/requestContext/condition"),
         field("/DDBStreamBatchInfo/batchSize"),
         field("/DDBStreamBatchInfo/startSequenceNumber"),
@@ -39,9 +52,304 @@ pub(super) fn of_positions(body: &str) -> String {
     )
 }
 
-/// What the outbox could not read, and whether it can be read by now.
-pub(super) fn of_record(record: &DeadRecord, is_readable: bool) -> String {
-    let DeadRecord { attribute, pk, sk } = record;
-    let now = if is_readable { "it can be read by now" } else { "mend it, then redrive" };
-    format!("a new grant whose {attribute} cannot be read: {pk} {sk}; {now}")
+/// What the outbox refused to send, and what to do. `impossible`: the members whose entries cannot
+/// be now; `None` when the bucket cannot be read now.
+pub(super) fn of_record(record: &DeadRecord, impossible: Option<&[String]>) -> String {
+    let DeadRecord { problem, members, bucket } = record;
+    let whose =
+        if members.is_empty() { String::new() } else { format!(" ({})", members.join(", ")) };
+    let now = match impossible {
+        None => {
+            "the bucket cannot be read now: repair it, then `largesse dlq retry SOURCE MEMBER` \
+                 for each member"
+                .to_owned()
+        }
+        Some([]) => {
+            "the bucket can be read now: `largesse dlq retry SOURCE MEMBER` for each member, \
+                     then drop it"
+                .to_owned()
+        }
+        Some(members) => {
+            format!("the entries of {} are not paid: repair the bucket", members.join(", "))
+        }
+    };
+    format!("{problem}: {bucket}{whose}; {now}")
+}
+
+fn row_cells(row: &Row) -> Vec<String> {
+    let mut cells = vec![row.message_id.clone().unwrap_or_else(|| "–".to_owned())];
+    match &row.grant {
+        Some(known) => cells.extend([
+            known.grant.id.to_string(),
+            known.grant.source.to_string(),
+            known.grant.member.to_string(),
+            known.status().as_str().to_owned(),
+            known.grant.amount.to_string(),
+        ]),
+        None => cells.extend((0..5).map(|_| "–".to_owned())),
+    }
+    // The reason is the longest and stands last.
+    cells.push(row.why.clone());
+    cells
+}
+
+fn rows_text(rows: &[Row]) -> Option<String> {
+    const HEADER: [&str; 7] = ["message", "grant", "source", "member", "status", "amount", "why"];
+    let cells: Vec<_> = rows.iter().map(row_cells).collect();
+    (!rows.is_empty()).then(|| plain::columns(&HEADER, &cells, HEADER.len()))
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        0 => format!("no {many}"),
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    }
+}
+
+fn not_shown(shown: usize, all: u64) -> Option<String> {
+    let more = all.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
+    (more > 0).then(|| format!("  and {more} more: --limit shows them"))
+}
+
+fn others_text(others: u64) -> Option<String> {
+    (others > 0).then(|| {
+        format!(
+            "  and {others} others: another run holds them, or they are behind others of a member"
+        )
+    })
+}
+
+pub(super) fn grants_text(view: &GrantsView) -> String {
+    let mut head = format!("grants queue: {}", counted(view.messages, "message", "messages"));
+    if view.unreadable > 0 {
+        head.push_str(&format!(", {} of them unreadable", view.unreadable));
+    }
+    let more = not_shown(view.rows.len(), view.messages);
+    join([Some(head), rows_text(&view.rows), more, others_text(view.others)])
+}
+
+pub(super) fn table_text(view: &TableView) -> String {
+    let grants = view.failed.saturating_add(view.given_up);
+    let mut head = format!(
+        "grants table: {}",
+        counted(grants, "grant without a message", "grants without a message")
+    );
+    if grants > 0 {
+        head.push_str(&format!(" ({} given up, {} retried)", view.given_up, view.failed));
+    }
+    let unreadable = (view.unreadable_count > 0).then(|| {
+        let keys = view.unreadable.iter().map(|(pk, sk)| format!("\n    {pk} {sk}"));
+        let items = counted(view.unreadable_count, "item", "items");
+        format!("  {items} cannot be read:{}", keys.collect::<String>())
+    });
+    let more = not_shown(view.rows.len(), grants);
+    join([Some(head), rows_text(&view.rows), more, unreadable])
+}
+
+pub(super) fn outbox_text(view: &OutboxView) -> String {
+    let head = format!("outbox queue: {}", counted(view.messages, "message", "messages"));
+    let rows: Vec<_> =
+        view.rows.iter().map(|row| vec![row.message_id.clone(), row.why.clone()]).collect();
+    let table = (!rows.is_empty()).then(|| plain::columns(&["message", "why"], &rows, 2));
+    let more = not_shown(rows.len(), view.messages);
+    join([Some(head), table, more, others_text(view.others)])
+}
+
+fn join<const N: usize>(parts: [Option<String>; N]) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn grant_json(known: &Known) -> Value {
+    let Known { grant, failed, .. } = known;
+    json!({
+        "grant_id": grant.id.to_string(),
+        "source": grant.source.to_string(),
+        "member": grant.member.as_str(),
+        "amount": grant.amount.get(),
+        "reason": grant.reason.as_str(),
+        "funder": grant.funder.as_str(),
+        "decided_at": format_time(grant.decided_at()),
+        "status": known.status().as_str(),
+        "attempts": failed.as_ref().map(|failed| failed.attempts),
+        "failure": failed.as_ref().map(|failed| failed.failure.as_str()),
+        "failed_at": failed.as_ref().map(|failed| format_time(failed.failed_at)),
+    })
+}
+
+fn rows_json(rows: &[Row]) -> Vec<Value> {
+    let row = |row: &Row| {
+        let grant = row.grant.as_ref().map(grant_json);
+        json!({ "message_id": row.message_id, "why": row.why, "grant": grant })
+    };
+    rows.iter().map(row).collect()
+}
+
+pub(super) fn grants_json(view: &GrantsView) -> Value {
+    json!({
+        "messages": view.messages, "unreadable": view.unreadable, "others": view.others,
+        "rows": rows_json(&view.rows),
+    })
+}
+
+pub(super) fn table_json(view: &TableView) -> Value {
+    let key = |(pk, sk): &(String, String)| json!({ "pk": pk, "sk": sk });
+    json!({
+        "given_up": view.given_up, "failed": view.failed, "unreadable": view.unreadable_count,
+        "unreadable_items": view.unreadable.iter().map(key).collect::<Vec<_>>(),
+        "rows": rows_json(&view.rows),
+    })
+}
+
+pub(super) fn outbox_json(view: &OutboxView) -> Value {
+    let row = |row: &super::OutboxRow| {
+        let kind = if row.is_report { "mapping report" } else { "unreadable record" };
+        json!({ "message_id": row.message_id, "kind": kind, "why": row.why })
+    };
+    let rows: Vec<Value> = view.rows.iter().map(row).collect();
+    json!({ "messages": view.messages, "others": view.others, "rows": rows })
+}
+
+fn message_pairs(queue: Queue, message: &DeadMessage) -> Vec<(&'static str, String)> {
+    let name = match queue {
+        Queue::Grants => "grants",
+        Queue::Outbox => "outbox",
+    };
+    vec![("message", message.id.clone()), ("queue", name.to_owned())]
+}
+
+pub(super) fn found_text(found: &Found, why: &str) -> String {
+    let mut pairs = Vec::new();
+    if let Some((queue, message)) = &found.message {
+        pairs.extend(message_pairs(*queue, message));
+    }
+    pairs.push(("why", why.to_owned()));
+    if let Some(known) = &found.grant {
+        let Known { grant, failed, .. } = known;
+        pairs.extend([
+            ("grant", grant.id.to_string()),
+            ("source", grant.source.to_string()),
+            ("member", grant.member.to_string()),
+            ("amount", grant.amount.to_string()),
+            ("reason", grant.reason.as_str().to_owned()),
+            ("funder", grant.funder.to_string()),
+            ("decided", format_time(grant.decided_at())),
+            ("status", known.status().as_str().to_owned()),
+        ]);
+        if let Some(failed) = failed {
+            pairs.push(("attempts", failed.attempts.to_string()));
+            pairs.push(("failure", failed.failure.clone()));
+            pairs.push(("failed", format_time(failed.failed_at)));
+        }
+    }
+    let mut text = plain::pairs(&pairs);
+    if let Some((_, message)) = &found.message {
+        text.push_str("\nattributes");
+        for (name, value) in &message.attributes {
+            text.push_str(&format!("\n  {name}  {value}"));
+        }
+        text.push_str(&format!("\nbody\n  {}", message.body));
+    }
+    text
+}
+
+pub(super) fn found_json(found: &Found, why: &str) -> Value {
+    let message = found.message.as_ref().map(|(queue, message)| {
+        let queue = message_pairs(*queue, message).pop().map(|(_, name)| name);
+        let (id, body) = (&message.id, &message.body);
+        json!({ "message_id": id, "queue": queue, "attributes": message.attributes, "body": body })
+    });
+    json!({ "message": message, "why": why, "grant": found.grant.as_ref().map(grant_json) })
+}
+
+pub(super) fn retry_text(report: &RetryReport) -> String {
+    let mut rows = Vec::new();
+    let mut line = |count: u64, what: &str| {
+        if count > 0 {
+            rows.push(vec![count.to_string(), what.to_owned()]);
+        }
+    };
+    line(report.sent, "sent to be paid, from the queue");
+    line(report.sent_from_table, "sent to be paid, from the table: without a message");
+    line(report.paid, "deleted: paid");
+    line(report.voided, "deleted: voided");
+    line(report.twice, "deleted: there twice");
+    line(report.paid_in_table, "removed from the table: paid");
+    line(report.came_back, "refused and given up again during this run");
+    line(report.still_retried, "in the table, still retried by themselves");
+    line(report.not_deleted, "handled, but not deleted by the queue: run it again");
+    for (why, Kept { count, examples }) in &report.kept {
+        line(*count, &format!("kept: {why} ({})", examples.join(", ")));
+    }
+    for (pk, sk) in &report.unreadable_items {
+        line(1, &format!("item that cannot be read: {pk} {sk}"));
+    }
+    if rows.is_empty() {
+        return "nothing to retry".to_owned();
+    }
+    rows.iter().map(|row| row.join("  ")).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn retry_json(report: &RetryReport) -> Value {
+    let kept = |(why, kept): (&String, &Kept)| {
+        let Kept { count, examples } = kept;
+        (why.clone(), json!({ "count": count, "examples": examples }))
+    };
+    let kept: BTreeMap<String, Value> = report.kept.iter().map(kept).collect();
+    json!({
+        "sent": report.sent, "sent_from_table": report.sent_from_table, "paid": report.paid,
+        "voided": report.voided, "twice": report.twice, "paid_in_table": report.paid_in_table,
+        "came_back": report.came_back, "still_retried": report.still_retried,
+        "not_deleted": report.not_deleted, "kept": kept,
+        "unreadable_items": report.unreadable_items,
+    })
+}
+
+/// What voiding does, or why it is not possible.
+pub(super) fn void_text(voided: &Voided) -> String {
+    let grant = &voided.grant.grant;
+    let (id, amount, member) = (grant.id, grant.amount, &grant.member);
+    let (source, funder) = (grant.source, &grant.funder);
+    match voided.outcome {
+        None => format!(
+            "grant {id}: {amount} is returned from {source} to its funder {funder}, and {member} is \
+             never paid\nnothing has changed; repeat it with --yes"
+        ),
+        Some(Void::Voided) => format!(
+            "voided grant {id}: {amount} is returned to {funder}, and {member} is never paid"
+        ),
+        Some(Void::AlreadyVoided) => format!("grant {id} was voided before"),
+        Some(Void::Paid) => format!("grant {id} is paid to {member}: it cannot be voided"),
+        Some(Void::NotGivenUp) => {
+            format!("grant {id} was not given up, so it may still be paid: it cannot be voided")
+        }
+        Some(Void::FunderFull) => format!(
+            "the wallet of {funder} cannot hold {amount} more: grant {id} cannot be voided now"
+        ),
+    }
+}
+
+pub(super) fn void_json(voided: &Voided) -> Value {
+    let outcome = match voided.outcome {
+        None => "not confirmed",
+        Some(Void::Voided) => "voided",
+        Some(Void::AlreadyVoided) => "voided before",
+        Some(Void::Paid) => "paid",
+        Some(Void::NotGivenUp) => "not given up",
+        Some(Void::FunderFull) => "funder full",
+    };
+    json!({ "outcome": outcome, "grant": grant_json(&voided.grant) })
+}
+
+pub(super) fn drop_text(report: &DropReport) -> String {
+    let DropReport { deleted, records, not_deleted } = report;
+    format!(
+        "outbox: {deleted} reports of the mapping deleted, {records} records of entries kept, \
+         {not_deleted} not deleted"
+    )
+}
+
+pub(super) fn drop_json(report: &DropReport) -> Value {
+    let DropReport { deleted, records, not_deleted } = report;
+    json!({ "deleted": deleted, "records": records, "not_deleted": not_deleted })
 }

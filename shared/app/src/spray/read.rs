@@ -124,7 +124,7 @@ async fn draws_of<D: Pools>(deps: &D, spray: &Spray) -> PortResult<Vec<(Claim, G
         Some((Claim { member, amount, number, at: entry.at }, grant))
     };
     let mut draws: Vec<(Claim, Grant)> = entries.filter_map(draw).collect();
-    draws.sort_by(|(a, _), (b, _)| (a.at, a.number).cmp(&(b.at, b.number)));
+    draws.sort_by_key(|(claim, _)| (claim.at, claim.number));
     Ok(draws)
 }
 

@@ -1,0 +1,55 @@
+//! This binary, started as a server beside the benchmark.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::process::Watched;
+use super::{BenchError, process, started};
+use crate::client::Client;
+
+/// The text before the address in the banner of `up`.
+const BANNER: &str = "open   http://";
+
+/// A running server.
+pub(super) struct Server {
+    pub(super) watched: Watched,
+    pub(super) client: Client,
+    /// How long it took from its start to its first answer.
+    pub(super) started_ms: f64,
+}
+
+impl Server {
+    /// Starts it, in memory or with its data in a folder, and waits for its first answer.
+    pub(super) async fn start(data: Option<&Path>) -> Result<Self, BenchError> {
+        let own = std::env::current_exe();
+        let own = own.map_err(|source| process("this binary has no path", source))?;
+        let mut command = Command::new(own);
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        if let Some(data) = data {
+            command.arg("--data").arg(data);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let began = started();
+        let mut watched = Watched::start(&mut command)?;
+        let out = watched.child().stdout.take();
+        let banner = tokio::task::spawn_blocking(move || {
+            let lines = out.map(|out| BufReader::new(out).lines().map_while(Result::ok));
+            let address = |line: String| {
+                let rest = line.split_once(BANNER)?.1;
+                Some(rest.split_once('/')?.0.to_owned())
+            };
+            lines.into_iter().flatten().find_map(address)
+        });
+        let address = banner.await.ok().flatten();
+        let down = || BenchError::Broken("the server did not start".to_owned());
+        let client = Client::new(format!("http://{}", address.ok_or_else(down)?));
+        let (get, path) = (reqwest::Method::GET, "/api/v2/health");
+        let health = client.send(get, path, "bench", None, None, None).await?;
+        if health.status != 200 {
+            return Err(BenchError::Broken(format!("health was answered {}", health.status)));
+        }
+        let started_ms = (began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
+        Ok(Self { watched, client, started_ms })
+    }
+}
