@@ -84,9 +84,9 @@ async fn an_answer_that_cannot_be_is_corrupt(
 async fn another_members_impossible_entry_does_not_take_the_part_from_this_one() {
     let sandbox = Sandbox::new(2);
     let (spray, a) = with_one(&sandbox).await;
-    let outside = Entry { at: spray.window.closes, ..a };
+    let too_late = Entry { at: spray.window.closes, ..a };
     let faults = changed(&sandbox, move |reply| {
-        reply["Attributes"]["draws"]["M"]["a"]["N"] = outside.pack().to_string().into();
+        reply["Attributes"]["draws"]["M"]["a"]["N"] = too_late.pack().to_string().into();
     });
     let won = draw(&sandbox.store, &spray, &request("b", a.at, 2)).await.unwrap();
     sandbox.world.set_fault_hook(None);
@@ -184,7 +184,7 @@ async fn the_probe_finds_a_store_that_ignores_a_condition() {
 async fn a_bucket_with_an_entry_that_cannot_be_is_not_refunded() {
     let sandbox = Sandbox::new(8);
     let (spray, a) = with_one(&sandbox).await;
-    let outside = Entry { at: spray.window.closes, ..a };
+    let too_late = Entry { at: spray.window.closes, ..a };
     let table = Table::of(&sandbox, "pools");
     let bucket_key = key(format!("{}#0", spray.pool()));
     let put = async |entry: Entry| {
@@ -192,7 +192,7 @@ async fn a_bucket_with_an_entry_that_cannot_be_is_not_refunded() {
         let draws = aws_sdk_dynamodb::types::AttributeValue::M(draws.into());
         table.set(&bucket_key, "draws", draws).await;
     };
-    put(outside).await;
+    put(too_late).await;
     tokio::time::advance(std::time::Duration::from_secs(600)).await;
     let error = largesse_app::spray::refund::refund(&*sandbox.store, spray.id).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Corrupt);

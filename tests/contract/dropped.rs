@@ -49,7 +49,7 @@ async fn a_draw_dropped_at_any_wait_leaves_one_entry_or_none_and_the_next_one_fi
             (true, 0) => without += 1,
             (true, _) => with += 1,
             (false, _) => {
-                assert!(without > 0 && with > 0, "{without} before the write, {with} behind it");
+                assert!(without > 0 && with > 0, "{without} before the write, {with} after it");
                 return;
             }
         }
@@ -57,7 +57,7 @@ async fn a_draw_dropped_at_any_wait_leaves_one_entry_or_none_and_the_next_one_fi
     panic!("a draw ends");
 }
 
-/// Pays and drops the call at each wait in turn; then all are paid, by the same process.
+/// Pays, and drops the call at one wait after the other; then all are paid, by the same process.
 async fn paid_in_spite_of_drops(members: u64) {
     let (mut without, mut with) = (0, 0);
     for wait in 1..WAITS_MAX {
@@ -81,7 +81,7 @@ async fn paid_in_spite_of_drops(members: u64) {
             (true, false) => without += 1,
             (true, true) => with += 1,
             (false, _) => {
-                assert!(without > 0 && with > 0, "{without} before the write, {with} behind it");
+                assert!(without > 0 && with > 0, "{without} before the write, {with} after it");
                 return;
             }
         }
@@ -115,7 +115,7 @@ async fn a_void_dropped_at_any_wait_returns_the_amount_once() {
             (true, false) => without += 1,
             (true, true) => with += 1,
             (false, _) => {
-                assert!(without > 0 && with > 0, "{without} before the write, {with} behind it");
+                assert!(without > 0 && with > 0, "{without} before the write, {with} after it");
                 return;
             }
         }

@@ -131,7 +131,7 @@ async fn an_operator_sees_every_failed_grant_and_the_keys_of_what_cannot_be_read
     assert_eq!(page.grants, [refused(&grant, GrantStatus::Failed, 1)]);
     assert_eq!(page.unreadable, [("nonsense".to_owned(), "MEMBER#m".to_owned())]);
     assert_eq!(page.next, None);
-    // Behind a key comes what is left.
+    // A page after a key holds what follows it.
     let last = [grant.source.to_string(), "nonsense".to_owned()];
     let mut left = 0;
     for pk in last {
@@ -139,6 +139,6 @@ async fn an_operator_sees_every_failed_grant_and_the_keys_of_what_cannot_be_read
         let page = page.unwrap();
         left += page.grants.len() + page.unreadable.len();
     }
-    assert_eq!(left, 1, "one of the two stands behind the other");
+    assert_eq!(left, 1, "one of the two follows the other");
     table.delete(&broken).await;
 }

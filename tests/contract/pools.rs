@@ -86,19 +86,19 @@ async fn a_process_that_knows_nothing_of_a_sold_out_pool_writes_once_and_reads_o
 async fn what_a_process_remembers_of_full_buckets_obeys_the_window_too() {
     let sandbox = Sandbox::new(4);
     let spray = sprayed(&sandbox, 1).await;
-    let ask = async |member: &str, at, nonce| {
+    let answer = async |member: &str, at, nonce| {
         let request = request(member, at, nonce);
         draw(&*sandbox.store, spray.pool(), 1, &request).await.unwrap()
     };
     let (opens, closes) = (spray.window.opens, spray.window.closes);
-    let won = ask("m", opens, 1).await.unwrap();
+    let won = answer("m", opens, 1).await.unwrap();
     assert!(sandbox.store.full_bucket(first(&spray)).is_some());
     sandbox.world.recorder().reset();
-    assert_eq!(ask("m", opens, 1).await, Ok(won));
-    assert_eq!(ask("m", opens, 2).await, Err(NotWon::Already(won)));
-    assert_eq!(ask("o", opens.minus_ms(1), 1).await, Err(NotWon::Ahead));
-    assert_eq!(ask("o", closes, 1).await, Err(NotWon::Over));
-    assert_eq!(ask("o", opens, 1).await, Err(NotWon::SoldOut));
+    assert_eq!(answer("m", opens, 1).await, Ok(won));
+    assert_eq!(answer("m", opens, 2).await, Err(NotWon::Already(won)));
+    assert_eq!(answer("o", opens.minus_ms(1), 1).await, Err(NotWon::Ahead));
+    assert_eq!(answer("o", closes, 1).await, Err(NotWon::Over));
+    assert_eq!(answer("o", opens, 1).await, Err(NotWon::SoldOut));
     assert_eq!(calls(&sandbox), []);
 }
 

@@ -124,3 +124,29 @@ async fn a_crowd_of_one_room_reads_its_members_once_a_second() {
     sandbox.store.add_member(made.id, &user("late"), sandbox.store.now()).await.unwrap();
     assert!(process.is_member(made.id, &user("late")).await.unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_has_read_a_whole_room_forgets_a_member_who_left_within_a_second() {
+    let sandbox = Sandbox::new(5);
+    let names = ["m0", "m1", "m2", "m3"];
+    let room = sandbox.room(&names).await;
+    let (here, there) = (&sandbox.store, sandbox.another_process(51));
+    let is_member = async |name: &str| there.is_member(room, &user(name)).await.unwrap();
+    let reads_room = async || {
+        sandbox.world.recorder().reset();
+        for name in names {
+            is_member(name).await;
+        }
+        sandbox.world.recorder().operation(Service::DynamoDb, "Query").calls == 1
+    };
+    assert!(reads_room().await);
+    here.remove_member(room, &user("m2")).await.unwrap();
+    tokio::time::advance(Duration::from_millis(999)).await;
+    assert!(is_member("m2").await, "it remembers");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(!is_member("m2").await);
+    // The process that removes a member forgets it at once.
+    assert!(reads_room().await);
+    there.remove_member(room, &user("m3")).await.unwrap();
+    assert!(!is_member("m3").await);
+}

@@ -71,6 +71,11 @@ async fn the_sweep_sends_only_what_is_unpaid() {
     assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 2, impossible: 0 });
     let both = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
     assert_eq!(both(sent(&sandbox)), both(vec!["failed".to_owned(), "pending".to_owned()]));
+    // What failed before is sent as a retry, so that its payment removes the item of the failure.
+    for message in sandbox.world.queue("largesse-grants.fifo").unwrap().messages {
+        let body = read_body(&message.body).unwrap();
+        assert_eq!(body.retry.is_some(), body.grant.member == failed.member);
+    }
     // It comes back for the young one and for what it has sent.
     let next = indexed(&sandbox, spray.pool()).await.unwrap();
     assert_eq!(next, young.decided_at().plus_ms(SWEEP_AFTER_MS));
@@ -175,9 +180,9 @@ async fn an_entry_that_no_draw_can_have_written_is_reported_and_not_sent() {
     let bucket_key = key(format!("{}#0", spray.pool()));
     let mut draws = table.get(&bucket_key).await.unwrap().remove("draws").unwrap();
     let honest = draws.clone();
-    let outside = Entry { at: spray.window.closes, ..entry };
+    let too_late = Entry { at: spray.window.closes, ..entry };
     if let aws_sdk_dynamodb::types::AttributeValue::M(map) = &mut draws {
-        map.insert("b".to_owned(), n(outside.pack()));
+        map.insert("b".to_owned(), n(too_late.pack()));
     }
     table.set(&bucket_key, "draws", draws).await;
     assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, impossible: 1 });

@@ -138,7 +138,7 @@ async fn a_scan_that_found_some_ends_its_lease_at_once() {
     // They are in the index, in all its shards, and another scan adds others.
     let mut all: Vec<Token> = (0..TOKEN_COUNT).map(Token::from_index).collect();
     all.sort_unstable();
-    let behind = |token| all.get(all.partition_point(|t| *t <= token)).copied().unwrap_or(all[0]);
+    let after = |token| all.get(all.partition_point(|t| *t <= token)).copied().unwrap_or(all[0]);
     let mut indexed = BTreeSet::new();
     for shard in 0..TOKEN_SHARDS {
         let mut from = all[0];
@@ -146,7 +146,7 @@ async fn a_scan_that_found_some_ends_its_lease_at_once() {
             if !indexed.insert(token) {
                 break;
             }
-            from = behind(token);
+            from = after(token);
         }
     }
     assert_eq!(indexed, added);
