@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-mod backlog;
-mod corrupt;
+mod client;
+mod crowd;
 mod delivery;
-mod environments;
-mod full;
 mod kill;
 mod lost;
 mod lost_flows;
+mod outage;
 mod race;
+mod refused;
 mod rig;
 mod seeded;
 mod skew;
