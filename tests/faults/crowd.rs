@@ -56,9 +56,8 @@ async fn claims(
     // Every call takes a moment to arrive, so that the clients meet.
     rig.sandbox.world.set_fault_hook(Some(Arc::new(Distance::ms(2))));
     let requests = names.iter().enumerate();
-    let requests: Vec<_> = requests
-        .map(|(n, name)| claim_by(&stores[n % stores.len()], room, spray, name))
-        .collect();
+    let requests: Vec<_> =
+        requests.map(|(n, name)| claim_by(&stores[n % stores.len()], room, spray, name)).collect();
     let answers = futures::stream::iter(requests).buffer_unordered(clients);
     let answers: Vec<_> = answers.collect().await;
     rig.sandbox.world.set_fault_hook(None);
@@ -93,7 +92,7 @@ async fn thousand_shares(seed: u64, id_length: usize) {
     assert_eq!(winners.len(), 1_000);
     let totals = rig.wind_up().await;
     rig.assert_all_paid();
-    assert_eq!((totals.wallets, rig.balance("s").await), (1_000_000, 0));
+    assert_eq!((totals.wallets, rig.balance("s")), (1_000_000, 0));
     assert_eq!(rig.transfers(TransferKind::Claim), 1_000);
 }
 
@@ -122,7 +121,7 @@ async fn five_hundred_shares_are_all_taken_by_two_thousand_members_in_several_pr
     assert_eq!(again, Heard { won: 0, already: 500, exhausted: 1_500 });
     let totals = rig.wind_up().await;
     rig.assert_all_paid();
-    assert_eq!((totals.wallets, rig.balance("s").await), (500_000, 0));
+    assert_eq!((totals.wallets, rig.balance("s")), (500_000, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,12 +152,13 @@ async fn a_thousand_taps_of_one_member_win_one_share() {
         let won: Vec<u64> = answers.iter().flatten().map(|amount| amount.get()).collect();
         assert_eq!(won.len(), 1, "one success");
         for answer in answers.into_iter().filter_map(Result::err) {
-            let is_told = matches!(answer, ClaimError::Already { amount } if amount.get() == won[0]);
+            let is_told =
+                matches!(answer, ClaimError::Already { amount } if amount.get() == won[0]);
             assert!(is_told, "{answer:?}");
         }
         rig.wind_up().await;
         rig.assert_all_paid();
-        assert_eq!(rig.balance("a").await, won[0]);
+        assert_eq!(rig.balance("a"), won[0]);
         assert_eq!(rig.transfers(TransferKind::Claim), 1);
     }
 }

@@ -26,7 +26,7 @@ async fn play(seed: u64, plan: impl Fn(Faults) -> Faults) -> u64 {
     }
     rig.pay().await;
     for (name, amount) in &claimed {
-        assert_eq!(rig.balance(name).await, *amount, "{name}, seed {seed}");
+        assert_eq!(rig.balance(name), *amount, "{name}, seed {seed}");
     }
     rig.wind_up().await;
     rig.sandbox.world.set_fault_hook(None);

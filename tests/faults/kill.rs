@@ -55,7 +55,7 @@ async fn a_claim_killed_at_any_await_and_sent_again_wins_one_share() {
             claim_by(&fresh, room, &spray, "b").await.unwrap();
             rig.wind_up().await;
             rig.assert_all_paid();
-            assert_eq!(rig.balance("a").await, again);
+            assert_eq!(rig.balance("a"), again);
             assert_eq!(rig.transfers(TransferKind::Claim), 2);
             first.is_none()
         })
@@ -76,10 +76,10 @@ async fn a_claim_killed_at_any_await_and_never_sent_again_is_paid_if_it_drew() {
                 money::books(&rig.sandbox.world).grants().map(|g| g.amount.get()).sum();
             // No sweep is needed: the entry itself goes through the stream.
             rig.pay().await;
-            assert_eq!(rig.balance("a").await, drawn, "paid as drawn, or not drawn");
+            assert_eq!(rig.balance("a"), drawn, "paid as drawn, or not drawn");
             rig.wind_up().await;
             rig.assert_all_paid();
-            assert_eq!(rig.balance("s").await, size * 10 - drawn);
+            assert_eq!(rig.balance("s"), size * 10 - drawn);
             first.is_none()
         })
         .await;
@@ -97,7 +97,7 @@ async fn two_claims(rig: &Rig) -> bool {
     let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
     let b = claim_by(&rig.sandbox.store, room, &spray, "b").await.unwrap();
     rig.pay().await;
-    assert_eq!((rig.balance("a").await, rig.balance("b").await), (a.get(), b.get()));
+    assert_eq!((rig.balance("a"), rig.balance("b")), (a.get(), b.get()));
     rig.wind_up().await;
     rig.assert_all_paid();
     assert_eq!(rig.transfers(TransferKind::Claim), 2);
@@ -138,7 +138,7 @@ async fn a_sweep_killed_at_any_await_is_made_up_for_by_the_next() {
         assert_eq!((swept.failed, swept.has_more), (0, false));
         rig.pay().await;
         for name in ["a", "b", "c"] {
-            assert!(rig.balance(name).await > 0, "{name}, killed at {k}");
+            assert!(rig.balance(name) > 0, "{name}, killed at {k}");
         }
         rig.wind_up().await;
         rig.assert_all_paid();
@@ -175,7 +175,7 @@ async fn a_refund_killed_at_any_await_returns_the_remainder_once() {
             let first = kill_at(k, refund_all(&killed)).await;
             let next = refund_all(&rig.sandbox.another_process(8)).await.unwrap();
             assert_eq!((next.failed, next.has_more), (0, false));
-            assert_eq!(rig.balance("s").await, size * 10 - a, "killed at {k}");
+            assert_eq!(rig.balance("s"), size * 10 - a, "killed at {k}");
             rig.wind_up().await;
             rig.assert_all_paid();
             assert_eq!(rig.transfers(TransferKind::Refund), 1);
@@ -195,12 +195,11 @@ async fn a_creation_killed_at_any_await_makes_one_spray_or_none() {
             let room = rig.sandbox.room(&["s", "a"]).await;
             rig.sandbox.deposit("s", 100).await;
             let terms = Terms::new(60, 20, Split::Random, 600).unwrap();
-            let request =
-                Create { id: SprayId(rig.sandbox.id()), room, sender: user("s"), terms };
+            let request = Create { id: SprayId(rig.sandbox.id()), room, sender: user("s"), terms };
             let killed = rig.sandbox.another_process(7);
             let first = kill_at(k, create::create(&*killed, request.clone())).await;
             drop(killed);
-            let mut sprays = usize::from(rig.balance("s").await == 40);
+            let mut sprays = usize::from(rig.balance("s") == 40);
             if is_repeated {
                 let fresh = rig.sandbox.another_process(8);
                 let made = create::create(&*fresh, request).await.unwrap();
@@ -210,12 +209,12 @@ async fn a_creation_killed_at_any_await_makes_one_spray_or_none() {
                 claim_by(&fresh, room, &made, "a").await.unwrap();
                 sprays = 1;
             }
-            assert_eq!(rig.balance("s").await, 100 - 60 * sprays as u64);
+            assert_eq!(rig.balance("s"), 100 - 60 * sprays as u64);
             assert_eq!(rig.transfers(TransferKind::Spray), sprays);
             assert_eq!(money::books(&rig.sandbox.world).buckets.len(), 2 * sprays);
             rig.wind_up().await;
             rig.assert_all_paid();
-            assert_eq!(rig.balance("a").await + rig.balance("s").await, 100);
+            assert_eq!(rig.balance("a") + rig.balance("s"), 100);
             first.is_none()
         })
         .await;

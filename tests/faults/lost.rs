@@ -128,8 +128,8 @@ async fn check(rig: &Rig, journal: Journal) {
     };
     assert_ne!(a, b, "the shares are random");
     assert_eq!((a, b), (a_again, b_again), "no member hears two amounts");
-    assert_eq!((rig.balance("a").await, rig.balance("b").await), (a, b), "as they were told");
-    assert_eq!(rig.balance("s").await, 2_000_000 - a - b);
+    assert_eq!((rig.balance("a"), rig.balance("b")), (a, b), "as they were told");
+    assert_eq!(rig.balance("s"), 2_000_000 - a - b);
     assert_made_once(rig);
 }
 
@@ -246,7 +246,7 @@ async fn a_storm_of_faults_ends_with_all_money_in_its_place() {
         rig.sandbox.world.set_fault_hook(None);
         rig.wind_up().await;
         rig.assert_all_paid();
-        let sum = rig.balance("a").await + rig.balance("b").await + rig.balance("c").await;
-        assert_eq!(sum + rig.balance("s").await, 30);
+        let sum = rig.balance("a") + rig.balance("b") + rig.balance("c");
+        assert_eq!(sum + rig.balance("s"), 30);
     }
 }

@@ -5,18 +5,19 @@
 use std::time::Duration;
 
 use largesse_app::grant::operate::{Retried, retry, void};
-use largesse_app::ports::{Clock, Grants, Once, Pools, Rooms, SprayNotMade, Sprays, Void};
+use largesse_app::ports::{Clock, Grants, Once, Rooms, SprayNotMade, Sprays, Void};
 use largesse_app::spray::token::{self, Found};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::id::{RoomId, SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
-use largesse_domain::pool::{BUCKET_PARTS, BucketId, Draw, Nonce, Walk};
+use largesse_domain::pool::Walk;
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::user;
 
 use crate::client::claim_by;
 use crate::lost::{LOSING, for_every_call, insist};
+use crate::race::fill_bucket;
 use crate::refused::{HELD, drawn_into_a_full_wallet, failed, given_up};
 use crate::rig::{OUTBOX, Rig, refund_all, sweep_all};
 
@@ -27,14 +28,7 @@ const TRIES_MAX: u32 = 12;
 async fn first_bucket_is_full(rig: &Rig) -> (RoomId, Spray) {
     let (room, spray) = rig.spray(20).await;
     let number = Walk::new(&spray.pool(), &user("a"), 2).next().unwrap();
-    let (store, at) = (rig.sandbox.another_process(60), rig.sandbox.store.now());
-    for n in 0..BUCKET_PARTS {
-        let draw = Draw { member: user(&format!("m{n}")), at, nonce: Nonce::from_bits(n.into()) };
-        let id = BucketId { pool: spray.pool(), number };
-        if store.draw(id, &draw).await.unwrap().is_err() {
-            break;
-        }
-    }
+    fill_bucket(rig, &spray, number).await;
     rig.pay().await;
     (room, spray)
 }
@@ -55,7 +49,7 @@ async fn a_reply_lost_while_a_claim_walks_over_full_buckets_draws_one_share() {
                 assert_eq!(again.verdict(), (409, "ERR102"));
                 assert_eq!(heard.number("amount"), again.number("amount"));
                 rig.pay().await;
-                assert_eq!(rig.balance("a").await, heard.number("amount"));
+                assert_eq!(rig.balance("a"), heard.number("amount"));
             },
             async |rig, _| {
                 rig.wind_up().await;
@@ -147,7 +141,7 @@ async fn a_reply_lost_while_a_grant_is_tried_again_pays_it_once() {
                         assert!(!matches!(sent, Ok(Retried::Voided)));
                     }
                     rig.pay().await;
-                    if rig.balance("a").await == HELD + grant.amount.get() {
+                    if rig.balance("a") == HELD + grant.amount.get() {
                         return;
                     }
                 }
@@ -186,9 +180,9 @@ async fn a_reply_lost_while_a_grant_is_voided_returns_its_amount_once() {
                 panic!("never voided");
             },
             async |rig, (_, grant)| {
-                assert_eq!(rig.balance("s").await, grant.amount.get());
+                assert_eq!(rig.balance("s"), grant.amount.get());
                 rig.wind_up().await;
-                assert_eq!((rig.balance("a").await, rig.balance("s").await), (HELD, 30));
+                assert_eq!((rig.balance("a"), rig.balance("s")), (HELD, 30));
                 assert_eq!(rig.transfers(TransferKind::Claim), 0);
             },
         )
@@ -257,7 +251,7 @@ async fn a_reply_lost_while_tokens_are_scanned_indexed_taken_and_freed_doubles_n
                 assert_eq!(count(TransferKind::Spray), 3);
                 rig.wind_up().await;
                 rig.assert_all_paid();
-                assert_eq!((count(TransferKind::Refund), rig.balance("s").await), (3, 30));
+                assert_eq!((count(TransferKind::Refund), rig.balance("s")), (3, 30));
             },
         )
         .await;

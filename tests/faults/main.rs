@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod backlog;
 mod client;
+mod corrupt;
 mod crowd;
 mod delivery;
+mod edit;
+mod full;
 mod kill;
 mod lost;
 mod lost_flows;
@@ -15,3 +19,4 @@ mod rig;
 mod seeded;
 mod skew;
 mod tokens;
+mod versions;

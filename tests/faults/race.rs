@@ -88,12 +88,12 @@ async fn one_winner(
         match claimed {
             Ok(won) => {
                 claims += 1;
-                assert_eq!((won.get(), rig.balance("a").await), (10, 10));
-                assert_eq!(rig.balance("s").await, 0);
+                assert_eq!((won.get(), rig.balance("a")), (10, 10));
+                assert_eq!(rig.balance("s"), 0);
             }
             Err(ClaimError::WindowOver) => {
                 refunds += 1;
-                assert_eq!((rig.balance("a").await, rig.balance("s").await), (0, 10));
+                assert_eq!((rig.balance("a"), rig.balance("s")), (0, 10));
             }
             Err(error) => panic!("{error:?}"),
         }
@@ -129,7 +129,8 @@ impl FaultHook for BeforeTheRepeat {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_who_drew_in_time_hears_the_share_though_the_reply_was_lost_and_the_rest_returned() {
+async fn a_member_who_drew_in_time_hears_the_share_though_the_reply_was_lost_and_the_rest_returned()
+{
     for size in [3, 60] {
         let rig = Rig::new(3, Kill::default());
         let (room, spray) = rig.spray(size).await;
@@ -140,10 +141,10 @@ async fn a_member_who_drew_in_time_hears_the_share_though_the_reply_was_lost_and
         tokio::time::advance(Duration::from_millis(599_990)).await;
         let won = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap().get();
         rig.sandbox.world.set_fault_hook(None);
-        assert_eq!(rig.balance("s").await, size * 10 - won, "it was refunded in between");
+        assert_eq!(rig.balance("s"), size * 10 - won, "it was refunded in between");
         rig.wind_up().await;
         rig.assert_all_paid();
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (won, size * 10 - won));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (won, size * 10 - won));
     }
 }
 
@@ -193,8 +194,8 @@ async fn two_refund_batches_two_sweeps_and_two_outboxes_at_once_do_nothing_twice
         rig.assert_all_paid();
         let mut sum = 0;
         for name in ["a", "b", "c", "s"] {
-            assert!(rig.balance(name).await > 0, "{name}");
-            sum += rig.balance(name).await;
+            assert!(rig.balance(name) > 0, "{name}");
+            sum += rig.balance(name);
         }
         assert_eq!(sum, size * 10);
     }
@@ -223,7 +224,7 @@ async fn two_taps_of_one_member_at_once_draw_one_share() {
 }
 
 /// Draws all parts of one bucket.
-async fn fill_bucket(rig: &Rig, spray: &largesse_domain::spray::Spray, number: u32) {
+pub(crate) async fn fill_bucket(rig: &Rig, spray: &largesse_domain::spray::Spray, number: u32) {
     use largesse_app::ports::Pools;
     use largesse_domain::pool::{BucketId, Draw, Nonce};
     let id = BucketId { pool: spray.pool(), number };
@@ -250,7 +251,7 @@ async fn a_grant_sent_twice_is_paid_once_even_after_the_queue_has_forgotten_it()
         let again = [GrantMessage::first(grant.clone())];
         assert_eq!(dispatch(&*rig.sandbox.store, &again).await, None);
         rig.pay().await;
-        assert_eq!(rig.balance("a").await, won.get());
+        assert_eq!(rig.balance("a"), won.get());
     }
     rig.wind_up().await;
     assert_eq!(rig.transfers(TransferKind::Claim), 1);

@@ -108,7 +108,7 @@ async fn a_payment_killed_at_any_await_while_it_is_refused_counts_each_refusal_o
             rig.set_balance("a", HELD).await;
             rig.wind_up().await;
             rig.assert_all_paid();
-            assert_eq!(rig.balance("a").await, HELD + grant.amount.get());
+            assert_eq!(rig.balance("a"), HELD + grant.amount.get());
             rig.was_struck()
         })
         .await;
@@ -125,9 +125,9 @@ async fn a_payment_killed_at_any_await_while_it_is_given_up_is_given_up_once() {
         let given_up = assert_given_up(&rig, &spray).await;
         rig.set_balance("a", HELD).await;
         assert_eq!(void(&*rig.sandbox.store, &given_up).await.unwrap(), Void::Voided);
-        assert_eq!(rig.balance("s").await, grant.amount.get());
+        assert_eq!(rig.balance("s"), grant.amount.get());
         rig.wind_up().await;
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (HELD, 30));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (HELD, 30));
         rig.was_struck()
     })
     .await;
@@ -149,7 +149,7 @@ async fn a_payment_killed_at_any_await_of_a_grant_that_was_voided_pays_nothing()
         assert_eq!(dispatch(&*rig.sandbox.store, &late).await, None);
         rig.wind_up().await;
         assert_eq!(failed(&rig, &spray).await.unwrap().status, GrantStatus::Voided);
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (HELD, 30));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (HELD, 30));
         rig.was_struck()
     })
     .await;
@@ -169,7 +169,7 @@ async fn a_retry_after_room_was_made_pays_and_leaves_no_trace_of_the_failure() {
         }
         rig.pay().await;
         assert_eq!(failed(&rig, &spray).await, None);
-        assert_eq!(rig.balance("a").await, HELD + grant.amount.get());
+        assert_eq!(rig.balance("a"), HELD + grant.amount.get());
         assert_eq!(retry(&*rig.sandbox.store, &before).await.is_ok(), false, "it has changed");
         rig.wind_up().await;
         assert_eq!(rig.transfers(TransferKind::Claim), 1);
@@ -203,12 +203,12 @@ async fn a_void_killed_at_any_await_returns_the_amount_to_the_funder_once() {
         drop(killed);
         let again = void(&*rig.sandbox.another_process(71), &before).await.unwrap();
         assert!(matches!(again, Void::Voided | Void::AlreadyVoided), "{again:?}");
-        assert_eq!(rig.balance("s").await, grant.amount.get());
+        assert_eq!(rig.balance("s"), grant.amount.get());
         let now = failed(&rig, &spray).await.unwrap();
         assert_eq!(now.status, GrantStatus::Voided);
         assert_eq!(retry(&*rig.sandbox.store, &now).await.unwrap(), Retried::Voided);
         rig.wind_up().await;
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (HELD, 30));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (HELD, 30));
         first.is_none()
     })
     .await;
@@ -228,7 +228,7 @@ async fn a_void_and_a_payment_at_once_have_one_winner() {
         let (void, _) = interleave(&schedule, void(&*one, &before), two.pay(&grants)).await;
         let standing = one.lookup(&grants).await.unwrap()[0];
         let amount = grant.amount.get();
-        let moved = (rig.balance("a").await - HELD, rig.balance("s").await);
+        let moved = (rig.balance("a") - HELD, rig.balance("s"));
         match void.unwrap() {
             Void::Voided => {
                 assert_eq!((standing, moved), (Standing::Voided, (0, amount)));
@@ -258,7 +258,7 @@ async fn a_refused_payment_whose_message_is_lost_is_sent_again_by_the_sweep() {
     tokio::time::advance(Duration::from_secs(301)).await;
     assert_eq!(sweep_all(&rig.sandbox.store).await.unwrap().resent, 1);
     rig.pay().await;
-    assert_eq!(rig.balance("a").await, HELD + grant.amount.get());
+    assert_eq!(rig.balance("a"), HELD + grant.amount.get());
     // What is paid has no failure.
     rig.assert_all_paid();
     rig.wind_up().await;
@@ -277,7 +277,8 @@ async fn a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run(
     let store = &*rig.sandbox.store;
     let stop_at = || store.now().plus_ms(60_000);
     let run = refund_batch::handle(store, stop_at()).await.unwrap();
-    let report = refund_batch::Report { refunded: 1, returned: 30, wallet_full: 1, has_more: false };
+    let report =
+        refund_batch::Report { refunded: 1, returned: 30, wallet_full: 1, has_more: false };
     assert_eq!(run, report, "the other spray is refunded");
     // It waits for an hour, out of the way of the others.
     for (wait_s, wallet_full) in [(0, 0), (3_599, 0), (2, 1)] {
@@ -291,5 +292,5 @@ async fn a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run(
     assert_eq!(run.unwrap().returned, 30 - a);
     rig.wind_up().await;
     rig.assert_all_paid();
-    assert_eq!(rig.balance("s").await, 30 - a);
+    assert_eq!(rig.balance("s"), 30 - a);
 }

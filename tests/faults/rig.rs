@@ -6,25 +6,22 @@ use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_lambda_events::event::streams::DynamoDbEventResponse as StreamAnswer;
-use aws_sdk_dynamodb::types::AttributeValue as Av;
 use axum::Router;
 use largesse_app::pool::sweep;
-use largesse_app::ports::{Clock, PortResult, Wallets};
+use largesse_app::ports::{Clock, PortResult};
 use largesse_app::spray::refund;
 use largesse_aws::Store;
 use largesse_domain::audit::Totals;
 use largesse_domain::grant::{GrantStatus, RetryPolicy};
-use largesse_domain::ledger::TransferKind;
-use largesse_domain::money::BALANCE_MAX;
-use largesse_domain::pool::BucketStatus;
 use largesse_domain::id::RoomId;
+use largesse_domain::ledger::TransferKind;
+use largesse_domain::pool::BucketStatus;
 use largesse_domain::spray::Spray;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::BoxError;
 use largesse_tests::kill::kill_at;
-use largesse_tests::{Sandbox, money, user};
-use serde_json::{Value, json};
+use largesse_tests::{Sandbox, money};
 
 /// Runs of a schedule until one succeeds.
 const RUNS_MAX: usize = 3;
@@ -223,55 +220,11 @@ impl Rig {
         books.transfers.iter().filter(|transfer| transfer.order.kind == kind).count()
     }
 
-    pub(crate) async fn balance(&self, name: &str) -> u64 {
-        self.sandbox.store.wallet(&user(name)).await.unwrap().balance.get()
-    }
-
-    /// A call of SQS, by its JSON.
-    pub(crate) async fn sqs(&self, operation: &str, body: Value) -> Value {
-        let target = format!("AmazonSQS.{operation}");
-        let answer = self.sandbox.world.answer(&target, body.to_string().into_bytes()).await;
-        let answer = answer.unwrap();
-        assert_eq!(answer.status(), 200, "{:?}", String::from_utf8_lossy(answer.body()));
-        serde_json::from_slice(answer.body()).unwrap_or(Value::Null)
-    }
-
-    pub(crate) async fn queue_url(&self, queue: &str) -> String {
-        let found = self.sqs("GetQueueUrl", json!({ "QueueName": queue })).await;
-        found["QueueUrl"].as_str().unwrap().to_owned()
-    }
-
-    /// Changes an item behind the adapters.
-    pub(crate) async fn edit(
-        &self,
-        table: &str,
-        key: &[(&str, String)],
-        update: &str,
-        values: &[(&str, Av)],
-    ) {
-        let client = aws_sdk_dynamodb::Client::new(&self.sandbox.world.sdk_config());
-        let mut request = client.update_item().table_name(table).update_expression(update);
-        for (name, value) in key {
-            request = request.key(*name, Av::S(value.clone()));
-        }
-        for (name, value) in values {
-            request = request.expression_attribute_values(*name, value.clone());
-        }
-        request.send().await.unwrap();
-    }
-
-    /// Makes a wallet that has had a transfer full; returns what it held. The audit fails unless it
-    /// is put back by [`Rig::set_balance`].
-    pub(crate) async fn fill(&self, name: &str) -> u64 {
-        let held = self.balance(name).await;
-        self.set_balance(name, BALANCE_MAX).await;
-        held
-    }
-
-    pub(crate) async fn set_balance(&self, name: &str, balance: u64) {
-        let key = [("pk", format!("WALLET#{name}")), ("sk", "BALANCE".to_owned())];
-        let balance = [(":balance", Av::N(balance.to_string()))];
-        self.edit("largesse-ledger", &key, "SET balance = :balance", &balance).await;
+    /// What a wallet holds, read behind the adapters.
+    pub(crate) fn balance(&self, name: &str) -> u64 {
+        let wallets = money::books(&self.sandbox.world).wallets;
+        let wallet = wallets.iter().find(|wallet| wallet.user.as_str() == name);
+        wallet.map_or(0, |wallet| wallet.balance.get())
     }
 }
 

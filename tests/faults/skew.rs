@@ -39,7 +39,7 @@ async fn a_spray_made_by_a_clock_that_is_off_is_claimed_at_once_and_lasts_as_lon
         claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
         rig.wind_up().await;
         rig.assert_all_paid();
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (10, 20));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (10, 20));
     }
 }
 
@@ -65,7 +65,7 @@ async fn a_claim_by_a_clock_that_is_off_is_decided_by_that_clock_and_loses_no_mo
         rig.wind_up().await;
         rig.assert_all_paid();
         let won = claimed.map_or(0, |amount| amount.get());
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (won, 30 - won));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (won, 30 - won));
     }
 }
 
@@ -94,10 +94,10 @@ async fn a_refund_by_a_clock_that_is_off_is_early_or_late_and_once() {
             assert!(matches!(late, Err(ClaimError::WindowOver)), "{late:?}");
         } else {
             assert_eq!(refunded, Refunded::NotDue);
-            assert_eq!(rig.balance("s").await, 0);
+            assert_eq!(rig.balance("s"), 0);
         }
         rig.wind_up().await;
         rig.assert_all_paid();
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (a, 30 - a));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (a, 30 - a));
     }
 }
