@@ -5,11 +5,12 @@ use std::sync::Arc;
 use largesse_domain::ledger::TransferKind;
 use largesse_emulator::{Fault, Faults, Matching, Service};
 
-use crate::rig::{Kill, Rig, claim_by};
+use crate::client::claim_by;
+use crate::rig::{Kill, Rig};
 
 const SEEDS: u64 = 40;
 const QUEUE: &str = "largesse-grants.fifo";
-const TABLE: &str = "largesse-grants";
+const TABLE: &str = "largesse-pools";
 
 /// Three claims of one spray under these faults, by seed; says how many of them struck.
 async fn play(seed: u64, plan: impl Fn(Faults) -> Faults) -> u64 {
@@ -21,11 +22,11 @@ async fn play(seed: u64, plan: impl Fn(Faults) -> Faults) -> u64 {
     let mut claimed = Vec::new();
     for name in ["a", "b", "c"] {
         let claim = claim_by(&rig.sandbox.store, room, &spray, name).await.unwrap();
-        claimed.push((name, claim.amount.get()));
+        claimed.push((name, claim.get()));
     }
     rig.pay().await;
     for (name, amount) in &claimed {
-        assert_eq!(rig.balance(name).await, *amount, "{name}, seed {seed}");
+        assert_eq!(rig.balance(name), *amount, "{name}, seed {seed}");
     }
     rig.wind_up().await;
     rig.sandbox.world.set_fault_hook(None);

@@ -1,20 +1,34 @@
-//! For every k: a process is killed at the k-th await of each step. Afterwards every draw is paid
+//! For every k: a process is killed at the k-th await of each step. Afterwards every entry is paid
 //! once, every remainder is returned once, and money is conserved.
 
-use largesse_app::pool::sweep;
-use largesse_app::ports::Clock;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use dynoxide::AttributeValue as Stored;
+use largesse_app::spray::create::{self, Create};
+use largesse_domain::id::SprayId;
+use largesse_domain::ledger::TransferKind;
+use largesse_domain::split::Split;
+use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::kill::kill_at;
+use largesse_tests::{money, user};
 
-use crate::rig::{Kill, Rig, claim_by, drawn_but_not_recorded, refund_all};
+use crate::client::{claim_by, share};
+use crate::rig::{Kill, OUTBOX, Rig, Strike, refund_all, sweep_all};
 
-/// No step waits this often; a test that gets here has lost count.
+type Item = HashMap<String, Stored>;
+
+/// No step waits this often.
 const AWAITS_MAX: usize = 200;
 
-/// The sizes of a spray that keeps its notes, and of one that is trimmed.
+/// The sizes of a spray of one bucket, and of one of four.
 const SIZES: [u64; 2] = [3, 60];
 
-/// Kills `play(k)` for k = 1, 2 … until it ends before it can be killed; at least `least` times.
-async fn for_every_await<F: Future<Output = bool>>(least: usize, play: impl Fn(usize) -> F) {
+/// Kills `play(k)` for k = 1, 2 … until it ends before it can be killed; more than `least` times.
+pub(crate) async fn for_every_await<F>(least: usize, play: impl Fn(usize) -> F)
+where
+    F: Future<Output = bool>,
+{
     for k in 1..=AWAITS_MAX {
         if !play(k).await {
             assert!(k > least, "killed only {} times", k - 1);
@@ -27,22 +41,22 @@ async fn for_every_await<F: Future<Output = bool>>(least: usize, play: impl Fn(u
 #[tokio::test(start_paused = true)]
 async fn a_claim_killed_at_any_await_and_sent_again_wins_one_share() {
     for size in SIZES {
-        for_every_await(5, async |k| {
+        for_every_await(3, async |k| {
             let rig = Rig::new(1, Kill::default());
             let (room, spray) = rig.spray(size).await;
             let killed = rig.sandbox.another_process(7);
             let first = kill_at(k, claim_by(&killed, room, &spray, "a")).await;
             drop(killed);
             let fresh = rig.sandbox.another_process(8);
-            let again = claim_by(&fresh, room, &spray, "a").await.unwrap();
+            let again = share(&claim_by(&fresh, room, &spray, "a").await);
             if let Some(first) = &first {
-                assert_eq!(first.as_ref().unwrap().amount, again.amount);
+                assert_eq!(first.as_ref().unwrap().get(), again);
             }
             claim_by(&fresh, room, &spray, "b").await.unwrap();
-            rig.pay().await;
-            assert_eq!(rig.balance("a").await, again.amount.get());
             rig.wind_up().await;
-            assert_eq!(rig.balance("a").await, again.amount.get());
+            rig.assert_all_paid();
+            assert_eq!(rig.balance("a"), again);
+            assert_eq!(rig.transfers(TransferKind::Claim), 2);
             first.is_none()
         })
         .await;
@@ -50,121 +64,123 @@ async fn a_claim_killed_at_any_await_and_sent_again_wins_one_share() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_killed_at_any_await_and_never_sent_again_is_settled_by_the_sweep() {
+async fn a_claim_killed_at_any_await_and_never_sent_again_is_paid_if_it_drew() {
     for size in SIZES {
-        for_every_await(5, async |k| {
+        for_every_await(3, async |k| {
             let rig = Rig::new(2, Kill::default());
             let (room, spray) = rig.spray(size).await;
             let killed = rig.sandbox.another_process(7);
             let first = kill_at(k, claim_by(&killed, room, &spray, "a")).await;
             drop(killed);
-            let drew = !head(&rig, &spray).await.pending.is_empty();
+            let drawn: u64 =
+                money::books(&rig.sandbox.world).grants().map(|g| g.amount.get()).sum();
+            // No sweep is needed: the entry itself goes through the stream.
+            rig.pay().await;
+            assert_eq!(rig.balance("a"), drawn, "paid as drawn, or not drawn");
             rig.wind_up().await;
-            // Drawn is paid, whether or not the caller heard of it; not drawn is returned.
-            assert_eq!(rig.balance("a").await > 0, drew);
-            assert_eq!(rig.balance("a").await + rig.balance("s").await, size * 10);
+            rig.assert_all_paid();
+            assert_eq!(rig.balance("s"), size * 10 - drawn);
             first.is_none()
         })
         .await;
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_killed_claims_share_is_paid_within_the_window_once_the_sweep_has_run() {
-    let rig = Rig::new(3, Kill::default());
+/// A strike of a function's first run.
+fn first(at: usize) -> Option<Strike> {
+    Some(Strike { run: 1, at })
+}
+
+/// Two claims, paid; says whether the kill struck.
+async fn two_claims(rig: &Rig) -> bool {
     let (room, spray) = rig.spray(3).await;
-    let mut k = 1;
-    // The first await after which a note stands: killed between draw and record.
-    loop {
-        let killed = rig.sandbox.another_process(7 + k as u64);
-        assert!(kill_at(k, claim_by(&killed, room, &spray, "a")).await.is_none());
-        if !head(&rig, &spray).await.pending.is_empty() {
-            break;
-        }
-        k += 1;
-    }
+    let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
+    let b = claim_by(&rig.sandbox.store, room, &spray, "b").await.unwrap();
     rig.pay().await;
-    assert_eq!(rig.balance("a").await, 0, "nobody has recorded it");
-    tokio::time::advance(std::time::Duration::from_secs(61)).await;
-    let store = rig.sandbox.another_process(9);
-    let report = sweep::run(&*store, store.now().plus_ms(60_000)).await.unwrap();
-    assert_eq!((report.pools, report.settled, report.failed), (1, 1, 0));
-    rig.pay().await;
-    assert!(rig.balance("a").await > 0);
-    let idle = sweep::run(&*store, store.now().plus_ms(60_000)).await.unwrap();
-    assert_eq!(idle.pools, 0, "a pool that is swept has left the index");
+    assert_eq!((rig.balance("a"), rig.balance("b")), (a.get(), b.get()));
     rig.wind_up().await;
+    rig.assert_all_paid();
+    assert_eq!(rig.transfers(TransferKind::Claim), 2);
+    rig.was_struck()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outbox_killed_at_any_await_sends_every_grant() {
+async fn an_outbox_killed_at_any_await_sends_every_entry() {
     for_every_await(1, async |k| {
-        let rig = Rig::new(4, Kill { outbox: Some(k), ..Kill::default() });
-        played(&rig).await
+        two_claims(&Rig::new(4, Kill { outbox: first(k), ..Kill::default() })).await
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_killed_at_any_await_pays_once() {
-    for_every_await(5, async |k| {
-        let rig = Rig::new(5, Kill { grant_pay: Some(k), ..Kill::default() });
-        played(&rig).await
+    for_every_await(2, async |k| {
+        two_claims(&Rig::new(5, Kill { grant_pay: first(k), ..Kill::default() })).await
     })
     .await;
 }
 
-/// Two claims, paid; says whether the kill struck.
-async fn played(rig: &Rig) -> bool {
-    let (room, spray) = rig.spray(3).await;
-    let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
-    let b = claim_by(&rig.sandbox.store, room, &spray, "b").await.unwrap();
-    rig.pay().await;
-    assert_eq!(rig.balance("a").await, a.amount.get());
-    assert_eq!(rig.balance("b").await, b.amount.get());
-    rig.wind_up().await;
-    rig.was_struck()
-}
-
 #[tokio::test(start_paused = true)]
-async fn a_refund_killed_at_any_await_returns_the_remainder_once() {
-    for_every_await(5, async |k| {
-        let rig = Rig::new(6, Kill::default());
-        let (room, spray) = rig.spray(3).await;
-        let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
-        rig.pay().await;
-        tokio::time::advance(std::time::Duration::from_secs(700)).await;
+async fn a_sweep_killed_at_any_await_is_made_up_for_by_the_next() {
+    for_every_await(20, async |k| {
+        let rig = Rig::new(7, Kill::default());
+        rig.sandbox.world.set_stream_enabled(OUTBOX, false).unwrap();
+        let (room, spray) = rig.spray(60).await;
+        for name in ["a", "b", "c"] {
+            claim_by(&rig.sandbox.store, room, &spray, name).await.unwrap();
+        }
+        tokio::time::advance(Duration::from_secs(301)).await;
         let killed = rig.sandbox.another_process(7);
-        let first = kill_at(k, refund_all(&killed)).await;
+        let first = kill_at(k, sweep_all(&killed)).await;
+        // The sends of the killed run and of this one are the same messages.
+        let next = rig.sandbox.another_process(8);
+        let swept = sweep_all(&next).await.unwrap();
+        assert_eq!((swept.failed, swept.has_more), (0, false));
+        rig.pay().await;
+        for name in ["a", "b", "c"] {
+            assert!(rig.balance(name) > 0, "{name}, killed at {k}");
+        }
         rig.wind_up().await;
-        assert_eq!(rig.balance("s").await, 30 - a.amount.get());
+        rig.assert_all_paid();
+        assert_eq!(rig.transfers(TransferKind::Claim), 3);
+        let idle = sweep_all(&rig.sandbox.another_process(9)).await.unwrap();
+        assert_eq!(idle.buckets, 0, "buckets that are paid have left the index");
         first.is_none()
     })
     .await;
 }
 
+/// The spray's token is free, and its sender has no live spray.
+fn assert_freed(rig: &Rig, spray: &Spray) {
+    let scan = |table: &str| rig.sandbox.world.database().scan(table).unwrap();
+    let token = format!("TOKEN#{}", spray.token);
+    let is_free = |item: &Item| {
+        item["pk"] == Stored::S(token.clone()) && item["refunded"] == Stored::BOOL(true)
+    };
+    assert_eq!(scan("largesse-tokens").iter().filter(|item| is_free(item)).count(), 1);
+    let live = |item: &Item| item.get("live").cloned();
+    let live: Vec<_> = scan("largesse-sprays").iter().filter_map(live).collect();
+    assert_eq!(live, [Stored::N("0".to_owned())]);
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_refund_killed_while_it_settles_what_is_pending_pays_it_and_returns_the_rest() {
+async fn a_refund_killed_at_any_await_returns_the_remainder_once() {
     for size in SIZES {
-        for_every_await(8, async |k| {
-            let rig = Rig::new(8, Kill::default());
+        for_every_await(5, async |k| {
+            let rig = Rig::new(6, Kill::default());
             let (room, spray) = rig.spray(size).await;
-            let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
-            let (_, b) = drawn_but_not_recorded(&rig, &spray, "b").await;
-            let (_, c) = drawn_but_not_recorded(&rig, &spray, "c").await;
-            tokio::time::advance(std::time::Duration::from_secs(700)).await;
+            let a = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap().get();
+            tokio::time::advance(Duration::from_secs(700)).await;
             let killed = rig.sandbox.another_process(7);
             let first = kill_at(k, refund_all(&killed)).await;
-            // No sweep runs: the next refund settles what the first one left.
-            let next = rig.sandbox.another_process(8);
-            assert_eq!(refund_all(&next).await.unwrap().failed, 0);
-            rig.pay().await;
-            let rest = size * 10 - a.amount.get() - b - c;
-            for (name, expected) in [("a", a.amount.get()), ("b", b), ("c", c), ("s", rest)] {
-                assert_eq!(rig.balance(name).await, expected, "{name}, killed at {k}");
-            }
-            rig.assert_all_paid();
+            let next = refund_all(&rig.sandbox.another_process(8)).await.unwrap();
+            assert_eq!((next.failed, next.has_more), (0, false));
+            assert_eq!(rig.balance("s"), size * 10 - a, "killed at {k}");
             rig.wind_up().await;
+            rig.assert_all_paid();
+            assert_eq!(rig.transfers(TransferKind::Refund), 1);
+            // The sender may spray as many as before, under the same token too.
+            assert_freed(&rig, &spray);
             first.is_none()
         })
         .await;
@@ -172,29 +188,35 @@ async fn a_refund_killed_while_it_settles_what_is_pending_pays_it_and_returns_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_killed_at_any_await_is_made_up_for_by_the_next() {
-    for size in SIZES {
+async fn a_creation_killed_at_any_await_makes_one_spray_or_none() {
+    for is_repeated in [true, false] {
         for_every_await(3, async |k| {
-            let rig = Rig::new(7, Kill::default());
-            let (_, spray) = rig.spray(size).await;
-            drawn_but_not_recorded(&rig, &spray, "a").await;
-            drawn_but_not_recorded(&rig, &spray, "b").await;
-            tokio::time::advance(std::time::Duration::from_secs(61)).await;
+            let rig = Rig::new(9, Kill::default());
+            let room = rig.sandbox.room(&["s", "a"]).await;
+            rig.sandbox.deposit("s", 100).await;
+            let terms = Terms::new(60, 20, Split::Random, 600).unwrap();
+            let request = Create { id: SprayId(rig.sandbox.id()), room, sender: user("s"), terms };
             let killed = rig.sandbox.another_process(7);
-            let stop_at = killed.now().plus_ms(60_000);
-            let first = kill_at(k, sweep::run(&*killed, stop_at)).await;
-            let next = rig.sandbox.another_process(8);
-            sweep::run(&*next, stop_at).await.unwrap();
-            rig.pay().await;
-            assert!(rig.balance("a").await > 0 && rig.balance("b").await > 0);
+            let first = kill_at(k, create::create(&*killed, request.clone())).await;
+            drop(killed);
+            let mut sprays = usize::from(rig.balance("s") == 40);
+            if is_repeated {
+                let fresh = rig.sandbox.another_process(8);
+                let made = create::create(&*fresh, request).await.unwrap();
+                if let Some(Ok(first)) = &first {
+                    assert_eq!(&made, first);
+                }
+                claim_by(&fresh, room, &made, "a").await.unwrap();
+                sprays = 1;
+            }
+            assert_eq!(rig.balance("s"), 100 - 60 * sprays as u64);
+            assert_eq!(rig.transfers(TransferKind::Spray), sprays);
+            assert_eq!(money::books(&rig.sandbox.world).buckets.len(), 2 * sprays);
             rig.wind_up().await;
+            rig.assert_all_paid();
+            assert_eq!(rig.balance("a") + rig.balance("s"), 100);
             first.is_none()
         })
         .await;
     }
-}
-
-async fn head(rig: &Rig, spray: &largesse_domain::spray::Spray) -> largesse_domain::pool::Pool {
-    let pool = largesse_app::ports::Pools::pool(&*rig.sandbox.store, spray.pool.id);
-    pool.await.unwrap().unwrap()
 }

@@ -1,110 +1,202 @@
-//! A reply is lost after the effect in the flows that a small spray does not have: a crowded pool
-//! that is trimmed, a draw that is given back, tokens from the hint, changes of members, and a
-//! redrive.
+//! A reply is lost after the effect in the flows that a small spray does not have: a walk over full
+//! buckets, the sweep, a share that is given up, tried again or voided, tokens of the index, changes
+//! of members.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use largesse::dlq::Dlq;
-use largesse_app::grant::settle;
-use largesse_app::ports::{
-    Clock, GrantRef, Grants, Once, PayOutcome, Pools, Rooms, SprayNotMade, Sprays,
-};
+use largesse_app::grant::operate::{Retried, retry, void};
+use largesse_app::ports::{Clock, Grants, Once, Rooms, SprayNotMade, Sprays, Void};
 use largesse_app::spray::token::{self, Found};
-use largesse_domain::grant::{Grant, GrantStatus};
+use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::id::{RoomId, SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
-use largesse_domain::pool::PENDING_MAX;
+use largesse_domain::pool::Walk;
 use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
-use largesse_tests::http::Reply;
 use largesse_tests::user;
 
+use crate::client::claim_by;
 use crate::lost::{LOSING, for_every_call, insist};
-use crate::rig::{Rig, claim_by, drawn_but_not_recorded, refund_all};
+use crate::race::fill_bucket;
+use crate::refused::{HELD, drawn_into_a_full_wallet, failed, given_up};
+use crate::rig::{OUTBOX, Rig, refund_all, sweep_all};
 
-/// Tries of whoever does not give up.
+/// Tries of a caller that does not give up.
 const TRIES_MAX: u32 = 12;
-/// More shares than a head has room for notes.
-const SHARES: u64 = 60;
 
-/// A pool whose head is full of notes: one of a draw that raced a trim and is to be given back, two
-/// of draws without a record, the others recorded. Gives what "c" holds.
-async fn crowded(rig: &Rig) -> (RoomId, Spray, u64) {
-    let (room, spray) = rig.spray(SHARES).await;
-    let store = rig.sandbox.another_process(60);
-    let first = claim_by(&store, room, &spray, "c").await.unwrap();
-    let head = store.pool(spray.pool.id).await.unwrap().unwrap();
-    store.trim(spray.pool.id, &head.pending).await.unwrap();
-    drawn_but_not_recorded(rig, &spray, "c").await;
-    for n in 1..PENDING_MAX {
-        let name = format!("m{n}");
-        let (drawn, amount) = drawn_but_not_recorded(rig, &spray, &name).await;
-        if n > 2 {
-            let (member, amount) = (user(&name), largesse_tests::amount(amount));
-            let grant = Grant::of_draw(spray.pool.id, member, drawn, amount, user("s"));
-            settle::settle(&*store, &grant).await.unwrap();
-        }
-    }
-    let head = store.pool(spray.pool.id).await.unwrap().unwrap();
-    assert_eq!(head.pending.len(), PENDING_MAX, "no room for another");
-    (room, spray, first.amount.get())
-}
-
-/// A claim of `member`, under the same key each time.
-async fn insist_on_a_share(rig: &Rig, room: RoomId, spray: &Spray, member: &str) -> Reply {
-    let (path, room) = (format!("/api/v2/sprays/{}/claims", spray.token), room.to_string());
-    let headers = [("x-user-id", member), ("x-room-id", &room), ("idempotency-key", "claim")];
-    insist(rig, "POST", &path, &headers, "").await
+/// A spray of two buckets, of which the first one of `a`'s walk is full.
+async fn first_bucket_is_full(rig: &Rig) -> (RoomId, Spray) {
+    let (room, spray) = rig.spray(20).await;
+    let number = Walk::new(&spray.pool(), &user("a"), 2).next().unwrap();
+    fill_bucket(rig, &spray, number).await;
+    rig.pay().await;
+    (room, spray)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_lost_while_a_crowded_pool_is_helped_trimmed_and_released_doubles_nothing() {
+async fn a_reply_lost_while_a_claim_walks_over_full_buckets_draws_one_share() {
     for plan in LOSING {
         for_every_call(
             plan,
-            12,
-            crowded,
-            async |rig, (room, spray, _)| {
-                for member in ["a", "b"] {
-                    insist_on_a_share(rig, *room, spray, member).await;
-                }
+            4,
+            first_bucket_is_full,
+            async |rig, (room, spray)| {
+                let path = format!("/api/v2/sprays/{}/claims", spray.token);
+                let room = room.to_string();
+                let headers = [("x-user-id", "a"), ("x-room-id", room.as_str())];
+                let heard = insist(rig, "POST", &path, &headers, "").await;
+                let again = insist(rig, "POST", &path, &headers, "").await;
+                assert_eq!(again.verdict(), (409, "ERR102"));
+                assert_eq!(heard.number("amount"), again.number("amount"));
+                rig.pay().await;
+                assert_eq!(rig.balance("a"), heard.number("amount"));
             },
-            async |rig, (room, spray, of_c)| {
+            async |rig, _| {
                 rig.wind_up().await;
-                for member in ["a", "b"] {
-                    // The first repeat keeps the answer, where the note of it was lost.
-                    let noted = insist_on_a_share(rig, room, &spray, member).await;
-                    let again = insist_on_a_share(rig, room, &spray, member).await;
-                    assert_eq!((again.status, &again.text), (noted.status, &noted.text));
-                    assert_eq!(again.header("idempotency-replayed"), "true");
-                    assert_eq!(again.number("amount"), rig.balance(member).await);
-                }
-                assert_eq!(rig.balance("c").await, of_c, "the second draw was given back");
-                // Those who drew, "c" once among them, and the two who claimed.
-                assert_eq!(rig.transfers(TransferKind::Claim), PENDING_MAX + 2);
-                let mut paid = BTreeMap::new();
-                for transfer in largesse_tests::money::books(&rig.sandbox.world).transfers {
-                    if transfer.order.kind == TransferKind::Claim {
-                        *paid.entry(transfer.order.wallet).or_insert(0) += 1;
-                    }
-                }
-                assert!(paid.values().all(|times| *times == 1), "{paid:?}");
-                let head = rig.sandbox.store.pool(spray.pool.id).await.unwrap().unwrap();
-                assert_eq!(head.supply.remainder(), rig.balance("s").await);
+                rig.assert_all_paid();
             },
         )
         .await;
     }
 }
 
-/// Sprays under a token from the hint, or from a survey, however often it takes.
-async fn spray_hinted(rig: &Rig, room: RoomId) -> Spray {
+#[tokio::test(start_paused = true)]
+async fn a_reply_lost_while_the_sweep_sends_again_pays_each_once() {
+    for plan in LOSING {
+        for_every_call(
+            plan,
+            8,
+            async |rig| {
+                rig.sandbox.world.set_stream_enabled(OUTBOX, false).unwrap();
+                let (room, spray) = rig.spray(60).await;
+                for name in ["a", "b", "c"] {
+                    claim_by(&rig.sandbox.store, room, &spray, name).await.unwrap();
+                }
+                tokio::time::advance(Duration::from_secs(301)).await;
+            },
+            async |rig, ()| {
+                for _ in 0..TRIES_MAX {
+                    let swept = sweep_all(&rig.sandbox.store).await;
+                    rig.pay().await;
+                    if swept.is_ok_and(|report| report.failed == 0) {
+                        return;
+                    }
+                }
+                panic!("never swept");
+            },
+            async |rig, ()| {
+                rig.wind_up().await;
+                rig.assert_all_paid();
+                assert_eq!(rig.transfers(TransferKind::Claim), 3);
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_lost_while_a_payment_is_refused_gives_it_up_once() {
+    for plan in LOSING {
+        for_every_call(
+            plan,
+            20,
+            drawn_into_a_full_wallet,
+            async |rig, _| rig.pay().await,
+            async |rig, (spray, _)| {
+                let failed = failed(rig, &spray).await.unwrap();
+                assert_eq!((failed.status, failed.attempts), (GrantStatus::PermanentlyFailed, 4));
+                rig.set_balance("a", HELD).await;
+                rig.wind_up().await;
+                assert_eq!(rig.transfers(TransferKind::Claim), 0);
+            },
+        )
+        .await;
+    }
+}
+
+/// A share that was given up, and the wallet has room again.
+async fn given_up_with_room(rig: &Rig) -> (Spray, Grant) {
+    let given_up = given_up(rig).await;
+    rig.set_balance("a", HELD).await;
+    given_up
+}
+
+/// What the operator reads before each try.
+async fn read(rig: &Rig, spray: &Spray) -> Option<FailedGrant> {
+    let store = rig.sandbox.another_process(80);
+    store.failed_grant(spray.pool(), &user("a")).await.ok().flatten()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_lost_while_a_grant_is_tried_again_pays_it_once() {
+    for plan in LOSING {
+        for_every_call(
+            plan,
+            5,
+            given_up_with_room,
+            async |rig, (spray, grant)| {
+                for _ in 0..TRIES_MAX {
+                    if let Some(failed) = read(rig, spray).await {
+                        let sent = retry(&*rig.sandbox.store, &failed).await;
+                        assert!(!matches!(sent, Ok(Retried::Voided)));
+                    }
+                    rig.pay().await;
+                    if rig.balance("a") == HELD + grant.amount.get() {
+                        return;
+                    }
+                }
+                panic!("never paid");
+            },
+            async |rig, (spray, _)| {
+                rig.wind_up().await;
+                assert_eq!(failed(rig, &spray).await, None, "what is paid has no failure");
+                assert_eq!(rig.transfers(TransferKind::Claim), 1);
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_lost_while_a_grant_is_voided_returns_its_amount_once() {
+    for plan in LOSING {
+        for_every_call(
+            plan,
+            2,
+            given_up_with_room,
+            async |rig, (spray, _)| {
+                let before = loop {
+                    if let Some(failed) = read(rig, spray).await {
+                        break failed;
+                    }
+                };
+                for _ in 0..TRIES_MAX {
+                    match void(&*rig.sandbox.store, &before).await {
+                        Ok(Void::Voided | Void::AlreadyVoided) => return,
+                        Ok(other) => panic!("{other:?}"),
+                        Err(error) => assert!(error.is_retryable(), "{error:?}"),
+                    }
+                }
+                panic!("never voided");
+            },
+            async |rig, (_, grant)| {
+                assert_eq!(rig.balance("s"), grant.amount.get());
+                rig.wind_up().await;
+                assert_eq!((rig.balance("a"), rig.balance("s")), (HELD, 30));
+                assert_eq!(rig.transfers(TransferKind::Claim), 0);
+            },
+        )
+        .await;
+    }
+}
+
+/// Sprays under a token of the index, however often it takes.
+async fn spray_from_the_index(rig: &Rig, room: RoomId) -> Spray {
     let store = &*rig.sandbox.store;
     let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
     let id = SprayId(rig.sandbox.id());
     for _ in 0..TRIES_MAX {
-        if let Ok(Found::Token(token)) = token::hinted(store).await {
+        if let Ok(Found::Token(token)) = token::search(store).await {
             let now = store.now();
             let spray = Spray::new(id, token, room, user("s"), &terms, Seed([1; 32]), now);
             let order = TransferOrder {
@@ -113,7 +205,7 @@ async fn spray_hinted(rig: &Rig, room: RoomId) -> Spray {
                 kind: TransferKind::Spray,
                 amount: terms.amount(),
                 at: now,
-                pool: Some(spray.pool.id),
+                pool: Some(spray.pool()),
                 counterpart: None,
                 memo: None,
             };
@@ -123,26 +215,27 @@ async fn spray_hinted(rig: &Rig, room: RoomId) -> Spray {
                 Ok(Err(refused)) => panic!("{refused:?}"),
             }
         }
-        // Longer than the lease of a survey.
+        // Longer than the lease of a scan.
         tokio::time::advance(Duration::from_secs(20)).await;
     }
     panic!("no token");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_lost_while_tokens_are_surveyed_hinted_taken_and_freed_doubles_nothing() {
+async fn a_reply_lost_while_tokens_are_scanned_indexed_taken_and_freed_doubles_nothing() {
     for plan in LOSING {
         for_every_call(
-            plan,
-            40,
+            // Most calls of a scan are alike: the 512 puts of tokens without an item.
+            |n| plan(if n > 24 { n + 500 } else { n }),
+            30,
             async |rig| {
                 let room = rig.sandbox.room(&["s"]).await;
                 rig.sandbox.deposit("s", 30).await;
                 room
             },
             async |rig, room| {
-                let first = spray_hinted(rig, *room).await;
-                let second = spray_hinted(rig, *room).await;
+                let first = spray_from_the_index(rig, *room).await;
+                let second = spray_from_the_index(rig, *room).await;
                 assert_ne!(first.token, second.token);
                 tokio::time::advance(Duration::from_secs(700)).await;
                 for _ in 0..TRIES_MAX {
@@ -151,13 +244,14 @@ async fn a_reply_lost_while_tokens_are_surveyed_hinted_taken_and_freed_doubles_n
                         break;
                     }
                 }
-                spray_hinted(rig, *room).await;
+                spray_from_the_index(rig, *room).await;
             },
             async |rig, _| {
                 let count = |kind| rig.transfers(kind);
                 assert_eq!(count(TransferKind::Spray), 3);
                 rig.wind_up().await;
-                assert_eq!((count(TransferKind::Refund), rig.balance("s").await), (3, 30));
+                rig.assert_all_paid();
+                assert_eq!((count(TransferKind::Refund), rig.balance("s")), (3, 30));
             },
         )
         .await;
@@ -165,7 +259,7 @@ async fn a_reply_lost_while_tokens_are_surveyed_hinted_taken_and_freed_doubles_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_lost_while_members_come_and_go_leaves_them_as_was_asked() {
+async fn a_reply_lost_while_members_come_and_go_leaves_them_as_was_requested() {
     for plan in LOSING {
         for_every_call(
             plan,
@@ -185,63 +279,6 @@ async fn a_reply_lost_while_members_come_and_go_leaves_them_as_was_asked() {
                     let found = store.is_member(room, &user(member)).await.unwrap();
                     assert_eq!(found, is_in, "{member}");
                 }
-            },
-        )
-        .await;
-    }
-}
-
-const DEAD: &str = "largesse-grants-dlq.fifo";
-
-/// Two grants that were given up, with their dead letters.
-async fn given_up(rig: &Rig) -> Vec<Grant> {
-    let (room, spray) = rig.spray(3).await;
-    let mut grants = Vec::new();
-    for name in ["a", "b"] {
-        claim_by(&rig.sandbox.store, room, &spray, name).await.unwrap();
-        let grant = rig.sandbox.store.grant(spray.pool.id, &user(name)).await.unwrap().unwrap();
-        let status = GrantStatus::PermanentlyFailed;
-        let outcome = PayOutcome::NotPaid { attempts: 4, status, failure: "why".to_owned() };
-        rig.sandbox.store.note_outcome(&grant, &outcome).await.unwrap();
-        grants.push(grant);
-    }
-    // Their messages are received until they are dead letters: nobody pays what was given up.
-    rig.pay().await;
-    assert_eq!(rig.sandbox.world.queue(DEAD).unwrap().messages.len(), 2);
-    grants
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reply_lost_while_dead_letters_are_redriven_pays_each_once() {
-    for plan in LOSING {
-        for_every_call(
-            plan,
-            10,
-            given_up,
-            async |rig, _| {
-                for _ in 0..TRIES_MAX {
-                    if let Ok(dlq) = Dlq::open(&rig.sandbox.world.sdk_config(), "largesse").await {
-                        // Whatever the operator hears: what is left is tried again.
-                        drop(dlq.redrive(None).await);
-                    }
-                    rig.pay().await;
-                    if rig.sandbox.world.queue(DEAD).unwrap().is_empty() {
-                        return;
-                    }
-                    // What was being looked at shows again.
-                    tokio::time::advance(Duration::from_secs(61)).await;
-                }
-                panic!("dead letters are left");
-            },
-            async |rig, grants| {
-                assert_eq!(rig.transfers(TransferKind::Claim), 2);
-                for Grant { id, pool, member, amount, .. } in grants {
-                    let wanted = GrantRef { pool, member: member.clone(), id };
-                    let paid = rig.sandbox.store.revive_grant(&wanted).await.unwrap();
-                    assert_eq!(paid, Some(GrantStatus::Success), "what is paid stays paid");
-                    assert_eq!(rig.balance(member.as_str()).await, amount.get());
-                }
-                rig.wind_up().await;
             },
         )
         .await;

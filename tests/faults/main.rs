@@ -3,15 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod client;
 mod corrupt;
+mod crowd;
 mod delivery;
-mod environments;
+mod edit;
 mod full;
 mod kill;
 mod lost;
 mod lost_flows;
+mod outage;
 mod race;
+mod refused;
 mod rig;
 mod seeded;
 mod skew;
 mod tokens;
+mod versions;

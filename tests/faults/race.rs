@@ -1,21 +1,23 @@
 //! Two at once: one winner.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use largesse_app::pool::sweep;
-use largesse_app::ports::Clock;
-use largesse_app::spray::claim::{Claim, ClaimError, claim};
+use largesse_app::grant::dispatch::dispatch;
+use largesse_app::ports::{Clock, GrantMessage};
+use largesse_app::spray::claim::ClaimError;
 use largesse_app::spray::refund;
 use largesse_domain::ledger::TransferKind;
-use largesse_domain::pool::Attempt;
 use largesse_emulator::{Call, Fault, FaultHook};
 use largesse_tests::kill::interleave;
-use largesse_tests::user;
+use largesse_tests::money;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::rig::{Kill, Rig, claim_by, drawn_but_not_recorded, refund_all};
+use crate::client::{claim_by, share};
+use crate::rig::{GRANTS, Kill, Rig, refund_all, sweep_all};
 
 /// More polls than a claim or a refund takes.
 const POLLS: usize = 24;
@@ -23,7 +25,7 @@ const POLLS: usize = 24;
 const SCHEDULES_STEP: usize = 7;
 
 /// All schedules with at most two switches, and random ones.
-fn schedules() -> Vec<Vec<bool>> {
+pub(crate) fn schedules() -> Vec<Vec<bool>> {
     let mut all = Vec::new();
     for starts in [true, false] {
         for first in 0..POLLS {
@@ -48,9 +50,9 @@ async fn a_claim_and_the_refund_at_the_same_instant_have_one_winner() {
 #[tokio::test(start_paused = true)]
 async fn a_claim_and_the_refund_have_one_winner_whichever_clock_is_seconds_off() {
     // A claimer's clock that is late, after the window; a refund's that is early, before its end;
-    // and both, at its end.
+    // both, at its end; and a millisecond of either.
     for (past_closing_ms, claimer_ms, refunder_ms) in
-        [(1_000, -2_000, 0), (-1_000, 0, 2_000), (0, -2_000, 2_000)]
+        [(1_000, -2_000, 0), (-1_000, 0, 2_000), (0, -2_000, 2_000), (0, -1, 0), (-1, 0, 1)]
     {
         let some = schedules().into_iter().step_by(SCHEDULES_STEP).collect();
         one_winner(some, past_closing_ms, claimer_ms, refunder_ms).await;
@@ -70,9 +72,9 @@ async fn one_winner(
     for schedule in schedules {
         let rig = Rig::new(1, Kill::default());
         let (room, spray) = rig.spray(1).await;
-        let at_ms = spray.pool.window.closes.ms() + past_closing_ms;
+        let at_ms = spray.window.closes.ms() + past_closing_ms;
         let until = u64::try_from(at_ms - rig.sandbox.store.now().ms()).unwrap();
-        tokio::time::advance(std::time::Duration::from_millis(until)).await;
+        tokio::time::advance(Duration::from_millis(until)).await;
         let claimer = rig.sandbox.skewed_process(7, claimer_ms);
         let refunder = rig.sandbox.skewed_process(8, refunder_ms);
         let (claimed, refunded) = interleave(
@@ -86,12 +88,12 @@ async fn one_winner(
         match claimed {
             Ok(won) => {
                 claims += 1;
-                assert_eq!((won.amount.get(), rig.balance("a").await), (10, 10));
-                assert_eq!(rig.balance("s").await, 0);
+                assert_eq!((won.get(), rig.balance("a")), (10, 10));
+                assert_eq!(rig.balance("s"), 0);
             }
             Err(ClaimError::WindowOver) => {
                 refunds += 1;
-                assert_eq!((rig.balance("a").await, rig.balance("s").await), (0, 10));
+                assert_eq!((rig.balance("a"), rig.balance("s")), (0, 10));
             }
             Err(error) => panic!("{error:?}"),
         }
@@ -100,14 +102,14 @@ async fn one_winner(
     assert!(both_win, "both must win sometimes: {claims} and {refunds}");
 }
 
-/// Loses the answer to the first draw, and refunds the spray before it is tried again.
-struct RefundsBeforeTheRetry {
-    refunder: std::sync::Arc<largesse_aws::Store>,
+/// Loses the reply of the first draw, and refunds the spray before the SDK's own repeat.
+struct BeforeTheRepeat {
+    refunder: Arc<largesse_aws::Store>,
     spray: largesse_domain::id::SprayId,
     draws: AtomicUsize,
 }
 
-impl FaultHook for RefundsBeforeTheRetry {
+impl FaultHook for BeforeTheRepeat {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         Box::pin(async move {
             if call.operation != "UpdateItem" {
@@ -116,7 +118,7 @@ impl FaultHook for RefundsBeforeTheRetry {
             match self.draws.fetch_add(1, Ordering::Relaxed) {
                 0 => return Some(Fault::ReplyLost),
                 1 => {
-                    tokio::time::advance(std::time::Duration::from_millis(10)).await;
+                    tokio::time::advance(Duration::from_millis(10)).await;
                     refund::refund(&*self.refunder, self.spray).await.unwrap();
                 }
                 _ => {}
@@ -127,26 +129,22 @@ impl FaultHook for RefundsBeforeTheRetry {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_drew_in_time_is_not_told_that_it_is_over_though_the_answer_was_lost() {
-    for (size, key) in [(3, None), (60, None), (3, Some(7)), (60, Some(7))] {
+async fn a_member_who_drew_in_time_hears_the_share_though_the_reply_was_lost_and_the_rest_returned()
+{
+    for size in [3, 60] {
         let rig = Rig::new(3, Kill::default());
         let (room, spray) = rig.spray(size).await;
         let refunder = rig.sandbox.another_process(8);
-        let (spray_id, draws) = (spray.id, AtomicUsize::new(0));
-        let late = RefundsBeforeTheRetry { refunder, spray: spray_id, draws };
-        rig.sandbox.world.set_fault_hook(Some(std::sync::Arc::new(late)));
+        let late = BeforeTheRepeat { refunder, spray: spray.id, draws: AtomicUsize::new(0) };
+        rig.sandbox.world.set_fault_hook(Some(Arc::new(late)));
         // Ten milliseconds of the window are left.
-        tokio::time::advance(std::time::Duration::from_millis(599_990)).await;
-        let key = key.map(Attempt::from_bits);
-        let wish = Claim { room, token: spray.token, member: user("a"), key };
-        let claimed = claim(&*rig.sandbox.store, wish).await.unwrap();
+        tokio::time::advance(Duration::from_millis(599_990)).await;
+        let won = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap().get();
         rig.sandbox.world.set_fault_hook(None);
-        // A call without a key has no earlier run to repeat.
-        assert!(key.is_some() || !claimed.replayed);
+        assert_eq!(rig.balance("s"), size * 10 - won, "it was refunded in between");
         rig.wind_up().await;
         rig.assert_all_paid();
-        let won = claimed.amount.get();
-        assert_eq!((rig.balance("a").await, rig.balance("s").await), (won, size * 10 - won));
+        assert_eq!((rig.balance("a"), rig.balance("s")), (won, size * 10 - won));
     }
 }
 
@@ -154,42 +152,36 @@ async fn whoever_drew_in_time_is_not_told_that_it_is_over_though_the_answer_was_
 async fn two_refund_batches_two_sweeps_and_two_outboxes_at_once_do_nothing_twice() {
     for (n, schedule) in schedules().into_iter().step_by(SCHEDULES_STEP).enumerate() {
         let rig = Rig::new(2, Kill { keeps_batches: true, ..Kill::default() });
-        // A spray that keeps its notes, and one that is trimmed.
+        // A spray of one bucket, and one of four.
         let size = [4, 60][n % 2];
         let (room, spray) = rig.spray(size).await;
-        claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
-        for name in ["b", "c"] {
-            drawn_but_not_recorded(&rig, &spray, name).await;
+        for name in ["a", "b", "c"] {
+            claim_by(&rig.sandbox.store, room, &spray, name).await.unwrap();
         }
-        tokio::time::advance(std::time::Duration::from_secs(61)).await;
         let stores: Vec<_> = (0..6).map(|n| rig.sandbox.another_process(70 + n)).collect();
-        let stop_at = stores[0].now().plus_ms(60_000);
-
-        let (one, two) = interleave(
-            &schedule,
-            sweep::run(&*stores[0], stop_at),
-            sweep::run(&*stores[1], stop_at),
-        )
-        .await;
-        let (one, two) = (one.unwrap(), two.unwrap());
-        assert_eq!(one.failed + two.failed, 0);
-        assert!(one.settled + two.settled >= 2, "{one:?} {two:?}");
-        assert_eq!(largesse_tests::money::books(&rig.sandbox.world).grants.len(), 3);
 
         rig.sandbox.world.settle().await;
         let batches = std::mem::take(&mut *rig.batches.lock().unwrap());
         assert_eq!(batches.iter().map(|batch| batch.records.len()).sum::<usize>(), 3);
         for batch in batches {
-            let first = outbox::handle(&*stores[2], batch.clone());
-            let (one, two) = interleave(&schedule, first, outbox::handle(&*stores[3], batch)).await;
+            let first = outbox::handle(&*stores[0], batch.clone());
+            let (one, two) = interleave(&schedule, first, outbox::handle(&*stores[1], batch)).await;
             assert!(one.batch_item_failures.is_empty() && two.batch_item_failures.is_empty());
         }
-        let queue = rig.sandbox.world.queue("largesse-grants.fifo").unwrap();
-        assert_eq!(queue.messages.len(), 3, "the queue takes each grant once");
+        let queued = || rig.sandbox.world.queue(GRANTS).unwrap().messages.len();
+        assert_eq!(queued(), 3, "the queue takes each grant once");
+
+        tokio::time::advance(Duration::from_secs(301)).await;
+        let (one, two) = interleave(&schedule, sweep_all(&stores[2]), sweep_all(&stores[3])).await;
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!(one.failed + two.failed, 0);
+        assert!((3..=6).contains(&(one.resent + two.resent)), "{one:?} {two:?}");
+        // Both send the same messages.
+        assert_eq!(queued(), 6, "{one:?} {two:?}");
         rig.pay().await;
         assert_eq!(rig.transfers(TransferKind::Claim), 3);
 
-        tokio::time::advance(std::time::Duration::from_secs(700)).await;
+        tokio::time::advance(Duration::from_secs(700)).await;
         let (one, two) =
             interleave(&schedule, refund_all(&stores[4]), refund_all(&stores[5])).await;
         let (one, two) = (one.unwrap(), two.unwrap());
@@ -202,10 +194,48 @@ async fn two_refund_batches_two_sweeps_and_two_outboxes_at_once_do_nothing_twice
         rig.assert_all_paid();
         let mut sum = 0;
         for name in ["a", "b", "c", "s"] {
-            assert!(rig.balance(name).await > 0, "{name}");
-            sum += rig.balance(name).await;
+            assert!(rig.balance(name) > 0, "{name}");
+            sum += rig.balance(name);
         }
         assert_eq!(sum, size * 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_taps_of_one_member_at_once_draw_one_share() {
+    for (n, schedule) in schedules().into_iter().step_by(SCHEDULES_STEP).enumerate() {
+        let rig = Rig::new(4, Kill::default());
+        // The second size has the first bucket of the walk full, so that both taps walk on.
+        let size = [3, 20][n % 2];
+        let (room, spray) = rig.spray(size).await;
+        if size > 16 {
+            let walk = largesse_domain::pool::Walk::new(&spray.pool(), &"a".parse().unwrap(), 2);
+            fill_bucket(&rig, &spray, walk.clone().next().unwrap()).await;
+        }
+        let (one, two) = (rig.sandbox.another_process(70), rig.sandbox.another_process(71));
+        let first = claim_by(&one, room, &spray, "a");
+        let (first, second) = interleave(&schedule, first, claim_by(&two, room, &spray, "a")).await;
+        assert_eq!(share(&first), share(&second));
+        assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
+        let books = money::books(&rig.sandbox.world);
+        assert_eq!(books.grants().filter(|grant| grant.member.as_str() == "a").count(), 1);
+        rig.wind_up().await;
+    }
+}
+
+/// Draws all parts of one bucket.
+pub(crate) async fn fill_bucket(rig: &Rig, spray: &largesse_domain::spray::Spray, number: u32) {
+    use largesse_app::ports::Pools;
+    use largesse_domain::pool::{BucketId, Draw, Nonce};
+    let id = BucketId { pool: spray.pool(), number };
+    let store = rig.sandbox.another_process(60);
+    let at = rig.sandbox.store.now();
+    for n in 0..u64::MAX {
+        let member = format!("m{n}").parse().unwrap();
+        let draw = Draw { member, at, nonce: Nonce::from_bits(n) };
+        if store.draw(id, &draw).await.unwrap().is_err() {
+            return;
+        }
     }
 }
 
@@ -215,22 +245,14 @@ async fn a_grant_sent_twice_is_paid_once_even_after_the_queue_has_forgotten_it()
     let (room, spray) = rig.spray(3).await;
     let won = claim_by(&rig.sandbox.store, room, &spray, "a").await.unwrap();
     rig.pay().await;
-    let books = largesse_tests::money::books(&rig.sandbox.world);
-    let grant = &books.grants[0];
-    let again = largesse_app::ports::GrantRef {
-        pool: grant.pool,
-        member: grant.member.clone(),
-        id: grant.id,
-    };
+    let grant = money::books(&rig.sandbox.world).grants().next().unwrap();
     for wait_s in [0, 299, 301, 86_400] {
-        tokio::time::advance(std::time::Duration::from_secs(wait_s)).await;
-        let not_taken = largesse_app::grant::dispatch::dispatch(
-            &*rig.sandbox.store,
-            std::slice::from_ref(&again),
-        );
-        assert_eq!(not_taken.await, None);
+        tokio::time::advance(Duration::from_secs(wait_s)).await;
+        let again = [GrantMessage::first(grant.clone())];
+        assert_eq!(dispatch(&*rig.sandbox.store, &again).await, None);
         rig.pay().await;
-        assert_eq!(rig.balance("a").await, won.amount.get());
+        assert_eq!(rig.balance("a"), won.get());
     }
     rig.wind_up().await;
+    assert_eq!(rig.transfers(TransferKind::Claim), 1);
 }

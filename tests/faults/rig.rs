@@ -1,85 +1,119 @@
-//! A world with everything attached, in which the first run of a function can be killed.
+//! An environment with everything attached, in which one run of a function can be killed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_lambda_events::event::streams::DynamoDbEventResponse as StreamAnswer;
 use axum::Router;
-use axum::body::Body;
-use http::Request;
-use http_body_util::BodyExt;
 use largesse_app::pool::sweep;
 use largesse_app::ports::{Clock, PortResult};
-use largesse_app::spray::claim::{Claim, ClaimError, Claimed, claim};
 use largesse_app::spray::refund;
 use largesse_aws::Store;
 use largesse_domain::audit::Totals;
-use largesse_domain::grant::{Grant, GrantStatus, RetryPolicy};
+use largesse_domain::grant::{GrantStatus, RetryPolicy};
 use largesse_domain::id::RoomId;
 use largesse_domain::ledger::TransferKind;
-use largesse_domain::pool::{Ask, Attempt, Draw, Drawn};
+use largesse_domain::pool::BucketStatus;
 use largesse_domain::spray::Spray;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
-use largesse_tests::http::Reply;
+use largesse_emulator::BoxError;
 use largesse_tests::kill::kill_at;
-use largesse_tests::{Sandbox, money, user};
-use serde_json::Value;
-use tower::ServiceExt;
+use largesse_tests::{Sandbox, money};
 
-/// Runs of a schedule until one goes through.
+/// Runs of a schedule until one succeeds.
 const RUNS_MAX: usize = 3;
 
-/// Which function's first run is killed, at which await.
+pub(crate) const GRANTS: &str = "largesse-grants.fifo";
+pub(crate) const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";
+pub(crate) const OUTBOX_DLQ: &str = "largesse-outbox-dlq";
+/// The logical id of the outbox in template.yaml.
+pub(crate) const OUTBOX: &str = "OutboxFunction";
+
+/// A run of a function that is killed at one of its awaits. Both count from 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strike {
+    pub(crate) run: usize,
+    pub(crate) at: usize,
+}
+
+/// Which run of which function is killed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Kill {
-    pub(crate) outbox: Option<usize>,
-    pub(crate) grant_pay: Option<usize>,
+    pub(crate) outbox: Option<Strike>,
+    pub(crate) grant_pay: Option<Strike>,
     /// The stream's batches are kept for the test to hand to outboxes of its own.
     pub(crate) keeps_batches: bool,
 }
 
+/// Counts the runs of one function, and kills the one that is to be killed.
+#[derive(Clone)]
+struct Killer {
+    strike: Option<Strike>,
+    runs: Arc<AtomicUsize>,
+    struck: Arc<AtomicBool>,
+}
+
+impl Killer {
+    fn new(strike: Option<Strike>, struck: &Arc<AtomicBool>) -> Self {
+        Self { strike, runs: Arc::default(), struck: struck.clone() }
+    }
+
+    /// Runs `work`; an error, as Lambda sees a dead function, when it is killed.
+    async fn run<F: Future>(self, work: F) -> Result<F::Output, BoxError> {
+        let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
+        let Some(strike) = self.strike.filter(|strike| strike.run == run) else {
+            return Ok(work.await);
+        };
+        match kill_at(strike.at, work).await {
+            Some(output) => Ok(output),
+            None => {
+                self.struck.store(true, Ordering::SeqCst);
+                Err("killed".into())
+            }
+        }
+    }
+}
+
 pub(crate) struct Rig {
     pub(crate) sandbox: Sandbox,
-    /// Whether the killed run got as far as the await it was to be killed at.
-    pub(crate) struck: Arc<AtomicBool>,
+    /// Whether the killed run reached the await at which it was to be killed.
+    struck: Arc<AtomicBool>,
     pub(crate) router: Router,
     /// Batches of the stream that were kept.
     pub(crate) batches: Arc<Mutex<Vec<StreamEvent>>>,
-}
-
-/// Runs `work`, killed at the first run's `k`-th await; an error, as Lambda sees a dead function.
-async fn first_killed<F: Future>(
-    k: Option<usize>,
-    ran: Arc<AtomicBool>,
-    struck: Arc<AtomicBool>,
-    work: F,
-) -> Result<F::Output, largesse_emulator::BoxError> {
-    let Some(k) = k.filter(|_| !ran.swap(true, Ordering::SeqCst)) else { return Ok(work.await) };
-    match kill_at(k, work).await {
-        Some(output) => Ok(output),
-        None => {
-            struck.store(true, Ordering::SeqCst);
-            Err("killed".into())
-        }
-    }
+    /// Whether the workers understand version 2 of a message: as they do version 1.
+    pub(crate) reads_version_2: Arc<AtomicBool>,
 }
 
 impl Rig {
     pub(crate) fn new(seed: u64, kill: Kill) -> Self {
         let sandbox = Sandbox::new(seed);
         let struck = Arc::new(AtomicBool::new(false));
-        let stack = sandbox.world.stack().clone();
-        let (ran, hit, store) = (Arc::default(), struck.clone(), sandbox.another_process(seed + 1));
-        let outbox = stack.function("outbox").unwrap();
         let batches: Arc<Mutex<Vec<StreamEvent>>> = Arc::default();
-        let kept = batches.clone();
-        let on_stream = sandbox.world.on_stream(outbox.streams[0].clone(), move |event| {
-            let (ran, hit, store): (Arc<AtomicBool>, _, _) =
-                (Arc::clone(&ran), hit.clone(), store.clone());
-            let kept = kept.clone();
+        let reads_version_2: Arc<AtomicBool> = Arc::default();
+        let edge = EdgeConfig::open(CursorKey::new("0123456789abcdef0123456789abcdef").unwrap());
+        let (store, edge) = (sandbox.store.clone(), Arc::new(edge));
+        let functions = &sandbox.world.stack().functions;
+        let routes = functions
+            .iter()
+            .filter_map(|function| largesse::compose::routes_of(function, &store, &edge));
+        let router = kernel::wrap(routes.fold(Router::new(), Router::merge), store.clone());
+        let rig = Self { sandbox, struck, router, batches, reads_version_2 };
+        rig.attach_outbox(rig.sandbox.another_process(seed + 1), kill);
+        rig.attach_grant_pay(rig.sandbox.another_process(seed + 2), kill);
+        rig
+    }
+
+    fn attach_outbox(&self, store: Arc<Store>, kill: Kill) {
+        let killer = Killer::new(kill.outbox, &self.struck);
+        let kept = self.batches.clone();
+        let world = &self.sandbox.world;
+        let trigger = world.stack().function("outbox").unwrap().streams[0].clone();
+        let attached = world.on_stream(trigger, move |event| {
+            let (store, kept) = (store.clone(), kept.clone());
             let work = async move {
                 if kill.keeps_batches {
                     kept.lock().unwrap().push(event);
@@ -87,27 +121,28 @@ impl Rig {
                 }
                 outbox::handle(&*store, event).await
             };
-            first_killed(kill.outbox, ran, hit, work)
+            killer.clone().run(work)
         });
-        on_stream.unwrap();
-        let (ran, hit, store) = (Arc::default(), struck.clone(), sandbox.another_process(seed + 2));
-        let grant_pay = stack.function("grant-pay").unwrap();
-        let on_queue = sandbox.world.on_queue(grant_pay.queues[0].clone(), move |event| {
-            let (ran, hit, store): (Arc<AtomicBool>, _, _) =
-                (Arc::clone(&ran), hit.clone(), store.clone());
+        attached.unwrap();
+    }
+
+    fn attach_grant_pay(&self, store: Arc<Store>, kill: Kill) {
+        let killer = Killer::new(kill.grant_pay, &self.struck);
+        let reads_version_2 = self.reads_version_2.clone();
+        let world = &self.sandbox.world;
+        let trigger = world.stack().function("grant-pay").unwrap().queues[0].clone();
+        let attached = world.on_queue(trigger, move |mut event| {
+            let store = store.clone();
+            if reads_version_2.load(Ordering::SeqCst) {
+                for message in &mut event.records {
+                    let body = message.body.take().unwrap_or_default();
+                    message.body = Some(body.replace("\"version\":2", "\"version\":1"));
+                }
+            }
             let policy = RetryPolicy::default();
-            let work = async move { grant_pay::handle(&*store, event, policy).await };
-            first_killed(kill.grant_pay, ran, hit, work)
+            killer.clone().run(async move { grant_pay::handle(&*store, event, policy).await })
         });
-        on_queue.unwrap();
-        let edge = EdgeConfig::open(CursorKey::new("0123456789abcdef0123456789abcdef").unwrap());
-        let (store, edge) = (sandbox.store.clone(), Arc::new(edge));
-        let routes = stack
-            .functions
-            .iter()
-            .filter_map(|function| largesse::compose::routes_of(function, &store, &edge));
-        let router = kernel::wrap(routes.fold(Router::new(), Router::merge), store.clone());
-        Self { sandbox, struck, router, batches }
+        attached.unwrap();
     }
 
     pub(crate) fn was_struck(&self) -> bool {
@@ -120,44 +155,59 @@ impl Rig {
         (room, self.sandbox.spray(room, "s", recipients * 10, recipients).await)
     }
 
-    /// Pays what is recorded, letting time pass for retries.
+    /// Runs all functions until nothing is left to do, and lets time pass for retries.
     pub(crate) async fn pay(&self) {
         self.sandbox.world.settle_with_time().await.unwrap();
     }
 
-    /// Lets the window of every spray pass, runs the schedules, and says where the money is then.
+    /// Lets the window of every spray pass, runs the schedules, and asserts that everything has
+    /// ended. Returns where the money is then.
     pub(crate) async fn wind_up(&self) -> Totals {
         tokio::time::advance(Duration::from_secs(700)).await;
         let store = self.sandbox.another_process(99);
         let stop_at = || store.now().plus_ms(300_000);
-        // A schedule's run may fail; the next one makes up for it.
-        let mut sweeps = Vec::new();
-        while sweeps.len() < RUNS_MAX && !matches!(sweeps.last(), Some(Ok(_))) {
-            sweeps.push(sweep::run(&*store, stop_at()).await);
-            self.pay().await;
-        }
-        let mut failed = 1;
+        // A run may fail; the next one does what is left.
         for _ in 0..RUNS_MAX {
-            if failed > 0 {
-                let run = refund::run(&*store, stop_at()).await;
-                failed = run.map_or(1, |report| report.failed);
-                self.pay().await;
+            let swept = sweep::run(&*store, stop_at()).await;
+            self.pay().await;
+            if swept.is_ok_and(|report| report.failed == 0) {
+                break;
             }
         }
+        for _ in 0..RUNS_MAX {
+            let refunded = refund::run(&*store, stop_at()).await;
+            if refunded.is_ok_and(|report| report.failed == 0) {
+                break;
+            }
+        }
+        self.assert_ended()
+    }
+
+    /// Every entry is paid, given up or voided; every remainder is returned; no message waits.
+    pub(crate) fn assert_ended(&self) -> Totals {
         let totals = money::assert_conserved(&self.sandbox.world);
-        let unpaid = money::books(&self.sandbox.world).grants;
-        let unpaid: Vec<_> = unpaid.iter().map(|g| (g.status, g.attempts, &g.failure)).collect();
-        let queue = |name: &str| self.sandbox.world.queue(&format!("largesse-{name}")).unwrap();
-        let queues = ["grants.fifo", "grants-dlq.fifo", "outbox-dlq"].map(queue);
-        assert_eq!(totals.escrows, 0, "{totals:?}\n{unpaid:?}\n{queues:?}");
+        let books = money::books(&self.sandbox.world);
+        let queue = |name| self.sandbox.world.queue(name).unwrap();
+        let mut owed = 0;
+        let mut given_up = 0;
+        for grant in books.unpaid() {
+            let failed = books.failed.iter().find(|failed| failed.grant == grant);
+            let status = failed.map(|failed| failed.status);
+            assert_eq!(status, Some(GrantStatus::PermanentlyFailed), "{grant:?}");
+            owed += grant.amount.get();
+            given_up += 1;
+        }
+        assert!(books.buckets.iter().all(|bucket| bucket.status == BucketStatus::Closed));
+        assert_eq!(totals.escrows, owed, "{totals:?}");
+        assert!(queue(GRANTS).is_empty() && queue(OUTBOX_DLQ).is_empty());
+        assert!(queue(GRANTS_DLQ).messages.len() >= given_up, "each that was given up lies there");
         totals
     }
 
-    /// Everything that was recorded is paid, and nothing lies in a queue.
+    /// Every entry is paid, none was refused, and no queue has a message.
     pub(crate) fn assert_all_paid(&self) {
-        let grants = money::books(&self.sandbox.world).grants;
-        let unpaid = grants.iter().filter(|grant| grant.status != GrantStatus::Success);
-        assert_eq!(unpaid.collect::<Vec<_>>(), [] as [&Grant; 0]);
+        let books = money::books(&self.sandbox.world);
+        assert_eq!((books.unpaid(), books.failed), (Vec::new(), Vec::new()));
         for queue in &self.sandbox.world.stack().queues {
             let view = self.sandbox.world.queue(&queue.name).unwrap();
             assert!(view.is_empty(), "{}: {view:?}", queue.name);
@@ -170,73 +220,20 @@ impl Rig {
         books.transfers.iter().filter(|transfer| transfer.order.kind == kind).count()
     }
 
-    pub(crate) async fn balance(&self, name: &str) -> u64 {
-        let user = user(name);
-        let wallet = largesse_app::ports::Wallets::wallet(&*self.sandbox.store, &user);
-        wallet.await.unwrap().balance.get()
+    /// What a wallet holds, read behind the adapters.
+    pub(crate) fn balance(&self, name: &str) -> u64 {
+        let wallets = money::books(&self.sandbox.world).wallets;
+        let wallet = wallets.iter().find(|wallet| wallet.user.as_str() == name);
+        wallet.map_or(0, |wallet| wallet.balance.get())
     }
-
-    /// A request; status and body.
-    pub(crate) async fn call(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> (u16, Value) {
-        let reply = self.ask(method, path, headers, body).await;
-        (reply.status, reply.body)
-    }
-
-    /// A request; all of its answer.
-    pub(crate) async fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Reply {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json");
-        }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status: parts.status.as_u16(), headers: parts.headers, text, body }
-    }
-}
-
-/// A claim of `name`; the key is the caller's own.
-pub(crate) fn claim_by<'a>(
-    store: &'a Store,
-    room: RoomId,
-    spray: &Spray,
-    name: &str,
-) -> impl Future<Output = Result<Claimed, ClaimError>> + use<'a> {
-    let key = Some(Attempt::from_bits(name.bytes().map(u64::from).sum()));
-    let wish = Claim { room, token: spray.token, member: user(name), key };
-    claim(store, wish)
-}
-
-/// A draw whose process ended before the record.
-pub(crate) async fn drawn_but_not_recorded(rig: &Rig, spray: &Spray, name: &str) -> (Drawn, u64) {
-    let at = rig.sandbox.store.now();
-    let draw = Draw { member: user(name), at, attempt: Attempt::from_bits(1), ask: Ask::Next };
-    let process = rig.sandbox.another_process(50);
-    let won = largesse_app::ports::Pools::draw(&*process, spray.pool.id, draw).await;
-    let won = won.unwrap().unwrap();
-    (won.drawn, won.amount.get())
 }
 
 pub(crate) async fn refund_all(store: &Store) -> PortResult<refund::BatchReport> {
     refund::run(store, store.now().plus_ms(300_000)).await
+}
+
+pub(crate) async fn sweep_all(store: &Store) -> PortResult<sweep::SweepReport> {
+    sweep::run(store, store.now().plus_ms(300_000)).await
 }
 
 /// Every call takes a while, so that what runs at the same time meets.

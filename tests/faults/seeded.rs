@@ -7,16 +7,17 @@ use futures::future::BoxFuture;
 use largesse_app::ports::Clock;
 use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, Outcome, Recorded};
 
-use crate::rig::{Kill, Rig, claim_by};
+use crate::client::claim_by;
+use crate::rig::{Kill, Rig};
 
-/// A storm that writes down when each call came.
-struct Noted {
+/// A storm that records when each call came.
+struct Recording {
     storm: Faults,
     clock: Arc<largesse_aws::Store>,
     came: Mutex<Vec<(i64, Call)>>,
 }
 
-impl FaultHook for Noted {
+impl FaultHook for Recording {
     fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
         self.came.lock().unwrap().push((self.clock.now().ms(), call.clone()));
         self.storm.before(call)
@@ -53,21 +54,21 @@ async fn trace(seed: u64) -> (Vec<Recorded>, Vec<(i64, Call)>) {
     rig.sandbox.world.recorder().keep_calls(true);
     let (room, spray) = rig.spray(60).await;
     let clock = rig.sandbox.another_process(9);
-    let noted = Arc::new(Noted { storm: storm(seed), clock, came: Mutex::default() });
-    rig.sandbox.world.set_fault_hook(Some(noted.clone()));
+    let recording = Arc::new(Recording { storm: storm(seed), clock, came: Mutex::default() });
+    rig.sandbox.world.set_fault_hook(Some(recording.clone()));
     let stores = [rig.sandbox.another_process(70), rig.sandbox.another_process(71)];
     // Each member twice, in two processes, all at the same time.
     let claims = stores.iter().flat_map(|store| {
         let claim = |name| claim_by(store, room, &spray, name);
         ["a", "b", "c"].map(claim)
     });
-    // Whatever they hear: only what was called counts here.
+    // They may hear errors: only what was called counts here.
     let heard = futures::future::join_all(claims.collect::<Vec<_>>()).await;
     assert_eq!(heard.len(), 6);
     rig.sandbox.world.settle().await;
     rig.sandbox.world.set_fault_hook(None);
     rig.wind_up().await;
-    let came = noted.came.lock().unwrap().clone();
+    let came = recording.came.lock().unwrap().clone();
     (rig.sandbox.world.recorder().calls(), came)
 }
 

@@ -47,6 +47,9 @@ fn attribute(value: AttributeValue) -> Av {
             Av::M(map.into_iter().map(|(name, value)| (name, attribute(value))).collect())
         }
         AttributeValue::L(list) => Av::L(list.into_iter().map(attribute).collect()),
-        other => panic!("no item of ours holds {other:?}"),
+        AttributeValue::NULL(flag) => Av::Null(flag),
+        AttributeValue::SS(texts) => Av::Ss(texts),
+        AttributeValue::NS(numbers) => Av::Ns(numbers),
+        AttributeValue::BS(blobs) => Av::Bs(blobs.into_iter().map(Blob::new).collect()),
     }
 }

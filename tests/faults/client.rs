@@ -1,0 +1,73 @@
+//! What clients do: requests over HTTP, and claims.
+
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt;
+use largesse_app::spray::claim::{Claim, ClaimError, claim};
+use largesse_aws::Store;
+use largesse_domain::id::RoomId;
+use largesse_domain::money::Amount;
+use largesse_domain::spray::Spray;
+use largesse_tests::http::Reply;
+use largesse_tests::user;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::rig::Rig;
+
+impl Rig {
+    /// A request; status and body.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
+        let reply = self.request(method, path, headers, body).await;
+        (reply.status, reply.body)
+    }
+
+    /// A request; the whole answer.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status: parts.status.as_u16(), headers: parts.headers, text, body }
+    }
+}
+
+/// A claim of `name`.
+pub(crate) fn claim_by<'a>(
+    store: &'a Store,
+    room: RoomId,
+    spray: &Spray,
+    name: &str,
+) -> impl Future<Output = Result<Amount, ClaimError>> + use<'a> {
+    let request = Claim { room, token: spray.token, member: user(name) };
+    async move { claim(store, &request).await }
+}
+
+/// The share that a claim won, by itself or by an earlier request of the member.
+pub(crate) fn share(claimed: &Result<Amount, ClaimError>) -> u64 {
+    match claimed {
+        Ok(amount) | Err(ClaimError::Already { amount }) => amount.get(),
+        Err(error) => panic!("{error:?}"),
+    }
+}
