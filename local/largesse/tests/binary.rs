@@ -272,10 +272,15 @@ fn the_benchmark_counts_every_operation_and_says_it_in_json() {
     let out = command(&["bench", "counts", "--json"]).output().unwrap();
     assert!(out.status.success(), "{out:?}");
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
-    let claims = [20, 100, 1_000].map(|people| {
-        ["the first, cold", "cold", "warm"].map(|how| format!("claim of {people}, {how}"))
-    });
-    let claims = claims.as_flattened().iter().map(String::as_str);
+    let ways = ["the first, cold", "cold", "warm"].map(str::to_owned).to_vec();
+    let full = |way: &String| [way.clone(), format!("{way}, meets a full bucket")];
+    let ways: Vec<String> =
+        ways[..1].iter().cloned().chain(ways[1..].iter().flat_map(full)).collect();
+    let claims: Vec<String> = [20, 100, 1_000]
+        .iter()
+        .flat_map(|people| ways.iter().map(move |way| format!("claim of {people}, {way}")))
+        .collect();
+    let claims = claims.iter().map(String::as_str);
     let before = ["deposit", "spray create, 20 shares", "spray create, 1000 shares"];
     let after = [
         "claim again by the same member",
@@ -296,16 +301,20 @@ fn the_benchmark_counts_every_operation_and_says_it_in_json() {
         let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
         assert_eq!(names, expected);
         for row in rows {
-            assert!(row["dollars_per_million"].as_f64().unwrap() > 0.0, "{row}");
+            // Where a claim goes is random: on a small spray, none may meet a full bucket.
+            let is_there = row["dollars_per_million"].as_f64().is_some_and(|dollars| dollars > 0.0);
+            let name = row["name"].as_str().unwrap();
+            assert!(is_there || name.ends_with("meets a full bucket"), "{row}");
         }
         let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
         let is_met = |name: &str, mark: &str| row(name)["marks"][mark]["met"] == true;
         for people in [20, 100, 1_000] {
-            let (cold, warm) =
-                (format!("claim of {people}, cold"), format!("claim of {people}, warm"));
-            // Fillers and this process see every bucket, so a warm claim is one write or nothing.
-            assert!(is_met(&warm, "calls_in_a_row"), "{}", row(&warm));
-            assert!(row(&cold)["calls_in_a_row"].as_f64().unwrap() >= 2.0, "{}", row(&cold));
+            for way in ["the first, cold", "cold"] {
+                let name = format!("claim of {people}, {way}");
+                assert!(is_met(&name, "calls_in_a_row"), "{}", row(&name));
+            }
+            let calls = |way: &str| row(&format!("claim of {people}, {way}"))["calls"].as_f64();
+            assert!(calls("warm") < calls("cold"), "{people}");
         }
         assert!(is_met("claim, all taken, known to the process", "write_units"));
         assert!(is_met("payment of a claim (outbox, grant-pay)", "calls"));

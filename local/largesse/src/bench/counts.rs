@@ -18,6 +18,16 @@ const MAPPING_REQUESTS: f64 = 2.0;
 /// Payments of one batch: what a mapping hands to grant-pay at most (template.yaml).
 const BATCH: u32 = 10;
 
+const COLUMNS: [&str; 7] = [
+    "calls",
+    "calls_in_a_row",
+    "read_units",
+    "write_units",
+    "bucket_write_units_max",
+    "sqs_requests",
+    "dollars_per_million",
+];
+
 /// Marks of one row (performance.md).
 #[derive(Clone, Copy, Default)]
 struct Marks {
@@ -65,15 +75,7 @@ pub async fn measure() -> Result<Vec<Table>, BenchError> {
                 "Counts: calls, capacity units and dollars of each operation; {}",
                 ids.name()
             ),
-            columns: vec![
-                "calls",
-                "calls_in_a_row",
-                "read_units",
-                "write_units",
-                "bucket_write_units_max",
-                "sqs_requests",
-                "dollars_per_million",
-            ],
+            columns: COLUMNS.to_vec(),
             notes: notes(),
             ..Table::default()
         };
@@ -96,7 +98,9 @@ fn notes() -> Vec<String> {
          worst of those measured"
             .to_owned(),
         format!(
-            "write units include failed conditions; bucket: table {POOLS} with its index, the worst \
+            "a claim meets a full bucket when its process does not know yet that the bucket is full: it \
+             then reads the other buckets once and draws again; write units include failed \
+             conditions; bucket: table {POOLS} with its index, the worst \
              measured; the first claim of a bucket also enters it in the index `sweep`"
         ),
         format!(
@@ -140,9 +144,8 @@ impl Bench {
         process: &Process,
         ask: &Ask<'_>,
         expected: u16,
-        failed_units: f64,
     ) -> Result<Count, BenchError> {
-        let (answer, count) = meter::count(&self.lab.world, failed_units, process.send(ask)).await;
+        let (answer, count) = meter::count(&self.lab.world, process.send(ask)).await;
         let (status, body) = answer?;
         if status != expected {
             return Err(BenchError::Broken(format!("{} was answered {status}: {body}", ask.path)));
@@ -161,8 +164,7 @@ impl Bench {
             body: r#"{"amount":1000000}"#,
         };
         let process = self.lab.process()?;
-        let mut rows =
-            vec![row("deposit", self.request(&process, &deposit, 201, 1.0).await?, NO_MARKS)];
+        let mut rows = vec![row("deposit", self.request(&process, &deposit, 201).await?, NO_MARKS)];
         for people in [20, 1_000] {
             let body = format!(
                 r#"{{"amount":1000,"recipients":{people},"split":"random","expires_in_s":600}}"#
@@ -170,7 +172,7 @@ impl Bench {
             let (path, room) = ("/api/v2/sprays".to_owned(), Some(room));
             let spray = Ask { method: "POST", path, user: sender, room, body: &body };
             let process = self.lab.process()?.with_key(format!("spray-{people}"));
-            let made = self.request(&process, &spray, 201, 1.0).await?;
+            let made = self.request(&process, &spray, 201).await?;
             rows.push(row(format!("spray create, {people} shares"), made, NO_MARKS));
         }
         Ok(rows)
@@ -186,7 +188,7 @@ impl Bench {
         // Refused, since it is the sender's own spray; but the process knows the token from now on.
         filler.send(&claim(&spray, &self.lab.sender)).await?;
         let member = self.lab.member(0);
-        let first = self.request(&self.lab.process()?, &claim(&spray, &member), 201, 1.0).await?;
+        let first = self.request(&self.lab.process()?, &claim(&spray, &member), 201).await?;
         let every = people.checked_div(SAMPLES).unwrap_or(1).max(2);
         let (mut cold, mut warm) = (Vec::new(), Vec::new());
         for n in 1..people {
@@ -194,30 +196,50 @@ impl Bench {
             let ask = claim(&spray, &user);
             match n.checked_rem(every) {
                 Some(1) => {
-                    let units = self.full_units(&spray).await?;
-                    cold.push(self.request(&self.lab.process()?, &ask, 201, units).await?);
+                    let process = self.lab.process()?;
+                    cold.push(self.claim_counted(&process, &spray, &ask, 201).await?);
                 }
                 Some(0) => {
                     // A claim of another spray makes the process remember the member for a second.
                     filler.send(&claim(&primer, &user)).await?;
-                    let units = self.full_units(&spray).await?;
-                    warm.push(self.request(&filler, &ask, 201, units).await?);
+                    warm.push(self.claim_counted(&filler, &spray, &ask, 201).await?);
                 }
                 _ => self.win(&filler, &spray, &user).await?,
             }
-            // Payments are counted elsewhere, and must not pile up.
-            self.lab.world.settle().await;
         }
-        Ok(vec![
-            row(format!("claim of {people}, the first, cold"), first, COLD),
-            row(format!("claim of {people}, cold"), summary(&cold), COLD),
-            row(format!("claim of {people}, warm"), summary(&warm), WARM),
-        ])
+        // Payments are counted elsewhere.
+        self.lab.world.settle().await;
+        let mut rows = vec![row(format!("claim of {people}, the first, cold"), first, COLD)];
+        for (how, counts, marks) in [("cold", cold, COLD), ("warm", warm, WARM)] {
+            let has_room = |count: &Count| count.refused == 0.0;
+            let (room, full): (Vec<Count>, Vec<Count>) = counts.into_iter().partition(has_room);
+            for (counts, met) in [(room, ""), (full, ", meets a full bucket")] {
+                let name = format!("claim of {people}, {how}{met}");
+                rows.push(match counts.len() {
+                    0 => (name, vec![Cell::Empty; COLUMNS.len()]),
+                    _ => row(name, summary(&counts), marks),
+                });
+            }
+        }
+        Ok(rows)
     }
 
-    /// What a failed condition on the spray's fullest bucket costs.
-    async fn full_units(&self, spray: &Spray) -> Result<f64, BenchError> {
-        Ok(self.lab.bucket_units(spray).await?.first().copied().unwrap_or(1.0))
+    /// A claim, with the units of the writes that full buckets refused. What such a write costs is
+    /// asked for after the claim, so that caches of a second stay warm.
+    async fn claim_counted(
+        &self,
+        process: &Process,
+        spray: &Spray,
+        ask: &Ask<'_>,
+        expected: u16,
+    ) -> Result<Count, BenchError> {
+        let count = self.request(process, ask, expected).await?;
+        if count.refused == 0.0 {
+            return Ok(count);
+        }
+        let full = self.lab.bucket_units(spray).await?.first().copied().unwrap_or(1.0);
+        let more = count.refused * (full - 1.0);
+        Ok(Count { write: count.write + more, bucket: count.bucket + more, ..count })
     }
 
     async fn win(&self, process: &Process, spray: &Spray, user: &str) -> Result<(), BenchError> {
@@ -234,12 +256,12 @@ impl Bench {
         for n in 0..people {
             self.win(&filler, &spray, &self.lab.member(n)).await?;
         }
-        let units = self.full_units(&spray).await?;
         let (twice, late) = (self.lab.member(0), [20, 21].map(|n| self.lab.member(n)));
-        let again = self.request(&self.lab.process()?, &claim(&spray, &twice), 409, units).await?;
+        let again =
+            self.claim_counted(&self.lab.process()?, &spray, &claim(&spray, &twice), 409).await?;
         let process = self.lab.process()?;
-        let first = self.request(&process, &claim(&spray, &late[0]), 409, units).await?;
-        let next = self.request(&process, &claim(&spray, &late[1]), 409, units).await?;
+        let first = self.claim_counted(&process, &spray, &claim(&spray, &late[0]), 409).await?;
+        let next = self.claim_counted(&process, &spray, &claim(&spray, &late[1]), 409).await?;
         Ok(vec![
             row("claim again by the same member", again, NO_MARKS),
             row("claim, all taken, first of a process", first, NO_MARKS),
@@ -270,7 +292,7 @@ impl Bench {
     /// Pays what was claimed, in one batch of the stream and one of the queue.
     async fn pay(&self, claims: u32) -> Result<Count, BenchError> {
         let before = self.lab.store.books().await?.unpaid().len();
-        let ((), paid) = meter::count(&self.lab.world, 1.0, self.lab.world.settle()).await;
+        let ((), paid) = meter::count(&self.lab.world, self.lab.world.settle()).await;
         let after = self.lab.store.books().await?.unpaid().len();
         if (u32::try_from(before), after) != (Ok(claims), 0) {
             return Err(BenchError::Broken(format!("{before} were to be paid, {after} are left")));
@@ -290,7 +312,7 @@ impl Bench {
         let path = format!("/api/v2/sprays/{}", spray.token);
         let user = self.lab.sender.as_str();
         let look = Ask { method: "GET", path, user, room: Some(room), body: "" };
-        let looked = self.request(&self.lab.process()?, &look, 200, 1.0).await?;
+        let looked = self.request(&self.lab.process()?, &look, 200).await?;
         let large = self.lab.spray(room, 1_000).await?;
         let after_ms = i64::try_from(OPEN_S.saturating_mul(1_000)).unwrap_or(i64::MAX);
         self.lab.world.clock().set_skew_ms(after_ms);
@@ -300,7 +322,7 @@ impl Bench {
             ("refund of a spray, 0 of 1,000 claimed", &large, 1_000),
         ] {
             let refund = refund::refund(&*self.lab.store, spray.id);
-            let (refunded, count) = meter::count(&self.lab.world, 1.0, refund).await;
+            let (refunded, count) = meter::count(&self.lab.world, refund).await;
             let refunded = refunded?;
             if refunded != (refund::Refunded::Now { amount: left }) {
                 return Err(BenchError::Broken(format!("the refund came to {refunded:?}")));

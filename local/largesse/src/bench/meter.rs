@@ -17,6 +17,8 @@ pub(super) struct Count {
     pub(super) read: f64,
     pub(super) write: f64,
     pub(super) bucket: f64,
+    /// Writes on buckets whose condition failed.
+    pub(super) refused: f64,
     pub(super) sqs: f64,
     pub(super) http: f64,
     pub(super) invocations: f64,
@@ -32,6 +34,7 @@ impl Count {
             read: each(self.read),
             write: each(self.write),
             bucket: each(self.bucket),
+            refused: each(self.refused),
             sqs: each(self.sqs),
             http: each(self.http),
             invocations: each(self.invocations),
@@ -56,6 +59,7 @@ pub(super) fn summary(counts: &[Count]) -> Count {
         read: mean(|one| one.read),
         write: mean(|one| one.write),
         bucket: worst(|one| one.bucket),
+        refused: mean(|one| one.refused),
         sqs: mean(|one| one.sqs),
         http: mean(|one| one.http),
         invocations: mean(|one| one.invocations),
@@ -63,12 +67,7 @@ pub(super) fn summary(counts: &[Count]) -> Count {
 }
 
 /// Counts what an operation does until its answer, and what it leaves running after it.
-/// `failed_units` is what a write on a bucket costs whose condition fails.
-pub(super) async fn count<T>(
-    world: &World,
-    failed_units: f64,
-    operation: impl Future<Output = T>,
-) -> (T, Count) {
+pub(super) async fn count<T>(world: &World, operation: impl Future<Output = T>) -> (T, Count) {
     let recorder = world.recorder();
     recorder.reset();
     let (out, rounds) = rounds::count(world, operation).await;
@@ -84,23 +83,25 @@ pub(super) async fn count<T>(
             count.write += units.write;
             count.bucket += if units.table == POOLS { units.write } else { 0.0 };
         }
-        let (failed, on_bucket) = units_of_failure(call, failed_units);
+        let (failed, on_bucket) = units_of_failure(call);
         count.write += failed;
         count.bucket += on_bucket;
+        count.refused += if on_bucket > 0.0 { 1.0 } else { 0.0 };
     }
     (out, count)
 }
 
 /// What a failed call cost, in all and on buckets. A condition that does not hold costs the write
 /// units of the item as it stands, in a transaction twice for each action. The engine does not say
-/// it, so it is added here: one KB for each item but a bucket, whose units are given.
-fn units_of_failure(call: &Recorded, bucket_units: f64) -> (f64, f64) {
+/// it, so it is added here, as if each item had one KB. A bucket may have more: see
+/// `counts::Bench::claim_counted`.
+fn units_of_failure(call: &Recorded) -> (f64, f64) {
     if call.call.service != Service::DynamoDb || call.status != Some(400) {
         return (0.0, 0.0);
     }
     let on_bucket = call.call.resources.iter().any(|table| table == POOLS);
     match call.call.operation.as_str() {
-        "UpdateItem" | "PutItem" | "DeleteItem" if on_bucket => (bucket_units, bucket_units),
+        "UpdateItem" | "PutItem" | "DeleteItem" if on_bucket => (1.0, 1.0),
         "UpdateItem" | "PutItem" | "DeleteItem" => (1.0, 0.0),
         "TransactWriteItems" => {
             let actions = u64::try_from(call.call.actions.len()).unwrap_or(u64::MAX);
