@@ -3,7 +3,7 @@
 use crate::pay::Reply;
 use crate::pool::{self, Moment};
 use crate::protocol::{Action, Protocol, Request};
-use crate::state::{BUCKETS, Call, Message, Payer, Posted, State};
+use crate::state::{BUCKETS, Call, Payer, Posted, State};
 
 impl Protocol {
     pub(crate) fn claim_actions(&self, state: &State, request: Request, actions: &mut Vec<Action>) {
@@ -68,23 +68,28 @@ impl Protocol {
             actions.push(Action::KillOutbox(member));
             actions.push(Action::ForgetRecord(member));
         }
-        if there.message != Message::None {
-            actions.push(Action::LoseMessage(member));
+        if there.messages.any() {
+            actions.push(Action::LoseMessages(member));
         }
+        let is_absent = state.store.grants[member].posted[0] == Posted::Nothing;
         for payer in 0..self.payers {
             if there.payers[payer] != Payer::Idle {
                 actions.push(Action::Settle(member, payer));
                 actions.push(Action::KillPayer(member, payer));
-            } else if there.message != Message::None
-                && (payer == 0 || there.payers[0] != Payer::Idle)
-            {
-                actions.push(Action::Pay(member, payer, Reply::Accepted));
-                let is_absent = state.store.grants[member].posted[0] == Posted::Nothing;
+                continue;
+            }
+            // Two deliveries that have not begun differ in name only.
+            if payer > 0 && there.payers[0] == Payer::Idle {
+                continue;
+            }
+            for sort in there.messages.sorts() {
+                let mut pay = |reply| actions.push(Action::Pay(member, payer, sort, reply));
+                pay(Reply::Accepted);
                 if is_absent {
-                    actions.push(Action::Pay(member, payer, Reply::Lost));
+                    pay(Reply::Lost);
                 }
                 if is_absent && self.has_refusals {
-                    actions.push(Action::Pay(member, payer, Reply::Refused));
+                    pay(Reply::Refused);
                 }
             }
         }

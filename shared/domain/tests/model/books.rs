@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use largesse_domain::audit::{Books, audit};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
+use largesse_domain::id::UserId;
 use largesse_domain::ledger::{Transfer, TransferKind, TransferOrder, Wallet};
 use largesse_domain::money::Amount;
 use largesse_domain::pool::{Bucket, Entry, Nonce};
@@ -56,8 +57,8 @@ fn grant(buckets: &[Bucket], member: usize) -> Grant {
 /// The books that the tables amount to. Between a payment and the removal of its failed item, the
 /// item is that of a paid grant; `with_paid` says whether such items are in the books.
 fn books(sizes: &Sizes, store: &Store, with_paid: bool) -> Books {
-    let mut books = Books::default();
-    books.buckets = pool::numbers(sizes).map(|n| pool::bucket(sizes, store, n)).collect();
+    let buckets = pool::numbers(sizes).map(|number| pool::bucket(sizes, store, number));
+    let mut books = Books { buckets: buckets.collect(), ..Books::default() };
     let spray = pool::spray();
     let mut sender = Account::new(spray.sender.clone());
     let put_in = Amount::new(pool::put_in(sizes)).expect("an amount");
@@ -116,7 +117,7 @@ struct Account {
 }
 
 impl Account {
-    fn new(user: largesse_domain::id::UserId) -> Self {
+    fn new(user: UserId) -> Self {
         Self { wallet: Wallet::empty(user), transfers: Vec::new() }
     }
 

@@ -75,6 +75,8 @@ pub(crate) enum Bug {
     CountsALostReply,
     /// A refusal is counted whatever the failed item holds by now.
     CountsUnconditionally,
+    /// A payment leaves the failed item of an earlier refusal.
+    KeepsTheFailedItem,
     /// The message of a refused payment is deleted.
     DropsARefusedMessage,
     /// The void does not check that nothing is there under the grant's id.
@@ -128,6 +130,7 @@ pub(crate) const BUGS: &[(Bug, &str, Protocol)] = &[
     (Bug::PaysUnderANewId, PAID_ONCE, PAID),
     (Bug::CountsALostReply, NOT_REFUSED, PAID),
     (Bug::CountsUnconditionally, SOUND, TWO_PAYERS),
+    (Bug::KeepsTheFailedItem, COMES_TO_REST, TWO_PAYERS),
     (Bug::DropsARefusedMessage, ON_ITS_WAY, TWO_PAYERS),
     (Bug::VoidsWhatIsPaid, PAID_ONCE, TWO_PAYERS),
     (Bug::VoidsWhatMayBePaid, GIVEN_UP, TWO_PAYERS),

@@ -4,9 +4,9 @@
 use largesse_domain::pool::{Bucket, BucketStatus, Draw, DrawRefused, Entry, Nonce};
 
 use crate::bugs::Bug;
-use crate::pool::{self, Moment};
+use crate::pool::{self, Moment, narrow};
 use crate::protocol::{Protocol, Request};
-use crate::state::{Answer, Call, ENDED, MEMBERS, Message, Part, State, Told, View};
+use crate::state::{Answer, Call, ENDED, MEMBERS, Part, State, Told, View};
 
 impl Protocol {
     /// The request writes to the next bucket of its walk.
@@ -16,39 +16,32 @@ impl Protocol {
     /// write took effect.
     pub(crate) fn draw(&self, state: &mut State, request: Request, at: Moment, is_lost: bool) {
         let (member, place) = request;
-        let (start, is_repeat, has_read) = match state.members[member].calls[place] {
-            Call::Idle => (0, false, false),
-            Call::Sent { step, has_read } => (step, true, has_read),
-            Call::Ready { step } => (step, false, true),
+        let (step, is_repeat) = match state.members[member].calls[place] {
+            Call::Idle => (0, false),
+            Call::Sent { step } => (step, true),
+            Call::Ready { step } => (step, false),
             Call::Never | Call::Reads { .. } | Call::Misled(_) => return,
         };
-        let mut step = usize::from(start);
-        // The cache of full buckets saves the write. The SDK's repeat does not read the cache.
-        while !is_repeat
-            && let Some(bucket) = self.bucket_at(request, step)
-            && let Some(view) = state.cache[bucket]
-        {
-            if let Some(part) = self.seen_part(bucket, &view, member) {
-                return self.tell(state, request, Answer::Already(part));
-            }
-            step += 1;
-        }
         let Some(bucket) = self.bucket_at(request, step) else {
             return self.tell(state, request, Answer::SoldOut);
         };
-        if self.has(Bug::SendsBeforeItDraws) {
-            state.members[member].message = Message::Grant;
-        }
-        let decided = self.draw_from(state, bucket, member, place, at);
+        // A full bucket of the cache answers without a write. The SDK repeats its write all the
+        // same.
+        let seen = state.cache[bucket].filter(|_| !is_repeat);
+        let decided = match seen {
+            Some(_) if is_lost => return,
+            Some(view) => {
+                let full = pool::full_bucket(&self.sizes, bucket, &self.members_of(view));
+                full.decide(&draw_of(request, at))
+            }
+            None => self.draw_from(state, bucket, request, at),
+        };
         if is_lost {
             if decided.is_ok() {
-                let step = narrow(step);
-                let call = &mut state.members[member].calls[place];
-                *call = if self.has(Bug::MovesOnWithoutAReply) {
-                    Call::Ready { step: step + 1 }
-                } else {
-                    Call::Sent { step, has_read }
-                };
+                let is_moving_on = self.has(Bug::MovesOnWithoutAReply);
+                let next = Call::Ready { step: step + 1 };
+                let call = if is_moving_on { next } else { Call::Sent { step } };
+                state.members[member].calls[place] = call;
             }
             return;
         }
@@ -64,23 +57,25 @@ impl Protocol {
                 self.tell(state, request, Answer::WindowOver);
             }
             Err(DrawRefused::Full) => {
-                self.remember(state, bucket);
-                self.go_on(state, request, step + 1, has_read);
+                if seen.is_none() {
+                    self.remember(state, bucket);
+                }
+                self.go_on(state, request, step + 1);
             }
         }
     }
 
-    /// The bucket before `step` was full. The first time, the request reads the rest of the walk.
-    fn go_on(&self, state: &mut State, request: Request, step: usize, has_read: bool) {
+    /// The buckets before `step` are full. After the first one, the request reads those of the rest
+    /// that the cache does not hold.
+    fn go_on(&self, state: &mut State, request: Request, step: u8) {
         let (member, place) = request;
-        if step == self.steps(request) || self.has(Bug::IsSoldOutAfterOneBucket) {
+        if self.bucket_at(request, step).is_none() || self.has(Bug::IsSoldOutAfterOneBucket) {
             return self.tell(state, request, Answer::SoldOut);
         }
-        let rest = (step..self.steps(request)).filter_map(|step| self.bucket_at(request, step));
+        let rest = (step..).map_while(|step| self.bucket_at(request, step));
         let unknown = rest.filter(|bucket| state.cache[*bucket].is_none());
         let buckets = unknown.fold(0, |bits, bucket| bits | 1 << bucket);
-        let step = narrow(step);
-        state.members[member].calls[place] = if has_read || buckets == 0 {
+        state.members[member].calls[place] = if step > 1 || buckets == 0 {
             Call::Ready { step }
         } else {
             Call::Reads { step, buckets }
@@ -96,13 +91,13 @@ impl Protocol {
         if is_full || self.has(Bug::CachesBucketsWithRoom) {
             self.remember(state, bucket);
         } else if self.has(Bug::SkipsABucketThatHadRoom) {
-            return self.go_on(state, request, usize::from(step) + 1, true);
+            return self.go_on(state, request, step + 1);
         }
         let buckets = buckets & !(1 << bucket);
-        let mut steps = 0..self.steps(request);
-        let step = match steps.find(|step| self.bucket_at(request, *step) == Some(bucket)) {
-            Some(last) if !is_full && self.has(Bug::TriesTheBucketReadLast) => narrow(last),
-            _ => step,
+        let step = if !is_full && self.has(Bug::TriesTheBucketReadLast) {
+            (0..).find(|step| self.bucket_at(request, *step) == Some(bucket)).unwrap_or(step)
+        } else {
+            step
         };
         let call = &mut state.members[member].calls[place];
         *call = if buckets == 0 { Call::Ready { step } } else { Call::Reads { step, buckets } };
@@ -117,9 +112,9 @@ impl Protocol {
         state.cache[bucket] = Some(view);
     }
 
-    fn seen_part(&self, bucket: usize, view: &View, member: usize) -> Option<Part> {
-        let index = view[member].filter(|_| !self.has(Bug::IgnoresItsEntryInAFullBucket))?;
-        Some(Part { bucket: narrow(bucket), index })
+    /// The members of a full bucket of the cache.
+    fn members_of(&self, view: View) -> View {
+        if self.has(Bug::IgnoresItsEntryInAFullBucket) { [None; MEMBERS] } else { view }
     }
 
     /// The one conditional write. The domain decides; a planted bug leaves out one clause.
@@ -127,17 +122,17 @@ impl Protocol {
         &self,
         state: &mut State,
         bucket: usize,
-        member: usize,
-        place: usize,
+        request: Request,
         at: Moment,
     ) -> Result<Entry, DrawRefused> {
-        let nonce = Nonce::from_bits(u64::from(narrow(place)));
-        let draw = Draw { member: pool::user(member).clone(), at: at.timestamp(), nonce };
+        let member = &mut state.members[request.0];
+        member.messages.is_first |= self.has(Bug::SendsBeforeItDraws);
+        let draw = draw_of(request, at);
         let decided =
             pool::change(&self.sizes, &mut state.store, bucket, |bucket| self.decide(bucket, draw));
         if decided.is_ok() {
             state.store.buckets[bucket].is_indexed = true;
-            state.members[member].is_streamed = self.payers > 0;
+            member.is_streamed = self.payers > 0;
         }
         decided
     }
@@ -224,7 +219,8 @@ impl Protocol {
     }
 }
 
-/// A number of the model, which is small.
-pub(crate) fn narrow(number: impl TryInto<u8>) -> u8 {
-    number.try_into().ok().expect("a number of the model is small")
+/// The draw of a request. Its place is its nonce.
+fn draw_of((member, place): Request, at: Moment) -> Draw {
+    let nonce = Nonce::from_bits(u64::from(narrow(place)));
+    Draw { member: pool::user(member).clone(), at: at.timestamp(), nonce }
 }

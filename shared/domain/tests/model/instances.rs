@@ -54,11 +54,12 @@ pub(crate) const THREE_BUCKETS: Protocol = Protocol {
     ..READS
 };
 
-/// One entry: two deliveries of its grant at once, a wallet that refuses, an operator, a refund.
+/// One entry: two deliveries of its grant at once, a wallet that refuses, an operator.
 pub(crate) const TWO_PAYERS: Protocol = Protocol {
     name: "two deliveries of a grant",
     sizes: [1, 0, 0],
     members: [(&[0], 1), ABSENT, ABSENT],
+    refunds: 0,
     payers: 2,
     has_refusals: true,
     ..CLAIMS
@@ -78,7 +79,7 @@ pub(crate) const PAID: Protocol = Protocol {
 pub(crate) const EVERYTHING: Protocol = Protocol {
     name: "everything at once",
     sizes: [1, 0, 0],
-    members: [(&[0], 2), (&[0], 1), ABSENT],
+    members: [(&[0], 1), (&[0], 1), ABSENT],
     payers: 1,
     has_refusals: true,
     ..CLAIMS

@@ -42,8 +42,9 @@
 //! differ in name only, so the checker visits one of the states that differ in names only
 //! ([`state::State`]'s representative). A nonce is kept only while its request runs. A true answer
 //! is kept only as what the member has been told in all. What depends on the tables alone is
-//! computed once for each content of the tables. `instances.rs` divides the rest: no instance has
-//! everything at full size, but each pair of mechanisms meets in one of them.
+//! computed once for each content of the tables. `instances.rs` divides the rest: walks and reads
+//! concern no payment, and a second delivery concerns no refund, so each is run without the other.
+//! One instance has a single part, and everything at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 #![allow(clippy::print_stdout, reason = "a test says how many states it has visited")]
 

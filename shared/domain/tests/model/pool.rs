@@ -1,6 +1,6 @@
 //! The pool of the model: its members, its window, and buckets as the domain has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use largesse_domain::id::{PoolId, RoomId, SprayId, Token, UserId};
@@ -9,10 +9,10 @@ use largesse_domain::split::{Seed, Split};
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
 
-use crate::state::{BucketItem, MEMBERS, PackedEntry, Part, Store};
+use crate::state::{BUCKETS, BucketItem, ENDED, MEMBERS, PackedEntry, Part, Store, View};
 
 /// Parts of each bucket; 0 where there is no such bucket.
-pub(crate) type Sizes = [u8; crate::state::BUCKETS];
+pub(crate) type Sizes = [u8; BUCKETS];
 
 static USERS: LazyLock<[UserId; MEMBERS]> =
     LazyLock::new(|| ["a", "b", "c"].map(|name| name.parse().expect("a user id")));
@@ -91,21 +91,31 @@ impl PackedEntry {
     }
 
     fn of(entry: Entry) -> Self {
-        let narrow = |number: u64| u8::try_from(number).expect("a small number");
-        let (index, nonce) = (narrow(entry.index.into()), narrow(entry.nonce.get()));
+        let (index, nonce) = (narrow(entry.index), narrow(entry.nonce.get()));
         Self { index, at: Moment::of(entry.at), nonce }
     }
 }
 
 /// A bucket of the store as the domain has it.
 pub(crate) fn bucket(sizes: &Sizes, store: &Store, number: usize) -> Bucket {
-    let (item, size) = (&store.buckets[number], sizes[number]);
-    let narrow = u8::try_from(number).expect("a small number");
-    let worths = (0..size).map(|index| worth(sizes, Part { bucket: narrow, index }));
+    bucket_of(sizes, number, &store.buckets[number])
+}
+
+/// A full bucket of the cache as the domain has it. No request that still runs has drawn in it.
+pub(crate) fn full_bucket(sizes: &Sizes, number: usize, view: &View) -> Bucket {
+    let entry = |index| PackedEntry { index, at: Moment::Inside, nonce: ENDED };
+    let entries = view.map(|index| index.map(entry));
+    let taken = sizes[number];
+    bucket_of(sizes, number, &BucketItem { is_open: true, is_indexed: false, taken, entries })
+}
+
+fn bucket_of(sizes: &Sizes, number: usize, item: &BucketItem) -> Bucket {
+    let (number, size) = (narrow(number), sizes[number]);
+    let worths = (0..size).map(|index| worth(sizes, Part { bucket: number, index }));
     let entries = item.entries.iter().zip(USERS.iter());
     let entries = entries.filter_map(|(entry, user)| entry.map(|e| (user.clone(), e.entry())));
     Bucket {
-        id: BucketId { pool: pool_id(), number: narrow.into() },
+        id: BucketId { pool: pool_id(), number: number.into() },
         kind: PoolKind::Share,
         funder: SPRAY.sender.clone(),
         status: if item.is_open { BucketStatus::Open } else { BucketStatus::Closed },
@@ -114,6 +124,7 @@ pub(crate) fn bucket(sizes: &Sizes, store: &Store, number: usize) -> Bucket {
         worth: Worth::Listed(worths.collect()),
         taken: item.taken.into(),
         draws: entries.collect::<BTreeMap<_, _>>(),
+        unreadable: BTreeSet::new(),
     }
 }
 
@@ -129,9 +140,14 @@ pub(crate) fn change<T>(
     let entry = |member| bucket.draws.get(user(member)).map(|entry| PackedEntry::of(*entry));
     store.buckets[number] = BucketItem {
         is_open: bucket.status == BucketStatus::Open,
-        taken: u8::try_from(bucket.taken).expect("a small number"),
+        taken: narrow(bucket.taken),
         entries: std::array::from_fn(entry),
         ..store.buckets[number]
     };
     outcome
+}
+
+/// A number of the model, which is small.
+pub(crate) fn narrow(number: impl TryInto<u8>) -> u8 {
+    number.try_into().ok().expect("a number of the model is small")
 }

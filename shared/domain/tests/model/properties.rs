@@ -10,7 +10,7 @@ use crate::pay::POLICY;
 use crate::pool::{self, Moment, Sizes, worth};
 use crate::protocol::Protocol;
 use crate::rest::{comes_to_rest, is_drawable};
-use crate::state::{Answer, Call, Failed, MEMBERS, Message, Payer, Reads, State, Store, Told};
+use crate::state::{Answer, Call, Failed, MEMBERS, Payer, Reads, State, Store, Told};
 
 pub(crate) const ONE_ENTRY: &str = "a member has at most one entry in the pool";
 pub(crate) const ONE_OWNER: &str = "each drawn part is a part of its bucket and has one owner";
@@ -97,16 +97,6 @@ fn reached(protocol: &Protocol) -> Vec<Property<Protocol>> {
             state.store.refunds > 0 && any_call(state, |call| matches!(call, Call::Sent { .. }))
         });
     }
-    if protocol.payers > 1 {
-        // One delivery counts a refusal after another has paid: only the operator's retry finds it.
-        reach("a paid grant keeps its failed item", |_, state: &State| {
-            state.members.iter().zip(&state.store.grants).any(|(member, row)| {
-                let is_sent = member.message != Message::None || member.is_streamed;
-                let is_idle = member.payers.iter().all(|payer| *payer == Payer::Idle);
-                row.credits > 0 && row.failed != Failed::No && !is_sent && is_idle
-            })
-        });
-    }
     if protocol.refunds > 1 {
         reach("two refunds have read the same pool", |protocol: &Protocol, state: &State| {
             state.refunds.iter().flatten().filter(|reads| protocol.has_read_all(reads)).count() == 2
@@ -116,9 +106,15 @@ fn reached(protocol: &Protocol) -> Vec<Property<Protocol>> {
         reach("a grant is voided", |_, state: &State| {
             state.store.grants.iter().any(|row| row.void_returns > 0)
         });
-        reach("a grant is paid after it was given up", |_, state: &State| {
-            let mut rows = state.store.grants.iter();
-            rows.any(|r| r.credits > 0 && matches!(r.failed, Failed::GivenUp(_)))
+        // A late copy of the first message pays a grant that was given up, and removes no item. The
+        // money is right; the operator's retry removes the item.
+        reach("a paid grant stays marked as given up", |_, state: &State| {
+            state.members.iter().zip(&state.store.grants).any(|(member, row)| {
+                let is_sent = member.messages.any() || member.is_streamed || member.is_lost;
+                let is_idle = member.payers.iter().all(|payer| *payer == Payer::Idle);
+                let is_given_up = matches!(row.failed, Failed::GivenUp(_));
+                row.credits > 0 && is_given_up && !is_sent && is_idle
+            })
         });
     }
     reached
@@ -210,7 +206,7 @@ fn is_given_up_before(_: &Protocol, state: &State) -> bool {
 fn is_on_its_way(_: &Protocol, state: &State) -> bool {
     (0..MEMBERS).all(|member| {
         let there = &state.members[member];
-        let is_sent = there.is_streamed || there.message != Message::None;
+        let is_sent = there.is_streamed || there.messages.any();
         let is_due = state.entry(member).is_some() && !state.store.grants[member].is_at_rest();
         !is_due || is_sent || there.is_lost
     })

@@ -3,12 +3,11 @@
 use stateright::{Model, Property};
 
 use crate::bugs::Bug;
-use crate::claim::narrow;
-use crate::pay::Reply;
-use crate::pool::{self, Moment, Sizes};
+use crate::pay::{Reply, Sort};
+use crate::pool::{self, Moment, Sizes, narrow};
 use crate::properties;
 use crate::state::{
-    BUCKETS, BucketItem, CALLS, Call, GrantRow, MEMBERS, Member, Message, PAYERS, Payer, REFUNDS,
+    BUCKETS, BucketItem, CALLS, Call, GrantRow, MEMBERS, Member, Messages, PAYERS, Payer, REFUNDS,
     State, Store, Told,
 };
 
@@ -68,11 +67,11 @@ pub(crate) enum Action {
     KillOutbox(usize),
     /// The stream forgets the record.
     ForgetRecord(usize),
-    /// The queue loses the message, or never got it.
-    LoseMessage(usize),
-    /// A delivery of the member's grant pays.
-    Pay(usize, usize, Reply),
-    /// The delivery goes on after the payment.
+    /// The queue loses the messages, or never got them.
+    LoseMessages(usize),
+    /// A delivery of a message of this sort pays the member's grant.
+    Pay(usize, usize, Sort, Reply),
+    /// The delivery takes its next step after the payment.
     Settle(usize, usize),
     /// grant-pay is killed.
     KillPayer(usize, usize),
@@ -95,19 +94,13 @@ impl Protocol {
         self.bug == Some(bug)
     }
 
-    /// How many buckets the request tries.
-    pub(crate) fn steps(&self, (member, _): Request) -> usize {
-        self.members[member].0.len()
-    }
-
     /// The bucket that the request tries at this step: all requests of a member have one order.
-    pub(crate) fn bucket_at(&self, request: Request, step: usize) -> Option<usize> {
+    pub(crate) fn bucket_at(&self, request: Request, step: u8) -> Option<usize> {
         let (walk, _) = self.members[request.0];
-        let step = if self.has(Bug::WalksInAnyOrder) && request.1 == 1 {
-            (walk.len() - 1).checked_sub(step)?
-        } else {
-            step
-        };
+        let mut step = usize::from(step);
+        if self.has(Bug::WalksInAnyOrder) && request.1 == 1 {
+            step = (walk.len() - 1).checked_sub(step)?;
+        }
         walk.get(step).copied()
     }
 
@@ -143,7 +136,7 @@ impl Protocol {
             calls: std::array::from_fn(call),
             told: Told::Nothing,
             is_streamed: false,
-            message: Message::None,
+            messages: Messages::default(),
             is_lost: false,
             payers: [Payer::Idle; PAYERS],
         }
@@ -196,8 +189,10 @@ impl Model for Protocol {
             Action::Outbox(member) => self.outbox(&mut state, member, false),
             Action::KillOutbox(member) => self.outbox(&mut state, member, true),
             Action::ForgetRecord(member) => self.lose(&mut state, member, true),
-            Action::LoseMessage(member) => self.lose(&mut state, member, false),
-            Action::Pay(member, payer, reply) => self.pay(&mut state, member, payer, reply),
+            Action::LoseMessages(member) => self.lose(&mut state, member, false),
+            Action::Pay(member, payer, sort, reply) => {
+                self.pay(&mut state, member, payer, sort, reply);
+            }
             Action::Settle(member, payer) => self.settle(&mut state, member, payer),
             Action::KillPayer(member, payer) => {
                 state.members[member].payers[payer] = Payer::Idle;

@@ -6,7 +6,7 @@ use crate::pay::Reply;
 use crate::pool::{self, Moment, Sizes};
 use crate::properties::drawn;
 use crate::protocol::{Protocol, Walk};
-use crate::state::{BUCKETS, Call, Failed, MEMBERS, State, Store, Told, View};
+use crate::state::{BUCKETS, Call, Failed, MEMBERS, Payer, State, Store, Told, View};
 
 /// No under-draw: while a part is left in an open pool, a request of a member without an entry,
 /// with the cache as it is, gets one.
@@ -55,20 +55,20 @@ pub(crate) fn comes_to_rest(protocol: &Protocol, state: &State) -> bool {
 
 fn rests(protocol: &Protocol, mut state: State, reply: Reply) -> bool {
     let sizes = &protocol.sizes;
-    // Each grant is refused at most twice, and then found given up.
-    for _ in 0..3 {
-        for bucket in pool::numbers(sizes) {
-            protocol.sweep_read(&mut state, bucket);
-            protocol.sweep(&mut state);
-            deliver(protocol, &mut state, reply);
-        }
+    for bucket in pool::numbers(sizes) {
+        protocol.sweep_read(&mut state, bucket);
+        protocol.sweep(&mut state);
     }
+    deliver(protocol, &mut state, reply);
     for bucket in pool::numbers(sizes) {
         protocol.refund_read(&mut state, 0, bucket);
     }
     protocol.refund(&mut state, 0, false);
-    let has_rest =
-        |member: usize| state.entry(member).is_none() || state.store.grants[member].is_at_rest();
+    // A grant that an operator has retried is with the operator until it is paid or voided.
+    let has_rest = |member: usize| {
+        let row = &state.store.grants[member];
+        state.entry(member).is_none() || row.is_at_rest() || row.is_operated
+    };
     let is_returned = drawn(sizes, &state.store) + state.store.returned == pool::put_in(sizes);
     if !((0..MEMBERS).all(has_rest) && is_returned && state.store.is_token_free) {
         return false;
@@ -85,13 +85,16 @@ fn rests(protocol: &Protocol, mut state: State, reply: Reply) -> bool {
     (0..MEMBERS).all(is_final) && are_sound(sizes, &state.store, true)
 }
 
-/// grant-pay works until the queue is empty.
+/// grant-pay works until the queue is empty. Each grant is refused at most twice, so eight rounds
+/// are more than enough for a protocol without a planted bug.
 fn deliver(protocol: &Protocol, state: &mut State, reply: Reply) {
     for member in 0..MEMBERS {
-        for _ in 0..4 {
-            protocol.pay(state, member, 0, reply);
-            protocol.settle(state, member, 0);
-            protocol.settle(state, member, 0);
+        for _ in 0..8 {
+            let Some(sort) = state.members[member].messages.sorts().next() else { break };
+            protocol.pay(state, member, 0, sort, reply);
+            while state.members[member].payers[0] != Payer::Idle {
+                protocol.settle(state, member, 0);
+            }
         }
     }
 }

@@ -47,7 +47,8 @@ pub(crate) enum Posted {
     Voided,
 }
 
-/// The item of a grant that was refused, with the number of refusals that it counts.
+/// The item of a grant that was refused, with the number of refusals that it counts; 0 after an
+/// operator's retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Failed {
     No,
@@ -66,6 +67,8 @@ pub(crate) struct GrantRow {
     /// How often the funder's wallet was credited in its place.
     pub(crate) void_returns: u8,
     pub(crate) failed: Failed,
+    /// Whether an operator has retried it after it was given up: the sweep may have done with it.
+    pub(crate) is_operated: bool,
 }
 
 /// The tables.
@@ -105,7 +108,7 @@ pub(crate) enum Call {
     /// Not begun; or ended, so that the next request of the member begins in this place.
     Idle,
     /// It drew at this step of its walk, but the reply was lost: the SDK repeats the write.
-    Sent { step: u8, has_read: bool },
+    Sent { step: u8 },
     /// It reads these buckets, one bit each; then it goes on at this step of its walk.
     Reads { step: u8, buckets: u8 },
     /// It has read the buckets and is at this step of its walk.
@@ -124,14 +127,23 @@ pub(crate) enum Told {
     Contradiction,
 }
 
-/// The message of a grant in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Message {
-    None,
-    /// As the entry says.
-    Grant,
-    /// Under another id: only a planted bug sends it.
-    OtherId,
+/// The messages of a grant in the queue. Messages of one sort are one: whatever another copy of
+/// them leads to, a delivery whose reply is lost leads to as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Messages {
+    /// One that was never received, and is no retry: its payment finds no failed item.
+    pub(crate) is_first: bool,
+    /// One that was received before, or is a retry by the sweep or the operator.
+    pub(crate) is_again: bool,
+    /// One under another id: only a planted bug sends it.
+    pub(crate) is_other: bool,
+}
+
+impl Messages {
+    /// Whether the queue holds any.
+    pub(crate) fn any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 /// How far one delivery of a grant has come.
@@ -142,8 +154,10 @@ pub(crate) enum Payer {
     Paid,
     /// The wallet refused: the failed item is to be read.
     Refused,
-    /// It has read that so many refusals are counted.
+    /// It has read that so many refusals are counted, and counts one more.
     Counts(u8),
+    /// So many refusals are counted, the last one too: the grant is to be marked as given up.
+    Marks(u8),
 }
 
 /// One member, with the processes that work for them.
@@ -155,7 +169,7 @@ pub(crate) struct Member {
     pub(crate) told: Told,
     /// Whether the stream holds the record of the write that added the member's entry.
     pub(crate) is_streamed: bool,
-    pub(crate) message: Message,
+    pub(crate) messages: Messages,
     /// Whether the record or a message was lost, so that only the sweep can send it again.
     pub(crate) is_lost: bool,
     pub(crate) payers: [Payer; PAYERS],
