@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::policy;
-use super::resolve::{Names, plain};
-use super::template::{environment_and_timeout, missing};
+use super::resolve::{Names, environment_and_timeout, missing, plain};
 use super::{FunctionSpec, QueueTrigger, RuleTrigger, StackError, StreamTrigger};
 use crate::names;
 use crate::pattern::Pattern;

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::resolve::Names;
-use super::template::missing;
+use super::resolve::{Names, missing};
 use super::{Permission, StackError};
 
 /// The permissions of a function.

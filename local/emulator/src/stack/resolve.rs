@@ -148,3 +148,13 @@ fn intrinsic(members: &Map<String, Value>) -> Option<(&str, &Value)> {
     let is_one = members.len() == 1 && (name == "Ref" || name.starts_with("Fn::"));
     is_one.then_some((name.as_str(), operand))
 }
+
+/// The parts of a function that the emulator uses.
+pub(super) fn environment_and_timeout(function: &Value) -> Value {
+    json!({ "Environment": function["Environment"], "Timeout": function["Timeout"] })
+}
+
+/// A property that is missing, or that the emulator cannot read.
+pub(super) fn missing(place: &str, property: &str) -> StackError {
+    StackError::Property { place: place.to_owned(), property: property.to_owned() }
+}

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::functions;
-use super::resolve::{Names, read};
+use super::resolve::{Names, environment_and_timeout, missing, read};
 use super::{QueueSpec, Redrive, Stack, StackError, TableSpec};
 use crate::names;
 
@@ -43,11 +43,6 @@ pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
         return Err(missing(&queue.name, "RedrivePolicy.deadLetterTargetArn"));
     }
     Ok(stack)
-}
-
-/// The parts of a function that the emulator uses.
-pub(super) fn environment_and_timeout(function: &Value) -> Value {
-    json!({ "Environment": function["Environment"], "Timeout": function["Timeout"] })
 }
 
 /// The values of all references in the template.
@@ -148,8 +143,4 @@ fn queue(id: &str, properties: &Value) -> Result<QueueSpec, StackError> {
         queue.redrive = Some(Redrive { queue: names::last_part(arn).to_owned(), receives_max });
     }
     Ok(queue)
-}
-
-pub(super) fn missing(place: &str, property: &str) -> StackError {
-    StackError::Property { place: place.to_owned(), property: property.to_owned() }
 }
