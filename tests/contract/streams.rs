@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use largesse_app::ports::Refunds;
 use largesse_aws::pool::stream::{NewEntries, new_entries};
 use largesse_domain::grant::Grant;
+use largesse_domain::pool::Entry;
 use largesse_domain::spray::Spray;
 use largesse_tests::{Sandbox, user};
 use serde_dynamo::AttributeValue;
@@ -72,10 +73,12 @@ async fn an_entry_that_cannot_be_is_told_once_and_hides_no_other() {
     }
     drop(read(&sandbox, &kept).await);
     let honest = table.get(&bucket_key(&spray)).await.unwrap();
-    // One entry is made a text, and one gets a part that is not drawn.
+    // One entry is made a text, and one gets a time at which the window is over.
+    let y = buckets(&sandbox, &spray).await[0].draws[&user("y")];
+    let too_late = Entry { at: spray.window.closes, ..y };
     let mut draws = honest["draws"].as_m().unwrap().clone();
     draws.insert("x".to_owned(), s("text"));
-    draws.insert("y".to_owned(), n(9));
+    draws.insert("y".to_owned(), n(too_late.pack()));
     let map = aws_sdk_dynamodb::types::AttributeValue::M(draws);
     table.set(&bucket_key(&spray), "draws", map).await;
     let impossible = vec![user("x"), user("y")];
