@@ -129,7 +129,7 @@ impl Run<'_> {
                     .build()
             };
             let entries = batch.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
-            let entries = entries.map_err(|error| DlqError::unsendable(error))?;
+            let entries = entries.map_err(DlqError::unsendable)?;
             let request = self.queue.sqs.delete_message_batch().queue_url(&self.queue.url);
             let sent = request.set_entries(Some(entries)).send().await;
             let sent = sent.map_err(|error| failed("cannot delete dead-letter messages", error))?;
@@ -160,7 +160,7 @@ impl Run<'_> {
                     .build()
             };
             let entries = batch.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>();
-            let entries = entries.map_err(|error| DlqError::unsendable(error))?;
+            let entries = entries.map_err(DlqError::unsendable)?;
             let request = self.queue.sqs.change_message_visibility_batch();
             let request = request.queue_url(&self.queue.url).set_entries(Some(entries));
             let sent = request.send().await;
