@@ -4,6 +4,7 @@
 //! (docs/limits.md) is printed with it; a missed mark is no failure.
 
 pub mod counts;
+pub mod dead_letters;
 pub mod draws;
 pub mod functions;
 pub mod http;
@@ -43,9 +44,11 @@ pub enum Section {
     Functions,
     /// Working off a backlog of 100,000 expired sprays: takes minutes, so not part of `all`.
     Refunds,
+    /// One run over 100,000 dead-letter messages: takes minutes, so not part of `all`.
+    DeadLetters,
     /// As `http`, and the memory after 60,000 claims: takes minutes, so not part of `all`.
     HttpLong,
-    /// Everything but the refunds and the long run over HTTP.
+    /// Everything but the refunds, the dead letters and the long run over HTTP.
     All,
 }
 
@@ -104,6 +107,9 @@ pub async fn run(
     }
     if section == Section::Refunds {
         keep(vec![alone(refunds::measure).await?]);
+    }
+    if section == Section::DeadLetters {
+        keep(vec![alone(dead_letters::measure).await?]);
     }
     let each = Duration::from_secs(u64::from(seconds));
     if wanted(Section::Draws) {

@@ -23,8 +23,10 @@ pub mod command;
 
 mod drop;
 mod find;
+mod json;
 mod list;
 mod queue;
+mod report;
 mod retry;
 mod text;
 mod void;
@@ -45,7 +47,8 @@ pub use find::{Found, Wanted};
 pub use list::{GrantsView, OutboxRow, OutboxView, Row, TableView};
 pub use queue::DeadMessage;
 use queue::DeadQueue;
-pub use retry::{Retry, RetryReport};
+pub use report::RetryReport;
+pub use retry::Retry;
 pub use void::Voided;
 
 /// Which dead-letter queue.

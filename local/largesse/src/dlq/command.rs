@@ -1,10 +1,12 @@
 //! The command: its arguments, and what it prints.
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::find::{Wanted, why_unreadable};
-use super::{Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, config, text};
+use super::{
+    Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, config, json, text,
+};
 
 /// Which deployment, and how to print.
 #[derive(Clone, Debug, Args)]
@@ -126,12 +128,12 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
         Action::Show { key } => {
             let found = dlq.show(&key.wanted()?).await?;
             let why = why(&dlq, &found).await?;
-            Ok(Said::of(text::found_text(&found, &why), text::found_json(&found, &why)))
+            Ok(Said::of(text::found_text(&found, &why), json::found_json(&found, &why)))
         }
         Action::Retry { all: true, .. } => {
             let mut report = RetryReport::default();
             let result = dlq.retry_all(&mut report).await;
-            let (text, json) = (text::retry_text(&report), text::retry_json(&report));
+            let (text, json) = (text::retry_text(&report), json::retry_json(&report));
             Ok(Said { text, json, result })
         }
         Action::Retry { key, .. } => {
@@ -142,23 +144,23 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
                 Retry::Voided => ("voided", format!("{wanted}: voided, it is never paid")),
                 Retry::Kept(why) => ("kept", format!("{wanted}: kept: {why}")),
             };
-            Ok(Said::of(text, json!({ "outcome": word })))
+            Ok(Said::of(text, serde_json::json!({ "outcome": word })))
         }
         Action::Void { key, yes } => {
             let voided = dlq.void(&key.wanted()?, yes).await?;
-            Ok(Said::of(text::void_text(&voided), text::void_json(&voided)))
+            Ok(Said::of(text::void_text(&voided), json::void_json(&voided)))
         }
         Action::Drop { message: Some(id), .. } => {
             let (is_deleted, text) = match dlq.drop_one(&Wanted::Message(id.clone())).await? {
                 Dropped::Deleted => (true, format!("message {id}: deleted")),
                 Dropped::Kept(why) => (false, format!("message {id}: kept: {why}")),
             };
-            Ok(Said::of(text, json!({ "deleted": is_deleted })))
+            Ok(Said::of(text, serde_json::json!({ "deleted": is_deleted })))
         }
         Action::Drop { message: None, .. } => {
             let mut report = DropReport::default();
             let result = dlq.drop_reports(&mut report).await;
-            let (text, json) = (text::drop_text(&report), text::drop_json(&report));
+            let (text, json) = (text::drop_text(&report), json::drop_json(&report));
             Ok(Said { text, json, result })
         }
     }
@@ -171,13 +173,13 @@ async fn list(dlq: &Dlq, queue: Option<Queue>, limit: usize) -> Result<Said, Dlq
         let grants = dlq.list_grants(limit).await?;
         let table = dlq.list_table(&grants.ids, limit).await?;
         texts.extend([text::grants_text(&grants), text::table_text(&table)]);
-        json.insert("grants_queue".to_owned(), text::grants_json(&grants));
-        json.insert("grants_table".to_owned(), text::table_json(&table));
+        json.insert("grants_queue".to_owned(), json::grants_json(&grants));
+        json.insert("grants_table".to_owned(), json::table_json(&table));
     }
     if queue != Some(Queue::Grants) {
         let outbox = dlq.list_outbox(limit).await?;
         texts.push(text::outbox_text(&outbox));
-        json.insert("outbox_queue".to_owned(), text::outbox_json(&outbox));
+        json.insert("outbox_queue".to_owned(), json::outbox_json(&outbox));
     }
     Ok(Said::of(texts.join("\n"), Value::Object(json)))
 }

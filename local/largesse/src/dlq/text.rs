@@ -1,18 +1,15 @@
-//! What the tool says: reasons, tables and JSON.
-
-use std::collections::BTreeMap;
+//! What the tool says: reasons and tables.
 
 use largesse_app::ports::Void;
 use largesse_aws::grant::dead::DeadRecord;
 use largesse_domain::grant::GrantStatus;
 use largesse_edge::time::format as format_time;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::find::Known;
-use super::retry::Kept;
+use super::report::Kept;
 use super::{
-    DeadMessage, DropReport, Found, GrantsView, OutboxView, Queue, RetryReport, Row, TableView,
-    Voided,
+    DropReport, Found, GrantsView, OutboxView, Queue, RetryReport, Row, TableView, Voided,
 };
 use crate::plain;
 
@@ -160,68 +157,18 @@ fn join<const N: usize>(parts: [Option<String>; N]) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-fn grant_json(known: &Known) -> Value {
-    let Known { grant, failed, .. } = known;
-    json!({
-        "grant_id": grant.id.to_string(),
-        "source": grant.source.to_string(),
-        "member": grant.member.as_str(),
-        "amount": grant.amount.get(),
-        "reason": grant.reason.as_str(),
-        "funder": grant.funder.as_str(),
-        "decided_at": format_time(grant.decided_at()),
-        "status": known.status().as_str(),
-        "attempts": failed.as_ref().map(|failed| failed.attempts),
-        "failure": failed.as_ref().map(|failed| failed.failure.as_str()),
-        "failed_at": failed.as_ref().map(|failed| format_time(failed.failed_at)),
-    })
-}
-
-fn rows_json(rows: &[Row]) -> Vec<Value> {
-    let row = |row: &Row| {
-        let grant = row.grant.as_ref().map(grant_json);
-        json!({ "message_id": row.message_id, "why": row.why, "grant": grant })
-    };
-    rows.iter().map(row).collect()
-}
-
-pub(super) fn grants_json(view: &GrantsView) -> Value {
-    json!({
-        "messages": view.messages, "unreadable": view.unreadable, "others": view.others,
-        "rows": rows_json(&view.rows),
-    })
-}
-
-pub(super) fn table_json(view: &TableView) -> Value {
-    let key = |(pk, sk): &(String, String)| json!({ "pk": pk, "sk": sk });
-    json!({
-        "given_up": view.given_up, "failed": view.failed, "unreadable": view.unreadable_count,
-        "unreadable_items": view.unreadable.iter().map(key).collect::<Vec<_>>(),
-        "rows": rows_json(&view.rows),
-    })
-}
-
-pub(super) fn outbox_json(view: &OutboxView) -> Value {
-    let row = |row: &super::OutboxRow| {
-        let kind = if row.is_report { "mapping report" } else { "unreadable record" };
-        json!({ "message_id": row.message_id, "kind": kind, "why": row.why })
-    };
-    let rows: Vec<Value> = view.rows.iter().map(row).collect();
-    json!({ "messages": view.messages, "others": view.others, "rows": rows })
-}
-
-fn message_pairs(queue: Queue, message: &DeadMessage) -> Vec<(&'static str, String)> {
-    let name = match queue {
+pub(super) const fn queue_name(queue: Queue) -> &'static str {
+    match queue {
         Queue::Grants => "grants",
         Queue::Outbox => "outbox",
-    };
-    vec![("message", message.id.clone()), ("queue", name.to_owned())]
+    }
 }
 
 pub(super) fn found_text(found: &Found, why: &str) -> String {
     let mut pairs = Vec::new();
     if let Some((queue, message)) = &found.message {
-        pairs.extend(message_pairs(*queue, message));
+        pairs.push(("message", message.id.clone()));
+        pairs.push(("queue", queue_name(*queue).to_owned()));
     }
     pairs.push(("why", why.to_owned()));
     if let Some(known) = &found.grant {
@@ -253,15 +200,6 @@ pub(super) fn found_text(found: &Found, why: &str) -> String {
     text
 }
 
-pub(super) fn found_json(found: &Found, why: &str) -> Value {
-    let message = found.message.as_ref().map(|(queue, message)| {
-        let queue = message_pairs(*queue, message).pop().map(|(_, name)| name);
-        let (id, body) = (&message.id, &message.body);
-        json!({ "message_id": id, "queue": queue, "attributes": message.attributes, "body": body })
-    });
-    json!({ "message": message, "why": why, "grant": found.grant.as_ref().map(grant_json) })
-}
-
 pub(super) fn retry_text(report: &RetryReport) -> String {
     let mut rows = Vec::new();
     let mut line = |count: u64, what: &str| {
@@ -290,21 +228,6 @@ pub(super) fn retry_text(report: &RetryReport) -> String {
     rows.iter().map(|row| row.join("  ")).collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn retry_json(report: &RetryReport) -> Value {
-    let kept = |(why, kept): (&String, &Kept)| {
-        let Kept { count, examples } = kept;
-        (why.clone(), json!({ "count": count, "examples": examples }))
-    };
-    let kept: BTreeMap<String, Value> = report.kept.iter().map(kept).collect();
-    json!({
-        "sent": report.sent, "sent_from_table": report.sent_from_table, "paid": report.paid,
-        "voided": report.voided, "twice": report.twice, "paid_in_table": report.paid_in_table,
-        "came_back": report.came_back, "still_retried": report.still_retried,
-        "not_deleted": report.not_deleted, "kept": kept,
-        "unreadable_items": report.unreadable_items,
-    })
-}
-
 /// What voiding does, or why it is not possible.
 pub(super) fn void_text(voided: &Voided) -> String {
     let grant = &voided.grant.grant;
@@ -329,27 +252,10 @@ pub(super) fn void_text(voided: &Voided) -> String {
     }
 }
 
-pub(super) fn void_json(voided: &Voided) -> Value {
-    let outcome = match voided.outcome {
-        None => "not confirmed",
-        Some(Void::Voided) => "voided",
-        Some(Void::AlreadyVoided) => "voided before",
-        Some(Void::Paid) => "paid",
-        Some(Void::NotGivenUp) => "not given up",
-        Some(Void::FunderFull) => "funder full",
-    };
-    json!({ "outcome": outcome, "grant": grant_json(&voided.grant) })
-}
-
 pub(super) fn drop_text(report: &DropReport) -> String {
     let DropReport { deleted, records, not_deleted } = report;
     format!(
         "outbox: {deleted} reports of the mapping deleted, {records} records of entries kept, \
          {not_deleted} not deleted"
     )
-}
-
-pub(super) fn drop_json(report: &DropReport) -> Value {
-    let DropReport { deleted, records, not_deleted } = report;
-    json!({ "deleted": deleted, "records": records, "not_deleted": not_deleted })
 }

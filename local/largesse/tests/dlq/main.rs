@@ -1,0 +1,9 @@
+//! The operator's command for dead letters: what it shows, and what it changes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod command;
+mod keys;
+mod outbox;
+mod retry;
+mod scene;
