@@ -8,6 +8,8 @@
 //! # Guarantees
 //! * An entry that is paid or given up is not sent again: `the_sweep_sends_only_what_is_unpaid`.
 //! * An unpaid entry stays in the index until it is: `an_unpaid_entry_is_sent_again_until_it_is_paid`.
+//! * An entry that no draw can have written is reported until it is put right:
+//!   `an_impossible_entry_is_never_paid_nor_refunded_over_and_stops_no_other_entry`.
 //! * A draw after the bucket was read keeps it in the index:
 //!   `a_bucket_that_was_drawn_from_meanwhile_stays_in_the_index`.
 
@@ -43,7 +45,7 @@ pub struct SweepReport {
     pub resent: u64,
     /// Entries that no draw can have written. They are not paid.
     pub impossible: u64,
-    /// Buckets that could not be swept now; the next run tries again.
+    /// Buckets that could not be swept now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything was looked at.
     pub has_more: bool,
@@ -71,6 +73,10 @@ where
                 return Ok(report);
             }
             let page = deps.sweepable(shard, now, after, PAGE).await?;
+            for name in &page.unreadable {
+                tracing::error!(index.row = name, "not swept: the row cannot be read");
+                report.failed = report.failed.saturating_add(1);
+            }
             sweep_page(deps, &page.rows, &mut report).await;
             match page.next {
                 Some(next) => after = Some(next),
@@ -138,6 +144,11 @@ where
         next = Some(next.map_or(again, |next| next.min(again)));
         resend(deps, &unpaid).await?;
     }
+    if !impossible.is_empty() {
+        // It stays in the index, so that the schedule fails until an operator has put it right.
+        let again = now.plus_ms(SWEEP_AFTER_MS);
+        next = Some(next.map_or(again, |next| next.min(again)));
+    }
     deps.swept(&bucket, next).await?;
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     Ok(Swept { resent: count(unpaid.len()), impossible: count(impossible.len()) })
@@ -171,7 +182,7 @@ async fn resend<D: GrantQueue>(deps: &D, unpaid: &[Grant]) -> PortResult<()> {
     for grant in unpaid {
         tracing::warn!(grant.id = %grant.id.0, "unpaid minutes after its draw: sent again");
     }
-    let messages: Vec<GrantMessage> = unpaid.iter().cloned().map(GrantMessage::first).collect();
+    let messages: Vec<GrantMessage> = unpaid.iter().cloned().map(GrantMessage::resent).collect();
     match dispatch(deps, &messages).await {
         None => Ok(()),
         Some(_) => {
