@@ -151,12 +151,12 @@ async fn an_unreadable_bucket_or_spray_stops_no_other() {
     rig.sandbox.world.set_stream_enabled(OUTBOX, false).unwrap();
     let sprays = many_sprays(&rig).await;
     let text = |text: &str| Av::S(text.to_owned());
-    // A bucket of a kind, and a spray of a split, that this version does not know.
+    // A bucket of a kind, and a spray with a number of shares, that this version does not know.
     let kind = [(":kind", text("raffle"))];
     rig.edit(POOLS, &bucket(&sprays[0]), "SET kind = :kind", &kind).await;
     let spray = [("pk", sprays[1].pool().to_string())];
-    let split = "SET split = :split";
-    rig.edit(SPRAYS, &spray, split, &[(":split", text("by-age"))]).await;
+    let recipients = "SET recipients = :recipients";
+    rig.edit(SPRAYS, &spray, recipients, &[(":recipients", text("all"))]).await;
     // Members of the indexes that are no bucket and no spray of this version; the first of each.
     for n in 0..2 {
         let ms = Av::N(n.to_string());
@@ -182,7 +182,8 @@ async fn an_unreadable_bucket_or_spray_stops_no_other() {
         assert!(matches!(run, Err(RunError::LeftOver(4))), "{run:?}");
     }
     rig.edit(POOLS, &bucket(&sprays[0]), "SET kind = :kind", &[(":kind", text("share"))]).await;
-    rig.edit(SPRAYS, &spray, split, &[(":split", text("equal"))]).await;
+    let two = [(":recipients", Av::N("2".to_owned()))];
+    rig.edit(SPRAYS, &spray, recipients, &two).await;
     for table in [POOLS, SPRAYS] {
         for n in 0..2 {
             rig.delete(table, &[("pk", format!("RAFFLE#{n}#0"))]).await;

@@ -1,6 +1,7 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
-use largesse_app::ports::{DueSpray, INDEX_SHARDS, PortResult, Sweepable, TOKEN_SHARDS};
+use largesse_app::page::{DueKey, DuePage};
+use largesse_app::ports::{INDEX_SHARDS, PortResult, TOKEN_SHARDS};
 use largesse_domain::id::{PoolId, RoomId, SprayId, Token, TransferId, UserId};
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
@@ -148,19 +149,35 @@ pub(crate) fn by_sender(sender: &UserId, id: SprayId) -> Item {
 }
 
 /// Where a spray stands in the index of what is due.
-pub(crate) fn due(shard: u32, due: &DueSpray) -> Item {
-    let mut key = spray(due.id);
-    key.insert(DUE_SHARD.to_owned(), s(shard));
-    key.insert(DUE_MS.to_owned(), ms(due.due));
-    key
+pub(crate) fn due(shard: u32, key: &DueKey) -> Item {
+    item([(PK, s(&key.name)), (DUE_SHARD, s(shard)), (DUE_MS, ms(key.at))])
 }
 
 /// Where a bucket stands in the index of what is to be swept.
-pub(crate) fn sweep(shard: u32, row: &Sweepable) -> Item {
-    let mut key = bucket(row.id);
-    key.insert(SWEEP_SHARD.to_owned(), s(shard));
-    key.insert(SWEEP_MS.to_owned(), ms(row.since));
-    key
+pub(crate) fn sweep(shard: u32, key: &DueKey) -> Item {
+    item([(PK, s(&key.name)), (SWEEP_SHARD, s(shard)), (SWEEP_MS, ms(key.at))])
+}
+
+/// A page of an index of what is due. A row that `read` cannot read is named.
+pub(crate) fn due_page<T>(
+    items: &[Item],
+    last: Option<&Item>,
+    at: &str,
+    read: impl Fn(&Reader<'_>) -> PortResult<T>,
+) -> PortResult<DuePage<T>> {
+    let mut page = DuePage { rows: Vec::new(), unreadable: Vec::new(), next: None };
+    for item in items {
+        let reader = Reader { item, what: "index of what is due" };
+        match read(&reader) {
+            Ok(row) => page.rows.push(row),
+            Err(_) => page.unreadable.push(reader.text(PK)?.to_owned()),
+        }
+    }
+    if let Some(item) = last {
+        let reader = Reader { item, what: "key of what is due" };
+        page.next = Some(DueKey { name: reader.text(PK)?.to_owned(), at: reader.ms(at)? });
+    }
+    Ok(page)
 }
 
 /// The shard of the index [`DUE`] that a spray lies in: by its id's random part.

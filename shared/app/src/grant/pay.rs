@@ -78,8 +78,8 @@ where
 {
     match payment {
         Payment::Paid | Payment::AlreadyPaid => {
-            // An item of an earlier failure goes, since a paid grant has none. A message that is
-            // delivered for the first time, and is no operator's retry, cannot have failed before.
+            // An item of an earlier failure goes, since a paid grant has none. The first message of
+            // a grant, delivered for the first time, cannot have failed before.
             if delivery.receives > 1 || delivery.message.retry.is_some() {
                 deps.remove_failed(&delivery.message.grant).await?;
             }

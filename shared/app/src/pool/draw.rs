@@ -74,8 +74,11 @@ pub async fn draw<D: Pools>(
             let ahead: Vec<u32> = walk.clone().skip(next).take(READ_AHEAD).collect();
             let unknown = |n: &u32| deps.full_bucket(BucketId { pool, number: *n }).is_none();
             let ahead: Vec<u32> = ahead.into_iter().filter(unknown).collect();
-            if !ahead.is_empty() {
-                deps.buckets(pool, &ahead).await?;
+            if !ahead.is_empty()
+                && let Err(error) = deps.buckets(pool, &ahead).await
+            {
+                // Without it, each bucket costs a write. One that cannot be read stops no other.
+                tracing::warn!(error.cause = error.causes(), "buckets were not read ahead");
             }
             read_ahead = next.saturating_add(READ_AHEAD);
         }

@@ -8,6 +8,8 @@
 //! # Guarantees
 //! * An entry that is paid or given up is not sent again: `the_sweep_sends_only_what_is_unpaid`.
 //! * An unpaid entry stays in the index until it is: `an_unpaid_entry_is_sent_again_until_it_is_paid`.
+//! * An entry that no draw can have written is reported until it is put right:
+//!   `an_impossible_entry_is_never_paid_nor_refunded_over_and_stops_no_other_entry`.
 //! * A draw after the bucket was read keeps it in the index:
 //!   `a_bucket_that_was_drawn_from_meanwhile_stays_in_the_index`.
 
@@ -20,8 +22,8 @@ use largesse_domain::time::Timestamp;
 use super::read;
 use crate::grant::dispatch::dispatch;
 use crate::ports::{
-    Clock, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Ids, Money, Pools, PortError,
-    PortErrorKind, PortResult, Rng, Sweepable,
+    Clock, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Money, Pools, PortError, PortErrorKind,
+    PortResult, Rng, Sweepable,
 };
 
 /// How old an entry is when its payment is looked up for the first time: longer than the outbox
@@ -43,7 +45,7 @@ pub struct SweepReport {
     pub resent: u64,
     /// Entries that no draw can have written. They are not paid.
     pub impossible: u64,
-    /// Buckets that could not be swept now; the next run tries again.
+    /// Buckets that could not be swept now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything was looked at.
     pub has_more: bool,
@@ -56,7 +58,7 @@ pub struct SweepReport {
 /// [`PortError`] when the index cannot be read; a bucket that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<SweepReport>
 where
-    D: Pools + Money + Grants + GrantQueue + Ids + Rng + Clock,
+    D: Pools + Money + Grants + GrantQueue + Rng + Clock,
 {
     let mut report = SweepReport::default();
     let first = deps.below(INDEX_SHARDS);
@@ -70,6 +72,10 @@ where
                 return Ok(report);
             }
             let page = deps.sweepable(shard, now, after, PAGE).await?;
+            for name in &page.unreadable {
+                tracing::error!(index.row = name, "not swept: the row cannot be read");
+                report.failed = report.failed.saturating_add(1);
+            }
             sweep_page(deps, &page.rows, &mut report).await;
             match page.next {
                 Some(next) => after = Some(next),
@@ -82,7 +88,7 @@ where
 
 async fn sweep_page<D>(deps: &D, rows: &[Sweepable], report: &mut SweepReport)
 where
-    D: Pools + Money + Grants + GrantQueue + Ids + Clock,
+    D: Pools + Money + Grants + GrantQueue + Clock,
 {
     let sweeps: Vec<_> = rows.iter().map(async |row| (row.id, sweep(deps, row.id).await)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
@@ -117,7 +123,7 @@ pub struct Swept {
 /// [`PortError`].
 pub async fn sweep<D>(deps: &D, id: BucketId) -> PortResult<Swept>
 where
-    D: Pools + Money + Grants + GrantQueue + Ids + Clock,
+    D: Pools + Money + Grants + GrantQueue + Clock,
 {
     let read = deps.buckets(id.pool, &[id.number]).await?;
     let Some(bucket) = read.into_iter().next() else { return Ok(Swept::default()) };
@@ -146,6 +152,11 @@ where
         next = Some(next.map_or(again, |next| next.min(again)));
         resend(deps, &unpaid).await?;
     }
+    if !impossible.is_empty() {
+        // It stays in the index, so that the schedule fails until an operator has put it right.
+        let again = now.plus_ms(SWEEP_AFTER_MS);
+        next = Some(next.map_or(again, |next| next.min(again)));
+    }
     deps.swept(&bucket, next).await?;
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     Ok(Swept { resent: count(unpaid.len()), impossible: count(impossible.len()) })
@@ -160,17 +171,15 @@ fn look_again_at(drawn: Timestamp, now: Timestamp) -> Timestamp {
 /// The messages of those grants that are neither paid nor given up.
 async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Vec<GrantMessage>>
 where
-    D: Money + Grants + Ids,
+    D: Money + Grants,
 {
     if grants.is_empty() {
         return Ok(Vec::new());
     }
     let statuses = read::statuses(deps, bucket.id.pool, &grants).await?;
     let message = |(grant, status): (Grant, GrantStatus)| match status {
-        GrantStatus::Pending => Some(GrantMessage::first(grant)),
-        // A failed grant is retried by its message, which may be lost just as well. The payment is
-        // to remove the item of the failure.
-        GrantStatus::Failed => Some(GrantMessage { grant, retry: Some(deps.ulid()) }),
+        // A failed grant is retried by its message, which may be lost just as well.
+        GrantStatus::Pending | GrantStatus::Failed => Some(GrantMessage::resent(grant)),
         GrantStatus::Success | GrantStatus::PermanentlyFailed | GrantStatus::Voided => None,
     };
     Ok(grants.into_iter().zip(statuses).filter_map(message).collect())

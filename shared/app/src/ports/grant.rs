@@ -51,17 +51,24 @@ pub trait Grants: Send + Sync {
 pub struct GrantMessage {
     /// What is to be paid.
     pub grant: Grant,
-    /// `Some` when the grant failed before and is sent again, by an operator or the sweep. Each such
-    /// retry has an id of its own, so that the queue's deduplication does not drop it. Its payment
-    /// removes the item of the failure.
+    /// `Some` when the grant may have failed before: its payment removes the item of the failure.
+    /// Each retry of an operator has an id of its own, so that the queue's deduplication does not
+    /// drop it; what the sweep sends again has the grant's, so that two sweeps at once send one
+    /// message.
     pub retry: Option<Ulid>,
 }
 
 impl GrantMessage {
-    /// The message of a grant that is sent for the first time, or sent again by the sweep.
+    /// The message of a grant that is sent for the first time.
     #[must_use]
     pub const fn first(grant: Grant) -> Self {
         Self { grant, retry: None }
+    }
+
+    /// The message of a grant that the sweep sends again.
+    #[must_use]
+    pub const fn resent(grant: Grant) -> Self {
+        Self { retry: Some(grant.id.0), grant }
     }
 }
 

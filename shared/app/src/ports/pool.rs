@@ -9,7 +9,7 @@ use largesse_domain::pool::{Bucket, BucketId, Draw, Entry};
 use largesse_domain::time::Timestamp;
 
 use super::PortResult;
-use crate::page::Page;
+use crate::page::{DueKey, DuePage};
 
 /// How many shards the indexes of due sprays and sweepable buckets have. One partition takes 1,000
 /// writes a second (Amazon DynamoDB Developer Guide, "Burst and adaptive capacity"), so eight take
@@ -91,9 +91,9 @@ pub trait Pools: Send + Sync {
         &self,
         shard: u32,
         now: Timestamp,
-        after: Option<Sweepable>,
+        after: Option<DueKey>,
         limit: u32,
-    ) -> impl Future<Output = PortResult<Page<Sweepable, Sweepable>>> + Send;
+    ) -> impl Future<Output = PortResult<DuePage<Sweepable>>> + Send;
 
     /// Takes a swept bucket out of the index, or moves it to `next`. Does nothing when it was drawn
     /// from since it was read.

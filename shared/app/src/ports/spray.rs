@@ -9,7 +9,7 @@ use largesse_domain::spray::{Spray, TokenEntry};
 use largesse_domain::time::Timestamp;
 
 use super::{Once, PortResult};
-use crate::page::Page;
+use crate::page::{DueKey, DuePage, Page};
 
 /// Why a spray was not made, in order of precedence. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +82,9 @@ pub trait Refunds: Send + Sync {
         &self,
         shard: u32,
         now: Timestamp,
-        after: Option<DueSpray>,
+        after: Option<DueKey>,
         limit: u32,
-    ) -> impl Future<Output = PortResult<Page<DueSpray, DueSpray>>> + Send;
+    ) -> impl Future<Output = PortResult<DuePage<DueSpray>>> + Send;
 
     /// Closes all buckets, frees the token, credits the sender, writes the transfer and counts the
     /// spray as live no longer: all or nothing, only if the spray and its buckets are as they were

@@ -89,7 +89,7 @@ pub struct BatchReport {
     pub returned: u64,
     /// Sprays whose sender's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
-    /// Sprays that could not be refunded now; the next run tries again.
+    /// Sprays that could not be refunded now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything due was looked at.
     pub has_more: bool,
@@ -118,6 +118,10 @@ where
                 return Ok(report);
             }
             let page = deps.due_sprays(shard, now, after, PAGE).await?;
+            for name in &page.unreadable {
+                tracing::error!(index.row = name, "not refunded: the row cannot be read");
+                report.failed = report.failed.saturating_add(1);
+            }
             refund_page(deps, &page.rows, &mut report).await;
             match page.next {
                 Some(next) => after = Some(next),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use largesse_app::page::Page;
+use largesse_app::page::{DueKey, DuePage};
 use largesse_app::pool::sweep::SWEEP_AFTER_MS;
 use largesse_app::ports::{NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
 use largesse_domain::id::PoolId;
@@ -12,7 +12,7 @@ use largesse_domain::pool::{Bucket, BucketError, BucketId, Draw, DrawRefused, En
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
 use crate::errors::{port_error, unless_refused};
-use crate::item::{Item, Reader, ms, n, s};
+use crate::item::{Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
@@ -21,9 +21,8 @@ pub mod stream;
 
 pub use codec::read_bucket;
 
-fn read_sweepable(item: &Item) -> PortResult<Sweepable> {
-    let reader = Reader { item, what: "sweep index" };
-    Ok(Sweepable { id: keys::read_bucket_id(&reader)?, since: reader.ms(keys::SWEEP_MS)? })
+fn read_sweepable(reader: &Reader<'_>) -> PortResult<Sweepable> {
+    Ok(Sweepable { id: keys::read_bucket_id(reader)?, since: reader.ms(keys::SWEEP_MS)? })
 }
 
 /// What the store says that a draw has got, if it can be. A store that adds with fewer digits than
@@ -129,9 +128,10 @@ impl Pools for Store {
     async fn buckets(&self, pool: PoolId, numbers: &[u32]) -> PortResult<Vec<Bucket>> {
         let keys = numbers.iter().map(|number| keys::bucket(BucketId { pool, number: *number }));
         let items = self.batch_get("read buckets", &self.names.pools, keys.collect()).await?;
-        let buckets: Vec<Bucket> = items.iter().map(read_bucket).collect::<PortResult<_>>()?;
-        buckets.iter().for_each(|bucket| self.remember_if_full(bucket));
-        Ok(buckets)
+        let buckets: Vec<PortResult<Bucket>> = items.iter().map(read_bucket).collect();
+        // Also when another one of them cannot be read.
+        buckets.iter().flatten().for_each(|bucket| self.remember_if_full(bucket));
+        buckets.into_iter().collect()
     }
 
     fn full_bucket(&self, id: BucketId) -> Option<Arc<Bucket>> {
@@ -142,9 +142,9 @@ impl Pools for Store {
         &self,
         shard: u32,
         now: Timestamp,
-        after: Option<Sweepable>,
+        after: Option<DueKey>,
         limit: u32,
-    ) -> PortResult<Page<Sweepable, Sweepable>> {
+    ) -> PortResult<DuePage<Sweepable>> {
         let got = self
             .dynamo
             .query()
@@ -155,15 +155,13 @@ impl Pools for Store {
             .expression_attribute_names("#sweep", keys::SWEEP_MS)
             .expression_attribute_values(":shard", s(shard))
             .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|row| keys::sweep(shard, &row)))
+            .set_exclusive_start_key(after.map(|key| keys::sweep(shard, &key)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| port_error("list sweepable buckets", error))?;
         let items = got.items.unwrap_or_default();
-        let rows: Vec<Sweepable> = items.iter().map(read_sweepable).collect::<PortResult<_>>()?;
-        let next = got.last_evaluated_key.and_then(|_| rows.last().copied());
-        Ok(Page { rows, next })
+        keys::due_page(&items, got.last_evaluated_key.as_ref(), keys::SWEEP_MS, read_sweepable)
     }
 
     async fn swept(&self, as_read: &Bucket, next: Option<Timestamp>) -> PortResult<()> {

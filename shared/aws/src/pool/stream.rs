@@ -10,7 +10,6 @@ use largesse_domain::id::UserId;
 use serde_dynamo::AttributeValue as StreamValue;
 
 use super::codec;
-use crate::errors::corrupt;
 use crate::item::Item;
 
 /// What a stream record says.
@@ -31,8 +30,8 @@ pub fn new_entries(
     old: HashMap<String, StreamValue>,
     new: HashMap<String, StreamValue>,
 ) -> PortResult<NewEntries> {
-    let bucket = codec::read_bucket(&item_of(new)?)?;
-    let before = item_of(old).and_then(|item| codec::read_bucket(&item)).ok();
+    let bucket = codec::read_bucket(&item_of(new))?;
+    let before = codec::read_bucket(&item_of(old)).ok();
     let impossible = bucket.impossible_entries();
     let was_there = |member: &UserId| {
         before.as_ref().is_some_and(|old| {
@@ -46,20 +45,22 @@ pub fn new_entries(
     Ok(NewEntries { grants, impossible })
 }
 
-fn item_of(image: HashMap<String, StreamValue>) -> PortResult<Item> {
-    image.into_iter().map(|(name, value)| Ok((name, value_of(value)?))).collect()
+fn item_of(image: HashMap<String, StreamValue>) -> Item {
+    image.into_iter().map(|(name, value)| (name, value_of(value))).collect()
 }
 
-/// The same value in the SDK's type. Sets are in no item of ours.
-fn value_of(value: StreamValue) -> PortResult<Av> {
-    Ok(match value {
+/// The same value in the SDK's type. An attribute that a later version adds may have any type.
+fn value_of(value: StreamValue) -> Av {
+    match value {
         StreamValue::N(number) => Av::N(number),
         StreamValue::S(text) => Av::S(text),
         StreamValue::Bool(flag) => Av::Bool(flag),
         StreamValue::B(bytes) => Av::B(Blob::new(bytes)),
         StreamValue::Null(flag) => Av::Null(flag),
-        StreamValue::M(map) => Av::M(item_of(map)?),
-        StreamValue::L(list) => Av::L(list.into_iter().map(value_of).collect::<PortResult<_>>()?),
-        _ => return Err(corrupt("stream image")),
-    })
+        StreamValue::M(map) => Av::M(item_of(map)),
+        StreamValue::L(list) => Av::L(list.into_iter().map(value_of).collect()),
+        StreamValue::Ss(texts) => Av::Ss(texts),
+        StreamValue::Ns(numbers) => Av::Ns(numbers),
+        StreamValue::Bs(blobs) => Av::Bs(blobs.into_iter().map(Blob::new).collect()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::CancellationReason;
 use aws_sdk_dynamodb::types::{AttributeValue as Av, TransactWriteItem, Update};
-use largesse_app::page::Page;
+use largesse_app::page::{DueKey, DuePage};
 use largesse_app::ports::{DueSpray, PortResult, RefundOutcome, Refunds, Wallets};
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::ledger::Wallet;
@@ -14,15 +14,14 @@ use super::LIVE;
 use crate::errors::{
     TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
 };
-use crate::item::{Item, Reader, ms, n, s};
+use crate::item::{Reader, ms, n, s};
 use crate::keys::{self, DUE, DUE_MS, DUE_SHARD, FREE_SHARD};
 use crate::pool::codec::{CLOSED, OPEN, STATUS};
 use crate::store::Store;
 use crate::token::token_ttl;
 use crate::wallet::{POST_TRIES_MAX, read_wallet, request_token};
 
-fn read_due(item: &Item) -> PortResult<DueSpray> {
-    let reader = Reader { item, what: "due index" };
+fn read_due(reader: &Reader<'_>) -> PortResult<DueSpray> {
     let PoolId::Spray(id) = reader.parse(keys::PK)?;
     Ok(DueSpray { id, due: reader.ms(DUE_MS)? })
 }
@@ -129,9 +128,9 @@ impl Refunds for Store {
         &self,
         shard: u32,
         now: Timestamp,
-        after: Option<DueSpray>,
+        after: Option<DueKey>,
         limit: u32,
-    ) -> PortResult<Page<DueSpray, DueSpray>> {
+    ) -> PortResult<DuePage<DueSpray>> {
         let got = self
             .dynamo
             .query()
@@ -142,15 +141,13 @@ impl Refunds for Store {
             .expression_attribute_names("#due", DUE_MS)
             .expression_attribute_values(":shard", s(shard))
             .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|due| keys::due(shard, &due)))
+            .set_exclusive_start_key(after.map(|key| keys::due(shard, &key)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| port_error("list due sprays", error))?;
-        let rows: Vec<DueSpray> =
-            got.items.unwrap_or_default().iter().map(read_due).collect::<PortResult<_>>()?;
-        let next = got.last_evaluated_key.and_then(|_| rows.last().copied());
-        Ok(Page { rows, next })
+        let items = got.items.unwrap_or_default();
+        keys::due_page(&items, got.last_evaluated_key.as_ref(), DUE_MS, read_due)
     }
 
     async fn refund_spray(
