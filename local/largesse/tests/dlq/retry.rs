@@ -12,7 +12,7 @@ use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::id::Ulid;
 use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, World};
 
-use super::scene::{GRANTS, GRANTS_DLQ, Scene, retry_all, send, synthetic};
+use super::scene::{GRANTS, GRANTS_DLQ, Scene, retry_all, send, send_all, synthetic};
 #[tokio::test(start_paused = true)]
 async fn a_grant_that_was_given_up_is_explained_retried_and_paid_once() {
     let scene = Scene::given_up().await;
@@ -106,10 +106,11 @@ async fn one_run_retries_five_thousand_messages_past_those_that_cannot_be_read()
     const MESSAGES: u64 = 5_000;
     let scene = Scene::claimed().await;
     let dlq = scene.dlq().await;
+    let mut messages = Vec::new();
     for n in 0..MESSAGES {
         let grant = synthetic(n);
         if n % 100 == 0 {
-            scene.send(GRANTS_DLQ, "carol", "nonsense").await;
+            messages.push(("carol".to_owned(), "nonsense".to_owned()));
             let status = GrantStatus::PermanentlyFailed;
             let (failure, failed_at) = ("full".to_owned(), scene.store.now().minus_ms(60_000));
             let failed =
@@ -119,8 +120,9 @@ async fn one_run_retries_five_thousand_messages_past_those_that_cannot_be_read()
         let body = write_body(&GrantMessage::first(grant.clone())).unwrap();
         // A dozen messages of one member lie behind those that cannot be read, in one group.
         let group = if n % 1_000 < 3 { "carol" } else { grant.member.as_str() };
-        scene.send(GRANTS_DLQ, group, &body).await;
+        messages.push((group.to_owned(), body));
     }
+    send_all(&scene.world.sdk_config(), GRANTS_DLQ, &messages).await;
     let report = retry_all(&dlq).await;
     // SQS shows at most ten of a group, and these begin with ten that cannot be read.
     let behind = 12;

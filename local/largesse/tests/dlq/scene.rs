@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use aws_types::SdkConfig;
 use largesse::compose::{self, WorldTime};
 use largesse::dlq::{Dlq, RetryReport};
@@ -151,6 +152,23 @@ pub(super) async fn send(config: &SdkConfig, queue: &str, group: &str, body: &st
         message = message.message_group_id(group).message_deduplication_id(unique.to_string());
     }
     message.send().await.unwrap();
+}
+
+/// Sends messages to a FIFO queue, each with its group, ten at a time.
+pub(super) async fn send_all(config: &SdkConfig, queue: &str, messages: &[(String, String)]) {
+    let sqs = aws_sdk_sqs::Client::new(config);
+    let url = sqs.get_queue_url().queue_name(queue).send().await.unwrap().queue_url.unwrap();
+    for batch in messages.chunks(10) {
+        let entry = |(position, (group, body)): (usize, &(String, String))| {
+            let unique = Ulid::from_parts(0, u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
+            let entry = SendMessageBatchRequestEntry::builder().id(position.to_string());
+            let entry = entry.message_group_id(group).message_deduplication_id(unique.to_string());
+            entry.message_body(body).build().unwrap()
+        };
+        let entries: Vec<_> = batch.iter().enumerate().map(entry).collect();
+        let sent = sqs.send_message_batch().queue_url(&url).set_entries(Some(entries));
+        assert!(sent.send().await.unwrap().failed().is_empty());
+    }
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
