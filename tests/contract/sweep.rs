@@ -180,9 +180,10 @@ async fn an_entry_that_no_draw_can_have_written_is_reported_and_not_sent() {
     let bucket_key = key(format!("{}#0", spray.pool()));
     let mut draws = table.get(&bucket_key).await.unwrap().remove("draws").unwrap();
     let honest = draws.clone();
-    let too_late = Entry { at: spray.window.closes, ..entry };
+    // A part that is not drawn.
+    let beyond = Entry { index: 2, ..entry };
     if let aws_sdk_dynamodb::types::AttributeValue::M(map) = &mut draws {
-        map.insert("b".to_owned(), n(too_late.pack()));
+        map.insert("b".to_owned(), n(beyond.pack()));
     }
     table.set(&bucket_key, "draws", draws).await;
     assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, impossible: 1 });
