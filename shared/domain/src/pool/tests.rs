@@ -132,16 +132,16 @@ fn an_entry_that_cannot_be_is_found() {
     sound.draw(&draw("a", 50, 1)).unwrap();
     sound.draw(&draw("b", 51, 2)).unwrap();
     assert_eq!(sound.check(), Ok(()));
-    let plants: [(Plant, &[&str]); 5] = [
-        (|b| drop(b.draws.insert(user("b"), entry(0, 51, 2))), &["a", "b"]),
-        (|b| drop(b.draws.insert(user("b"), entry(2, 51, 2))), &["b"]),
-        (|b| drop(b.draws.insert(user("b"), entry(15, 51, 2))), &["b"]),
-        (|b| drop(b.draws.insert(user("b"), entry(1, 9, 2))), &["b"]),
-        (|b| drop(b.draws.insert(user("b"), entry(1, 100, 2))), &["b"]),
+    let entries: [(Entry, &[&str]); 5] = [
+        (entry(0, 51, 2), &["a", "b"]),
+        (entry(2, 51, 2), &["b"]),
+        (entry(15, 51, 2), &["b"]),
+        (entry(1, 9, 2), &["b"]),
+        (entry(1, 100, 2), &["b"]),
     ];
-    for (plant, members) in plants {
+    for (planted, members) in entries {
         let mut bucket = sound.clone();
-        plant(&mut bucket);
+        bucket.draws.insert(user("b"), planted);
         let members: BTreeSet<UserId> = members.iter().map(user).collect();
         assert_eq!(bucket.check(), Err(BucketError::Entries { members }));
     }
@@ -150,8 +150,12 @@ fn an_entry_that_cannot_be_is_found() {
     assert!(entry.is_some() && unreadable.unreadable.insert(user("b")));
     let members = [user("b")].into();
     assert_eq!(unreadable.check(), Err(BucketError::Entries { members }));
-    let counts: [Plant; 4] =
-        [|b| b.taken = 1, |b| b.taken = 3, |b| b.size = 1, |b| drop(b.draws.remove(&user("a")))];
+    let counts: [Plant; 4] = [
+        |b| b.taken = 1,
+        |b| b.taken = 3,
+        |b| b.size = 1,
+        |b| b.draws.retain(|member, _| *member != user("a")),
+    ];
     for plant in counts {
         let mut bucket = sound.clone();
         plant(&mut bucket);
