@@ -32,7 +32,7 @@ async fn draw_all(rig: &Rig, spray: &Spray, parts: u32, prefix: &str) {
     });
     let draws: Vec<_> = draws.collect();
     let drawn: Vec<_> = futures::stream::iter(draws).buffer_unordered(64).collect().await;
-    assert_eq!(drawn.len() as u32, parts);
+    assert_eq!(u32::try_from(drawn.len()), Ok(parts));
 }
 
 /// So many sprays, of which every part is drawn; returns how many entries there are.

@@ -37,7 +37,7 @@ pub fn policy_from(lookup: impl Fn(&str) -> Option<String>) -> RetryPolicy {
 /// The delay after the first failure of infrastructure; each further one doubles it.
 const LATER_S_FIRST: u32 = 2;
 /// The longest such delay: a quarter of an hour. A message may be received 500 times
-/// (template.yaml), so that an outage of three days uses up no message.
+/// (template.yaml), so that an outage of two and a half days uses up no message.
 const LATER_S_MAX: u32 = 900;
 
 /// How long a message waits after its `receives`-th delivery failed for want of infrastructure: half
