@@ -34,7 +34,7 @@ pub async fn measure(each: Duration) -> Result<Table, BenchError> {
             let lab = Lab::new(ids)?;
             lab.world.recorder().measure_units(true);
             let filling = Filling::measure(&lab, each, at_once, processes).await?;
-            let name = format!("{}, {at_once} at once, {processes} processes", ids.name());
+            let name = format!("{}, {at_once} at once; processes: {processes}", ids.name());
             rows.push((name, filling.cells(ids)));
         }
     }

@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use largesse_emulator::{FunctionSpec, REGION};
+use largesse_emulator::{FunctionSpec, REGION, Stack, World};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::process::Watched;
 use super::report::{Cell, Mark, Table};
 use super::{BenchError, process};
-use crate::compose;
+use crate::compose::{self, ComposeError};
+use crate::{aws_front, serve};
 
 /// The folders of binaries, in this order: those that are shipped, then those of a release build.
 const FOLDERS: [&str; 3] = ["target/lambda", "target/shipped", "target/release"];
@@ -42,12 +44,13 @@ pub async fn measure(folder: Option<PathBuf>) -> Result<Table, BenchError> {
         columns: vec!["size_mb", "zip_mb", "start_cpu_ms", "start_ms", "idle_peak_mb", "idle_mb"],
         ..Table::default()
     };
+    let emulator = Emulator::serve(&stack).await?;
     let folders = folder.map_or_else(|| FOLDERS.map(PathBuf::from).to_vec(), |one| vec![one]);
     for function in &stack.functions {
         let binary = folders.iter().find_map(|folder| binary_in(folder, &function.binary));
         match binary {
             Some(binary) => {
-                let row = one(function, &binary).await?;
+                let row = one(function, &binary, &emulator.endpoint).await?;
                 table.rows.push((function.binary.clone(), row));
                 let note = format!("from {}", binary.parent().unwrap_or(&binary).display());
                 if !table.notes.contains(&note) {
@@ -72,12 +75,41 @@ fn binary_in(folder: &Path, name: &str) -> Option<PathBuf> {
     candidates.into_iter().find(|path| path.is_file())
 }
 
-async fn one(function: &FunctionSpec, binary: &Path) -> Result<Vec<Cell>, BenchError> {
+/// An emulator over a socket: pool-sweep probes its store before it polls.
+struct Emulator {
+    endpoint: String,
+    server: JoinHandle<()>,
+}
+
+impl Emulator {
+    async fn serve(stack: &Stack) -> Result<Self, BenchError> {
+        let world = World::memory(stack).map_err(ComposeError::from)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.map_err(|source| process("no port", source))?;
+        let address = listener.local_addr().map_err(|source| process("no port", source))?;
+        let served = serve::serve(listener, aws_front::router(world), std::future::pending());
+        // It ends when it is aborted.
+        let server = tokio::spawn(async move { drop(served.await) });
+        Ok(Self { endpoint: format!("http://{address}{}", aws_front::PATH), server })
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn one(
+    function: &FunctionSpec,
+    binary: &Path,
+    endpoint: &str,
+) -> Result<Vec<Cell>, BenchError> {
     let bytes = std::fs::read(binary).map_err(|e| process("cannot read a binary", e))?;
     let zipped = deflated(&bytes)?.saturating_add(ZIP_BYTES);
     let mut starts = Vec::new();
     for _ in 0..STARTS {
-        starts.push(start(function, binary).await?);
+        starts.push(start(function, binary, endpoint).await?);
     }
     let median = |part: fn(&Started) -> f64| {
         let mut values: Vec<f64> = starts.iter().map(part).collect();
@@ -113,12 +145,16 @@ struct Started {
 }
 
 /// Starts a function beside a Runtime API that has no event for it.
-async fn start(function: &FunctionSpec, binary: &Path) -> Result<Started, BenchError> {
+async fn start(
+    function: &FunctionSpec,
+    binary: &Path,
+    endpoint: &str,
+) -> Result<Started, BenchError> {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.map_err(|source| process("no port", source))?;
     let address = listener.local_addr().map_err(|source| process("no port", source))?;
     let mut command = Command::new(binary);
-    command.env_clear().envs(environment(function, &address.to_string()));
+    command.env_clear().envs(environment(function, &address.to_string(), endpoint));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let began = super::started();
     let watched = Watched::start(&mut command)?;
@@ -141,8 +177,12 @@ async fn start(function: &FunctionSpec, binary: &Path) -> Result<Started, BenchE
     Ok(Started { cpu_ms: watched.cpu_ms()?, ms, peak_mib, resident_mib })
 }
 
-/// The environment of a function, from the template and from Lambda. No address in it exists.
-fn environment(function: &FunctionSpec, runtime_api: &str) -> BTreeMap<String, String> {
+/// The environment of a function, from the template and from Lambda.
+fn environment(
+    function: &FunctionSpec,
+    runtime_api: &str,
+    endpoint: &str,
+) -> BTreeMap<String, String> {
     let mut environment = function.environment.clone();
     for secret in environment.values_mut().filter(|value| value.starts_with("{{resolve:")) {
         "a benchmark's cursors are never used".clone_into(secret);
@@ -156,6 +196,7 @@ fn environment(function: &FunctionSpec, runtime_api: &str) -> BTreeMap<String, S
         ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
         ("_HANDLER", "bootstrap"),
         ("AWS_REGION", REGION),
+        ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_ACCESS_KEY_ID", "bench"),
         ("AWS_SECRET_ACCESS_KEY", "bench"),
     ];
