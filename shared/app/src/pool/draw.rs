@@ -50,7 +50,9 @@ pub async fn draw<D: Pools>(
     let mut read_ahead = 0_usize;
     for (step, number) in walk.clone().enumerate() {
         let id = BucketId { pool, number };
-        let answer = match deps.full_bucket(id) {
+        let known = deps.full_bucket(id);
+        let is_known = known.is_some();
+        let answer = match known {
             Some(full) => match full.decide(draw) {
                 Ok(_) | Err(DrawRefused::Full) => Err(NotDrawn::Full),
                 Err(DrawRefused::Ahead) => Err(NotDrawn::Ahead),
@@ -69,7 +71,8 @@ pub async fn draw<D: Pools>(
             Err(NotDrawn::Already(won)) => return Ok(Err(NotWon::Already(won))),
         }
         let next = step.saturating_add(1);
-        if next >= read_ahead {
+        // Only after a write that was in vain: a process that knows full buckets tries the next.
+        if !is_known && next >= read_ahead {
             // A bucket that the read shows full is remembered, so that it costs no write here.
             let ahead: Vec<u32> = walk.clone().skip(next).take(READ_AHEAD).collect();
             let unknown = |n: &u32| deps.full_bucket(BucketId { pool, number: *n }).is_none();
