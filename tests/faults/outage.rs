@@ -83,7 +83,7 @@ async fn fails_for_ten_minutes(
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_grants_are_all_paid_after_the_ledger_was_throttled_for_ten_minutes() {
-    fails_for_ten_minutes(Matching::any().on(LEDGER), Fault::Throttle, 10, 1_000, 200).await;
+    fails_for_ten_minutes(Matching::any().on(LEDGER), Fault::Throttle, 10, 1_000, 300).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,8 +21,9 @@ use crate::rig::{GRANTS, Kill, Rig, refund_all, sweep_all};
 
 /// More polls than a claim or a refund takes.
 const POLLS: usize = 14;
-/// Every so many schedules where each costs much: with this step they still switch at every poll.
-pub(crate) const SCHEDULES_STEP: usize = 7;
+/// Every so many schedules where each costs much. It has no divisor in common with the number of
+/// places of the second switch, so that they still switch at every poll.
+pub(crate) const SCHEDULES_STEP: usize = 5;
 
 /// Sprays of one environment: making one takes longer than a spray.
 const SPRAYS_PER_RIG: usize = 16;

@@ -217,7 +217,7 @@ async fn a_void_killed_at_any_await_returns_the_amount_to_the_funder_once() {
 #[tokio::test(start_paused = true)]
 async fn a_void_and_a_payment_at_once_have_one_winner() {
     let (mut paid, mut voided) = (0, 0);
-    for schedule in schedules().into_iter().step_by(SCHEDULES_STEP * 3) {
+    for schedule in schedules().into_iter().step_by(SCHEDULES_STEP * 2) {
         let rig = Rig::new(8, Kill::default());
         let (spray, grant) = given_up(&rig).await;
         let before = failed(&rig, &spray).await.unwrap();
