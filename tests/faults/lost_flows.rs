@@ -5,21 +5,19 @@
 use std::time::Duration;
 
 use largesse_app::grant::operate::{Retried, retry, void};
-use largesse_app::ports::{Clock, Grants, Once, Rooms, SprayNotMade, Sprays, Void};
-use largesse_app::spray::token::{self, Found};
+use largesse_app::ports::{Grants, Rooms, Void};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
-use largesse_domain::id::{RoomId, SprayId, TransferId};
-use largesse_domain::ledger::{TransferKind, TransferOrder};
+use largesse_domain::id::RoomId;
+use largesse_domain::ledger::TransferKind;
 use largesse_domain::pool::Walk;
-use largesse_domain::split::{Seed, Split};
-use largesse_domain::spray::{Spray, Terms};
+use largesse_domain::spray::Spray;
 use largesse_tests::user;
 
 use crate::client::claim_by;
 use crate::lost::{LOSING, for_every_call, insist};
 use crate::race::fill_bucket;
 use crate::refused::{HELD, drawn_into_a_full_wallet, failed, given_up};
-use crate::rig::{OUTBOX, Rig, refund_all, sweep_all};
+use crate::rig::{OUTBOX, Rig, sweep_all};
 
 /// Tries of a caller that does not give up.
 const TRIES_MAX: u32 = 12;
@@ -184,74 +182,6 @@ async fn a_reply_lost_while_a_grant_is_voided_returns_its_amount_once() {
                 rig.wind_up().await;
                 assert_eq!((rig.balance("a"), rig.balance("s")), (HELD, 30));
                 assert_eq!(rig.transfers(TransferKind::Claim), 0);
-            },
-        )
-        .await;
-    }
-}
-
-/// Sprays under a token of the index, however often it takes.
-async fn spray_from_the_index(rig: &Rig, room: RoomId) -> Spray {
-    let store = &*rig.sandbox.store;
-    let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
-    let id = SprayId(rig.sandbox.id());
-    for _ in 0..TRIES_MAX {
-        if let Ok(Found::Token(token)) = token::search(store).await {
-            let now = store.now();
-            let spray = Spray::new(id, token, room, user("s"), &terms, Seed([1; 32]), now);
-            let order = TransferOrder {
-                id: TransferId(id.0),
-                wallet: user("s"),
-                kind: TransferKind::Spray,
-                amount: terms.amount(),
-                at: now,
-                pool: Some(spray.pool()),
-                counterpart: None,
-                memo: None,
-            };
-            match store.create_spray(&spray, &order).await {
-                Ok(Ok(Once::Now(made) | Once::Before(made))) => return made,
-                Ok(Err(SprayNotMade::TokenTaken)) | Err(_) => {}
-                Ok(Err(refused)) => panic!("{refused:?}"),
-            }
-        }
-        // Longer than the lease of a scan.
-        tokio::time::advance(Duration::from_secs(20)).await;
-    }
-    panic!("no token");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reply_lost_while_tokens_are_scanned_indexed_taken_and_freed_doubles_nothing() {
-    for plan in LOSING {
-        for_every_call(
-            // Most calls of a scan are alike: the 512 puts of tokens without an item.
-            |n| plan(if n > 24 { n + 500 } else { n }),
-            30,
-            async |rig| {
-                let room = rig.sandbox.room(&["s"]).await;
-                rig.sandbox.deposit("s", 30).await;
-                room
-            },
-            async |rig, room| {
-                let first = spray_from_the_index(rig, *room).await;
-                let second = spray_from_the_index(rig, *room).await;
-                assert_ne!(first.token, second.token);
-                tokio::time::advance(Duration::from_secs(700)).await;
-                for _ in 0..TRIES_MAX {
-                    let refunded = refund_all(&rig.sandbox.store).await;
-                    if refunded.is_ok_and(|report| report.failed == 0) {
-                        break;
-                    }
-                }
-                spray_from_the_index(rig, *room).await;
-            },
-            async |rig, _| {
-                let count = |kind| rig.transfers(kind);
-                assert_eq!(count(TransferKind::Spray), 3);
-                rig.wind_up().await;
-                rig.assert_all_paid();
-                assert_eq!((count(TransferKind::Refund), rig.balance("s")), (3, 30));
             },
         )
         .await;

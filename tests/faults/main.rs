@@ -12,6 +12,7 @@ mod full;
 mod kill;
 mod lost;
 mod lost_flows;
+mod lost_tokens;
 mod outage;
 mod race;
 mod refused;

@@ -11,7 +11,7 @@ use largesse_app::spray::claim::ClaimError;
 use largesse_app::spray::refund;
 use largesse_domain::ledger::TransferKind;
 use largesse_emulator::{Call, Fault, FaultHook};
-use largesse_tests::kill::interleave;
+use largesse_tests::kill::{interleave, kill_at};
 use largesse_tests::money;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -20,9 +20,13 @@ use crate::client::{claim_by, share};
 use crate::rig::{GRANTS, Kill, Rig, refund_all, sweep_all};
 
 /// More polls than a claim or a refund takes.
-const POLLS: usize = 24;
-/// Every so many schedules where each costs much: with this step they still switch at every poll.
-const SCHEDULES_STEP: usize = 7;
+const POLLS: usize = 14;
+/// Every so many schedules where each costs much. It has no divisor in common with the number of
+/// places of the second switch, so that they still switch at every poll.
+pub(crate) const SCHEDULES_STEP: usize = 5;
+
+/// Sprays of one environment: making one takes longer than a spray.
+const SPRAYS_PER_RIG: usize = 16;
 
 /// All schedules with at most two switches, and random ones.
 pub(crate) fn schedules() -> Vec<Vec<bool>> {
@@ -38,8 +42,20 @@ pub(crate) fn schedules() -> Vec<Vec<bool>> {
         }
     }
     let mut rng = StdRng::seed_from_u64(1);
-    all.extend((0..200).map(|_| (0..POLLS * 2).map(|_| rng.random_bool(0.5)).collect()));
+    all.extend((0..100).map(|_| (0..POLLS * 2).map(|_| rng.random_bool(0.5)).collect()));
     all
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_schedules_switch_at_every_poll_of_a_claim_and_of_a_refund() {
+    let rig = Rig::new(1, Kill::default());
+    let (room, spray) = rig.spray(1).await;
+    let claimer = rig.sandbox.another_process(7);
+    assert!(kill_at(POLLS, claim_by(&claimer, room, &spray, "a")).await.is_some());
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let refunder = rig.sandbox.another_process(8);
+    assert!(kill_at(POLLS, refund::refund(&*refunder, spray.id)).await.is_some());
+    rig.wind_up().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,33 +85,36 @@ async fn one_winner(
 ) {
     let enough = schedules.len() / 20;
     let (mut claims, mut refunds) = (0, 0);
-    for schedule in schedules {
+    for some in schedules.chunks(SPRAYS_PER_RIG) {
         let rig = Rig::new(1, Kill::default());
-        let (room, spray) = rig.spray(1).await;
-        let at_ms = spray.window.closes.ms() + past_closing_ms;
-        let until = u64::try_from(at_ms - rig.sandbox.store.now().ms()).unwrap();
-        tokio::time::advance(Duration::from_millis(until)).await;
         let claimer = rig.sandbox.skewed_process(7, claimer_ms);
         let refunder = rig.sandbox.skewed_process(8, refunder_ms);
-        let (claimed, refunded) = interleave(
-            &schedule,
-            claim_by(&claimer, room, &spray, "a"),
-            refund::refund(&*refunder, spray.id),
-        )
-        .await;
-        refunded.unwrap();
-        rig.wind_up().await;
-        match claimed {
-            Ok(won) => {
-                claims += 1;
-                assert_eq!((won.get(), rig.balance("a")), (10, 10));
-                assert_eq!(rig.balance("s"), 0);
+        for schedule in some {
+            let before = (rig.balance("a"), rig.balance("s"));
+            let (room, spray) = rig.spray(1).await;
+            let at_ms = spray.window.closes.ms() + past_closing_ms;
+            let until = u64::try_from(at_ms - rig.sandbox.store.now().ms()).unwrap();
+            tokio::time::advance(Duration::from_millis(until)).await;
+            let (claimed, refunded) = interleave(
+                schedule,
+                claim_by(&claimer, room, &spray, "a"),
+                refund::refund(&*refunder, spray.id),
+            )
+            .await;
+            refunded.unwrap();
+            rig.wind_up().await;
+            let after = (rig.balance("a"), rig.balance("s"));
+            match claimed {
+                Ok(won) => {
+                    claims += 1;
+                    assert_eq!((won.get(), after), (10, (before.0 + 10, before.1)));
+                }
+                Err(ClaimError::WindowOver) => {
+                    refunds += 1;
+                    assert_eq!(after, (before.0, before.1 + 10));
+                }
+                Err(error) => panic!("{error:?}"),
             }
-            Err(ClaimError::WindowOver) => {
-                refunds += 1;
-                assert_eq!((rig.balance("a"), rig.balance("s")), (0, 10));
-            }
-            Err(error) => panic!("{error:?}"),
         }
     }
     let both_win = claims > enough && refunds > enough;

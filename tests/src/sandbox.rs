@@ -1,6 +1,6 @@
 //! A world, and a store over it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
 use largesse::compose;
@@ -15,12 +15,16 @@ use largesse_domain::money::{AMOUNT_MAX, Amount, BALANCE_MAX};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_domain::time::Timestamp;
-use largesse_emulator::{World, WorldClock};
+use largesse_emulator::{Stack, World, WorldClock};
 
 use crate::money;
 
 /// When the tests' worlds begin: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINS_MS: i64 = 1_767_225_600_000;
+
+/// What template.yaml declares, parsed once for all worlds of a test binary.
+static STACK: LazyLock<Stack> =
+    LazyLock::new(|| compose::stack().expect("the template parses"));
 
 /// A world in memory with a store over it. When it is dropped, money must be conserved; when a test
 /// fails, it names its seed.
@@ -64,8 +68,7 @@ impl Sandbox {
 
     fn at(clock: WorldClock, seed: u64) -> Self {
         fastrand::seed(seed);
-        let stack = compose::stack().expect("the template parses");
-        let world = World::memory_at(&stack, clock).expect("a world in memory");
+        let world = World::memory_at(&STACK, clock).expect("a world in memory");
         let store = Arc::new(store_at(&world, seed, 0));
         Self { world, store, _seed: Seed(seed) }
     }
