@@ -23,8 +23,7 @@ use crate::money;
 pub(crate) const BEGINS_MS: i64 = 1_767_225_600_000;
 
 /// What template.yaml declares, parsed once for all worlds of a test binary.
-static STACK: LazyLock<Stack> =
-    LazyLock::new(|| compose::stack().expect("the template parses"));
+static STACK: LazyLock<Stack> = LazyLock::new(|| compose::stack().expect("the template parses"));
 
 /// A world in memory with a store over it. When it is dropped, money must be conserved; when a test
 /// fails, it names its seed.
