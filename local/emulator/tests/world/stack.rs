@@ -12,9 +12,9 @@ const TEMPLATE: &str = include_str!("../../../../template.yaml");
 #[test]
 fn the_template_gives_tables_queues_and_functions() {
     let stack = Stack::parse(TEMPLATE).unwrap();
-    let grants = stack.table("largesse-grants").unwrap();
-    assert!(grants.stream_view.is_some());
-    assert_eq!(grants.keys[0], ("pk".to_owned(), "HASH".to_owned()));
+    let pools = stack.table("largesse-pools").unwrap();
+    assert_eq!(pools.stream_view.as_deref(), Some("NEW_AND_OLD_IMAGES"));
+    assert_eq!(pools.keys[0], ("pk".to_owned(), "HASH".to_owned()));
     let queue = stack.queue("largesse-grants.fifo").unwrap();
     assert!(queue.fifo);
     let Some(Redrive { queue: dead, receives_max }) = &queue.redrive else {
@@ -36,7 +36,7 @@ fn the_template_gives_the_triggers_of_each_function() {
     let query = stack.function("query").unwrap();
     assert!(query.routes.contains(&("ANY".to_owned(), "$default".to_owned())));
     let outbox = stack.function("outbox").unwrap();
-    assert_eq!(outbox.streams[0].table, "largesse-grants");
+    assert_eq!(outbox.streams[0].table, "largesse-pools");
     assert_eq!(outbox.streams[0].filters.len(), 1);
     assert_eq!(outbox.environment["QUEUE_GRANTS_URL"], queue_url("largesse-grants.fifo"));
     assert_eq!(outbox.streams[0].retries_max, None);
@@ -54,7 +54,7 @@ fn the_template_gives_the_permissions_of_each_function() {
         stack.function(binary).unwrap().permissions.contains(&permission)
     };
     // The first is from the function's own policy, the others are from its role.
-    let by_sender = format!("{}/index/by-sender", table_arn("largesse-pools"));
+    let by_sender = format!("{}/index/by-sender", table_arn("largesse-sprays"));
     assert!(may("query", "dynamodb:Query", by_sender));
     assert!(may("outbox", "sqs:SendMessage", queue_arn("largesse-grants.fifo")));
     assert!(may("grant-pay", "logs:PutLogEvents", "FunctionLogs.Arn".to_owned()));
