@@ -16,7 +16,7 @@ use serde_json::json;
 use ulid::Ulid;
 
 use crate::client::claim_by;
-use crate::race::fill_bucket;
+use crate::race_draws::fill_bucket;
 use crate::rig::{GRANTS, Kill, OUTBOX, OUTBOX_DLQ, Rig, refund_all, sweep_all};
 
 const POOLS: &str = "largesse-pools";

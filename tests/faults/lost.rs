@@ -111,7 +111,7 @@ async fn play(rig: &Rig, journal: &Journal) {
     for member in ["a", "b"] {
         let heard = insist(rig, "POST", &path, &[("x-user-id", member), in_room], "").await;
         journal.shares.borrow_mut().push((member, heard.number("amount")));
-        // As often as they ask.
+        // However often it is repeated.
         let again = insist(rig, "POST", &path, &[("x-user-id", member), in_room], "").await;
         journal.shares.borrow_mut().push((member, again.number("amount")));
     }

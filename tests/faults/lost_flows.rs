@@ -15,7 +15,7 @@ use largesse_tests::user;
 
 use crate::client::claim_by;
 use crate::lost::{LOSING, for_every_call, insist};
-use crate::race::fill_bucket;
+use crate::race_draws::fill_bucket;
 use crate::refused::{HELD, drawn_into_a_full_wallet, failed, given_up};
 use crate::rig::{OUTBOX, Rig, sweep_all};
 

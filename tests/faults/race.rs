@@ -16,7 +16,7 @@ use largesse_tests::money;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::client::{claim_by, share};
+use crate::client::claim_by;
 use crate::rig::{GRANTS, Kill, Rig, refund_all, sweep_all};
 
 /// More polls than a claim or a refund takes.
@@ -42,7 +42,7 @@ pub(crate) fn schedules() -> Vec<Vec<bool>> {
         }
     }
     let mut rng = StdRng::seed_from_u64(1);
-    all.extend((0..100).map(|_| (0..POLLS * 2).map(|_| rng.random_bool(0.5)).collect()));
+    all.extend((0..60).map(|_| (0..POLLS * 2).map(|_| rng.random_bool(0.5)).collect()));
     all
 }
 
@@ -70,7 +70,7 @@ async fn a_claim_and_the_refund_have_one_winner_whichever_clock_is_seconds_off()
     for (past_closing_ms, claimer_ms, refunder_ms) in
         [(1_000, -2_000, 0), (-1_000, 0, 2_000), (0, -2_000, 2_000), (0, -1, 0), (-1, 0, 1)]
     {
-        let some = schedules().into_iter().step_by(SCHEDULES_STEP).collect();
+        let some = schedules().into_iter().step_by(SCHEDULES_STEP * 2).collect();
         one_winner(some, past_closing_ms, claimer_ms, refunder_ms).await;
     }
 }
@@ -217,44 +217,6 @@ async fn two_refund_batches_two_sweeps_and_two_outboxes_at_once_do_nothing_twice
             sum += rig.balance(name);
         }
         assert_eq!(sum, size * 10);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_taps_of_one_member_at_once_draw_one_share() {
-    for (n, schedule) in schedules().into_iter().step_by(SCHEDULES_STEP).enumerate() {
-        let rig = Rig::new(4, Kill::default());
-        // The second size has the first bucket of the walk full, so that both taps walk on.
-        let size = [3, 20][n % 2];
-        let (room, spray) = rig.spray(size).await;
-        if size > 16 {
-            let walk = largesse_domain::pool::Walk::new(&spray.pool(), &"a".parse().unwrap(), 2);
-            fill_bucket(&rig, &spray, walk.clone().next().unwrap()).await;
-        }
-        let (one, two) = (rig.sandbox.another_process(70), rig.sandbox.another_process(71));
-        let first = claim_by(&one, room, &spray, "a");
-        let (first, second) = interleave(&schedule, first, claim_by(&two, room, &spray, "a")).await;
-        assert_eq!(share(&first), share(&second));
-        assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
-        let books = money::books(&rig.sandbox.world);
-        assert_eq!(books.grants().filter(|grant| grant.member.as_str() == "a").count(), 1);
-        rig.wind_up().await;
-    }
-}
-
-/// Draws all parts of one bucket.
-pub(crate) async fn fill_bucket(rig: &Rig, spray: &largesse_domain::spray::Spray, number: u32) {
-    use largesse_app::ports::Pools;
-    use largesse_domain::pool::{BucketId, Draw, Nonce};
-    let id = BucketId { pool: spray.pool(), number };
-    let store = rig.sandbox.another_process(60);
-    let at = rig.sandbox.store.now();
-    for n in 0..u64::MAX {
-        let member = format!("m{n}").parse().unwrap();
-        let draw = Draw { member, at, nonce: Nonce::from_bits(n) };
-        if store.draw(id, &draw).await.unwrap().is_err() {
-            return;
-        }
     }
 }
 

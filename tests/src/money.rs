@@ -1,4 +1,4 @@
-//! Money is conserved: the books, read behind the SDK's back.
+//! Money is conserved: the books, read without the SDK.
 
 use std::collections::HashMap;
 

@@ -8,7 +8,7 @@
 //! At most ⌈D / (100 × (T/P − 7))⌉ + 1 runs sweep D buckets that wait, if none fails and T > 7 P:
 //! * T is the time from a run's start to its `stop_at`.
 //! * P is the longest time that a page of 100 buckets takes. Sixteen at a time, so seven rounds, each
-//!   of five calls one after the other: the bucket, its payments, its failed grants, up to two sends
+//!   of six calls one after the other: the bucket, its payments, its failed grants, up to two sends
 //!   and the mark that it is swept. Before them the index is read.
 //! * A run stops before the first page that would begin at `stop_at` or later, so it begins T/P
 //!   pages or more, and ends less than P after `stop_at`. The index has eight shards: of a run that
