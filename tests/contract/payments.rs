@@ -13,7 +13,7 @@ use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::{Sandbox, user};
 
 use crate::meanwhile::{Before, meanwhile};
-use crate::scene::{balance, drawn, fill, given_up, set_balance, sprayed};
+use crate::scene::{balance, drawn, fill, given_up, sprayed};
 
 /// The members `m0`, `m1` … have drawn from one spray.
 async fn all_drawn(sandbox: &Sandbox, members: u64) -> (Spray, Vec<Grant>) {
@@ -78,7 +78,7 @@ async fn each_is_paid_by_itself_where_one_was_paid_or_voided_or_is_refused() {
     let held = fill(&sandbox, "m3").await;
     let outcomes = paid(&sandbox, &grants).await;
     assert_eq!(outcomes, ["paid", "before", "voided", "full", "paid"]);
-    set_balance(&sandbox, "m3", held).await;
+    sandbox.overwrite_balance("m3", held).await;
     assert_eq!(balance(&sandbox, "m2").await, 0);
     // With room in the wallet again, what was refused is paid.
     let outcomes = paid(&sandbox, &grants).await;
@@ -192,10 +192,10 @@ async fn a_payment_is_taken_back_once_and_whole_or_not_at_all() {
     assert_eq!(reverse(&grants[2]).await, Reversal::NotPaid);
     // A member who has spent all but 1 of it.
     let amount = grants[0].amount.get();
-    set_balance(&sandbox, "m0", 1).await;
+    sandbox.overwrite_balance("m0", 1).await;
     assert_eq!(reverse(&grants[0]).await, Reversal::Shortfall { amount: amount - 1 });
     assert_eq!(balance(&sandbox, "m0").await, 1);
-    set_balance(&sandbox, "m0", amount).await;
+    sandbox.overwrite_balance("m0", amount).await;
     assert_eq!(reverse(&grants[0]).await, Reversal::Reversed);
     assert_eq!(balance(&sandbox, "m0").await, 0);
     // Again, also with the money for it.

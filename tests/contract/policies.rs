@@ -20,7 +20,7 @@ use largesse_tests::http::Api;
 use largesse_tests::{Sandbox, user};
 
 use crate::permissions::{assert_least, calls_of};
-use crate::scene::{Table, drawn, fill, key, n, request, set_balance};
+use crate::scene::{Table, drawn, fill, key, n, request};
 
 #[tokio::test(start_paused = true)]
 async fn spray_create_may_do_what_it_does() {
@@ -140,7 +140,7 @@ async fn refund_batch_may_do_what_it_does() {
     // The sender's wallet is full, and an hour later it has room.
     fill(sandbox, "ann").await;
     let mut calls = calls_of(world, world.run_schedule("refund-batch/EveryMinute")).await;
-    set_balance(sandbox, "ann", 0).await;
+    sandbox.overwrite_balance("ann", 0).await;
     tokio::time::advance(Duration::from_secs(3_600)).await;
     calls.extend(calls_of(world, world.run_schedule("refund-batch/EveryMinute")).await);
     assert_least("refund-batch", &calls);
@@ -212,10 +212,10 @@ async fn outbox_and_grant_pay_may_do_what_they_do() {
     }
     let calls = calls_of(world, async {
         world.settle().await;
-        set_balance(&sandbox, "bob", 1).await;
+        sandbox.overwrite_balance("bob", 1).await;
         world.settle_with_time().await.unwrap();
     });
     let calls = calls.await;
-    set_balance(&sandbox, "eve", 1).await;
+    sandbox.overwrite_balance("eve", 1).await;
     assert_least("grant-pay", &calls);
 }

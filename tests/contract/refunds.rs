@@ -17,8 +17,7 @@ use largesse_tests::{Sandbox, amount, user};
 
 use crate::meanwhile::{Before, meanwhile};
 use crate::scene::{
-    Item, Table, balance, bucket, buckets, draw, fill, key, number, request, s, set_balance,
-    sprayed,
+    Item, Table, balance, bucket, buckets, draw, fill, key, number, request, s, sprayed,
 };
 use crate::sprays::{made, wish};
 
@@ -250,7 +249,7 @@ async fn a_sender_whose_wallet_is_full_is_tried_again_in_an_hour() {
     assert_eq!((read(&sandbox, &spray).await, bucket(&sandbox, &spray).await), before);
     let hour = sandbox.store.now().plus_ms(3_600_000);
     assert_eq!(due(&sandbox, &spray).await, Some(hour));
-    set_balance(&sandbox, "s", 0).await;
+    sandbox.overwrite_balance("s", 0).await;
     let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
     assert_eq!(refunded, Refunded::Now { amount: 20 });
     assert_eq!(due(&sandbox, &spray).await, None);

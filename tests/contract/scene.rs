@@ -136,18 +136,12 @@ pub(crate) fn s(value: impl Display) -> Av {
 }
 
 /// Fills a wallet, of a user who has one, to what a wallet may hold. Gives what it held, for
-/// [`set_balance`]: the audit at the end of the test compares it with the transfers.
+/// `Sandbox::overwrite_balance`: the audit at the end of the test compares it with the transfers.
 pub(crate) async fn fill(sandbox: &Sandbox, name: &str) -> u64 {
     let key = key_with(format!("WALLET#{name}"), "BALANCE");
     let held = number(&Table::of(sandbox, "ledger").get(&key).await.unwrap(), "balance");
-    set_balance(sandbox, name, BALANCE_MAX).await;
+    sandbox.overwrite_balance(name, BALANCE_MAX).await;
     held.try_into().unwrap()
-}
-
-/// Sets a wallet's balance directly.
-pub(crate) async fn set_balance(sandbox: &Sandbox, name: &str, balance: u64) {
-    let key = key_with(format!("WALLET#{name}"), "BALANCE");
-    Table::of(sandbox, "ledger").set(&key, "balance", n(balance)).await;
 }
 
 /// What a user's wallet holds.

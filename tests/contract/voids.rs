@@ -9,9 +9,7 @@ use largesse_domain::id::GrantId;
 use largesse_tests::{Sandbox, user};
 
 use crate::meanwhile::{Before, meanwhile};
-use crate::scene::{
-    Item, Table, balance, drawn, fill, given_up, key_with, refused, s, set_balance, sprayed,
-};
+use crate::scene::{Item, Table, balance, drawn, fill, given_up, key_with, refused, s, sprayed};
 
 /// A grant of `m` that was given up.
 async fn failed(sandbox: &Sandbox) -> FailedGrant {
@@ -58,7 +56,7 @@ async fn a_void_returns_the_amount_once_and_bars_the_payment_for_ever() {
     sandbox.deposit("m", 1).await;
     fill(&sandbox, "m").await;
     assert!(matches!(paid(&sandbox, grant).await, Payment::Voided));
-    set_balance(&sandbox, "m", 1).await;
+    sandbox.overwrite_balance("m", 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +143,7 @@ async fn a_funder_whose_wallet_is_full_keeps_a_grant_from_being_voided() {
     let failed = failed(&sandbox).await;
     fill(&sandbox, "s").await;
     assert_eq!(void(&sandbox, &failed).await, Void::FunderFull);
-    set_balance(&sandbox, "s", 0).await;
+    sandbox.overwrite_balance("s", 0).await;
     assert_untouched(&sandbox, &failed.grant, Some(GrantStatus::PermanentlyFailed)).await;
 }
 

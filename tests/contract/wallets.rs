@@ -12,7 +12,7 @@ use largesse_domain::time::Timestamp;
 use largesse_tests::{Sandbox, amount, user};
 
 use crate::meanwhile::{Before, meanwhile};
-use crate::scene::{balance, drawn, fill, given_up, set_balance, sprayed};
+use crate::scene::{balance, drawn, fill, given_up, sprayed};
 
 fn order(sandbox: &Sandbox, name: &str, kind: TransferKind, minor: u64) -> TransferOrder {
     TransferOrder {
@@ -89,7 +89,7 @@ async fn a_wallet_that_cannot_hold_more_refuses_and_stays_as_it_is() {
     assert_eq!(sandbox.store.wallet(&user("a")).await.unwrap(), full);
     // What was posted before is the answer, although the wallet would refuse it now.
     assert_eq!(sandbox.post(earlier.order.clone()).await, Once::Before(earlier));
-    set_balance(&sandbox, "a", held).await;
+    sandbox.overwrite_balance("a", held).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,16 +61,10 @@ impl Rig {
     }
 
     /// Makes a wallet that has had a transfer full; returns what it held. The audit fails unless it
-    /// is put back by [`Rig::set_balance`].
+    /// is put back by `Sandbox::overwrite_balance`.
     pub(crate) async fn fill(&self, name: &str) -> u64 {
         let held = self.balance(name);
-        self.set_balance(name, BALANCE_MAX).await;
+        self.sandbox.overwrite_balance(name, BALANCE_MAX).await;
         held
-    }
-
-    pub(crate) async fn set_balance(&self, name: &str, balance: u64) {
-        let key = [("pk", format!("WALLET#{name}")), ("sk", "BALANCE".to_owned())];
-        let balance = [(":balance", Av::N(balance.to_string()))];
-        self.edit("largesse-ledger", &key, "SET balance = :balance", &balance).await;
     }
 }

@@ -103,7 +103,7 @@ async fn a_reply_lost_while_a_payment_is_refused_gives_it_up_once() {
             async |rig, (spray, _)| {
                 let failed = failed(rig, &spray).await.unwrap();
                 assert_eq!((failed.status, failed.attempts), (GrantStatus::PermanentlyFailed, 4));
-                rig.set_balance("a", HELD).await;
+                rig.sandbox.overwrite_balance("a", HELD).await;
                 rig.wind_up().await;
                 assert_eq!(rig.transfers(TransferKind::Claim), 0);
             },
@@ -115,7 +115,7 @@ async fn a_reply_lost_while_a_payment_is_refused_gives_it_up_once() {
 /// A share that was given up, and the wallet has room again.
 async fn given_up_with_room(rig: &Rig) -> (Spray, Grant) {
     let given_up = given_up(rig).await;
-    rig.set_balance("a", HELD).await;
+    rig.sandbox.overwrite_balance("a", HELD).await;
     given_up
 }
 

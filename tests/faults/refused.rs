@@ -86,7 +86,7 @@ async fn a_share_that_a_wallet_cannot_hold_is_refused_four_times_and_given_up() 
     let swept = sweep_all(&rig.sandbox.store).await.unwrap();
     assert_eq!((swept.buckets, swept.resent, swept.failed), (1, 0, 0));
     assert_eq!(sweep_all(&rig.sandbox.store).await.unwrap().buckets, 0);
-    rig.set_balance("a", HELD).await;
+    rig.sandbox.overwrite_balance("a", HELD).await;
     let totals = rig.wind_up().await;
     assert!(totals.escrows > 0, "the share waits in the pool");
 }
@@ -105,7 +105,7 @@ async fn a_payment_killed_at_any_await_while_it_is_refused_counts_each_refusal_o
             }
             let counted = failed(&rig, &spray).await.map_or(0, |failed| failed.attempts);
             assert!((run - 1..=run).contains(&(counted as usize)), "{counted} in {run} runs");
-            rig.set_balance("a", HELD).await;
+            rig.sandbox.overwrite_balance("a", HELD).await;
             rig.wind_up().await;
             rig.assert_all_paid();
             assert_eq!(rig.balance("a"), HELD + grant.amount.get());
@@ -123,7 +123,7 @@ async fn a_payment_killed_at_any_await_while_it_is_given_up_is_given_up_once() {
         let rig = Rig::new(3, Kill { grant_pay: strike, ..Kill::default() });
         let (spray, grant) = given_up(&rig).await;
         let given_up = assert_given_up(&rig, &spray).await;
-        rig.set_balance("a", HELD).await;
+        rig.sandbox.overwrite_balance("a", HELD).await;
         assert_eq!(void(&*rig.sandbox.store, &given_up).await.unwrap(), Void::Voided);
         assert_eq!(rig.balance("s"), grant.amount.get());
         rig.wind_up().await;
@@ -142,7 +142,7 @@ async fn a_payment_killed_at_any_await_of_a_grant_that_was_voided_pays_nothing()
         let (spray, grant) = given_up(&rig).await;
         let given_up = failed(&rig, &spray).await.unwrap();
         assert_eq!(void(&*rig.sandbox.store, &given_up).await.unwrap(), Void::Voided);
-        rig.set_balance("a", HELD).await;
+        rig.sandbox.overwrite_balance("a", HELD).await;
         // Longer than the queue remembers the first message.
         tokio::time::advance(Duration::from_secs(301)).await;
         let late = [GrantMessage::first(grant)];
@@ -161,7 +161,7 @@ async fn a_retry_after_room_was_made_pays_and_leaves_no_trace_of_the_failure() {
         let rig = Rig::new(5, Kill::default());
         let (spray, grant) = given_up(&rig).await;
         let before = failed(&rig, &spray).await.unwrap();
-        rig.set_balance("a", HELD).await;
+        rig.sandbox.overwrite_balance("a", HELD).await;
         let killed = kill_at(k, retry(&*rig.sandbox.store, &before)).await;
         // The operator repeats it with what is stored now; a wrong guess is refused.
         if let Some(now) = failed(&rig, &spray).await {
@@ -187,7 +187,7 @@ async fn a_retry_into_a_wallet_that_is_still_full_has_all_its_attempts_again() {
     rig.pay().await;
     assert_given_up(&rig, &spray).await;
     assert_eq!((dead(&rig), rig.sandbox.world.bus().events().len()), (2, 2));
-    rig.set_balance("a", HELD).await;
+    rig.sandbox.overwrite_balance("a", HELD).await;
     rig.wind_up().await;
 }
 
@@ -196,7 +196,7 @@ async fn a_void_killed_at_any_await_returns_the_amount_to_the_funder_once() {
     for_every_await(2, async |k| {
         let rig = Rig::new(7, Kill::default());
         let (spray, grant) = given_up(&rig).await;
-        rig.set_balance("a", HELD).await;
+        rig.sandbox.overwrite_balance("a", HELD).await;
         let before = failed(&rig, &spray).await.unwrap();
         let killed = rig.sandbox.another_process(70);
         let first = kill_at(k, void(&*killed, &before)).await;
@@ -221,7 +221,7 @@ async fn a_void_and_a_payment_at_once_have_one_winner() {
         let rig = Rig::new(8, Kill::default());
         let (spray, grant) = given_up(&rig).await;
         let before = failed(&rig, &spray).await.unwrap();
-        rig.set_balance("a", HELD).await;
+        rig.sandbox.overwrite_balance("a", HELD).await;
         // A message that is still on its way, or a retry that was begun and forgotten.
         let (one, two) = (rig.sandbox.another_process(70), rig.sandbox.another_process(71));
         let grants = [grant.clone()];
@@ -254,7 +254,7 @@ async fn a_refused_payment_whose_message_is_lost_is_sent_again_by_the_sweep() {
     rig.sandbox.world.settle().await;
     assert_eq!(failed(&rig, &spray).await.unwrap().status, GrantStatus::Failed);
     lose_messages(&rig).await;
-    rig.set_balance("a", HELD).await;
+    rig.sandbox.overwrite_balance("a", HELD).await;
     tokio::time::advance(Duration::from_secs(301)).await;
     assert_eq!(sweep_all(&rig.sandbox.store).await.unwrap().resent, 1);
     rig.pay().await;
@@ -286,7 +286,7 @@ async fn a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run(
         let expected = BatchReport { wallet_full, ..BatchReport::default() };
         assert_eq!(refund_all(store).await.unwrap(), expected, "after {wait_s} s");
     }
-    rig.set_balance("s", 0).await;
+    rig.sandbox.overwrite_balance("s", 0).await;
     tokio::time::advance(Duration::from_secs(3_601)).await;
     let run: Result<_, RunError> = refund_batch::handle(store, stop_at()).await;
     assert_eq!(run.unwrap().returned, 30 - a);

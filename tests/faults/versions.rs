@@ -127,7 +127,7 @@ async fn a_failed_grant_with_attributes_of_a_later_version_is_counted_on() {
     let (status, body) =
         rig.call("GET", &format!("/api/v2/sprays/{}", spray.id), &[("x-user-id", "s")], "").await;
     assert_eq!(status, 200, "{body}");
-    rig.set_balance("a", HELD).await;
+    rig.sandbox.overwrite_balance("a", HELD).await;
     rig.wind_up().await;
 }
 

@@ -14,7 +14,7 @@ use largesse_tests::http::Api;
 use largesse_tests::money;
 use rstest::rstest;
 
-/// Audits the books after every single write of whoever it is.
+/// Audits the books after every single write of any caller.
 struct AuditEach {
     world: World,
     writes: AtomicUsize,

@@ -18,7 +18,7 @@ use crate::binaries::{binary, stack};
 use crate::runtime_api::{Heard, Invocation, RuntimeApi};
 use crate::scene::Scene;
 
-/// Whoever says nothing for so long hangs. Far above every deadline given here.
+/// A process that answers nothing for so long hangs. Far above every deadline given here.
 const HANGS_AFTER: Duration = Duration::from_secs(300);
 
 /// What a function is trusted with: nothing else is written like this. The secret of the cursors

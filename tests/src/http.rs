@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_sdk_dynamodb::types::AttributeValue as Av;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use futures::FutureExt;
@@ -244,17 +243,6 @@ impl Api {
         let ran = self.sandbox.world.run_schedule("refund-batch/EveryMinute").await;
         ran.expect("the refunds run");
         self.settle().await;
-    }
-
-    /// Overwrites a balance behind everybody's back: the audit fails unless it is put back.
-    pub async fn overwrite_balance(&self, user: &str, balance: u64) {
-        let client = aws_sdk_dynamodb::Client::new(&self.sandbox.world.sdk_config());
-        let ask = client.update_item().table_name("largesse-ledger");
-        let ask = ask.key("pk", Av::S(format!("WALLET#{user}")));
-        let ask = ask.key("sk", Av::S("BALANCE".to_owned()));
-        let ask = ask.update_expression("SET balance = :balance");
-        let ask = ask.expression_attribute_values(":balance", Av::N(balance.to_string()));
-        ask.send().await.expect("an overwritten balance");
     }
 
     /// Everything that is stored.

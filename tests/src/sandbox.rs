@@ -128,6 +128,18 @@ impl Sandbox {
         }
     }
 
+    /// Overwrites the balance of a wallet that has had a transfer, in the table itself. The audit at
+    /// the end of the test fails unless the balance is put back.
+    pub async fn overwrite_balance(&self, name: &str, balance: u64) {
+        let client = aws_sdk_dynamodb::Client::new(&self.world.sdk_config());
+        let update = client.update_item().table_name("largesse-ledger");
+        let update = update.key("pk", Av::S(format!("WALLET#{name}")));
+        let update = update.key("sk", Av::S("BALANCE".to_owned()));
+        let update = update.update_expression("SET balance = :balance");
+        let update = update.expression_attribute_values(":balance", Av::N(balance.to_string()));
+        update.send().await.expect("an overwritten balance");
+    }
+
     /// Makes a room of these members; returns its id.
     pub async fn room(&self, members: &[&str]) -> RoomId {
         let id = RoomId(self.id());

@@ -12,7 +12,7 @@ use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
-use largesse_runtime::STOP_MARGIN_MS;
+use largesse_runtime::{RunError, STOP_MARGIN_MS};
 
 /// The template that is deployed.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -122,7 +122,7 @@ pub fn routes_of(
 
 /// Attaches a function to its streams, queues and schedules.
 fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<(), ComposeError> {
-    let timeout_ms = u64::try_from(function.timeout.as_millis()).unwrap_or(u64::MAX);
+    let timeout_ms = timeout_ms(function);
     let until = move |store: &Store| Invocation::until(store.now().plus_ms(timeout_ms));
     match function.binary.as_str() {
         "outbox" => {
@@ -149,34 +149,40 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             }
         }
         "refund-batch" => {
-            for (name, every) in &function.schedules {
-                let store = store.clone();
-                world.on_schedule(&schedule(function, name), *every, move |_| {
-                    let store = store.clone();
-                    let invocation = until(&store);
-                    let stop_at = invocation.deadline.minus_ms(STOP_MARGIN_MS);
-                    invocation::scope(invocation, async move {
-                        Ok(refund_batch::handle(&*store, stop_at).await.map(drop)?)
-                    })
-                });
-            }
+            attach_schedules(world, store, function, |store, stop_at| async move {
+                refund_batch::handle(&*store, stop_at).await
+            });
         }
         "pool-sweep" => {
-            for (name, every) in &function.schedules {
-                let store = store.clone();
-                world.on_schedule(&schedule(function, name), *every, move |_| {
-                    let store = store.clone();
-                    let invocation = until(&store);
-                    let stop_at = invocation.deadline.minus_ms(STOP_MARGIN_MS);
-                    invocation::scope(invocation, async move {
-                        Ok(pool_sweep::handle(&*store, stop_at).await.map(drop)?)
-                    })
-                });
-            }
+            attach_schedules(world, store, function, |store, stop_at| async move {
+                pool_sweep::handle(&*store, stop_at).await
+            });
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
     }
     Ok(())
+}
+
+/// Attaches a function to its schedules: as deployed, a run stops shortly before its timeout.
+fn attach_schedules<F, R, T>(world: &World, store: &Arc<Store>, function: &FunctionSpec, run: F)
+where
+    F: Fn(Arc<Store>, Timestamp) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<T, RunError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let timeout_ms = timeout_ms(function);
+    for (name, every) in &function.schedules {
+        let (store, run) = (store.clone(), run.clone());
+        world.on_schedule(&schedule(function, name), *every, move |_| {
+            let invocation = Invocation::until(store.now().plus_ms(timeout_ms));
+            let work = run(store.clone(), invocation.deadline.minus_ms(STOP_MARGIN_MS));
+            invocation::scope(invocation, async move { Ok(work.await.map(drop)?) })
+        });
+    }
+}
+
+fn timeout_ms(function: &FunctionSpec) -> u64 {
+    u64::try_from(function.timeout.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A schedule's name: unique in the template.

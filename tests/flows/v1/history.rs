@@ -15,7 +15,7 @@ fn types(reply: &Reply) -> Vec<&str> {
     rows.iter().map(|row| row["transaction_type"].as_str().unwrap()).collect()
 }
 
-/// User 1 charges, sprays in two rooms, receives, and gets back what nobody claimed.
+/// User 1 charges, sprays in two rooms, receives, and gets the unclaimed rest back.
 async fn everything() -> V1 {
     let v1 = V1::new(1);
     let room = v1.room(&[1, 2]).await;

@@ -161,9 +161,9 @@ async fn the_other_calls_refuse_in_the_same_shape() {
     refused(&v1.charge(1, 0).await, 422, "ERR001");
     // Nobody charges a trillion nine thousand times here; the books get their item back.
     v1.charge(1, 5).await.expect(200);
-    v1.api.overwrite_balance("1", BALANCE_MAX - 4).await;
+    v1.api.sandbox.overwrite_balance("1", BALANCE_MAX - 4).await;
     refused(&v1.charge(1, 5).await, 400, "ERR502");
-    v1.api.overwrite_balance("1", 5).await;
+    v1.api.sandbox.overwrite_balance("1", 5).await;
     refused(&v1.get(1, &format!("transactions/{NO_ROOM}")).await, 404, "ERR005");
     refused(&v1.get(1, "nothing").await, 404, "ERR005");
     refused(&v1.api.ask("DELETE", "/api/v1/rooms").user("1").await, 405, "ERR001");

@@ -21,7 +21,7 @@ async fn a_refused_request_changes_nothing_but_what_is_remembered_of_it() {
         api.settle().await;
         api.deposit("bob", 5).await;
         api.deposit("dan", 5).await;
-        api.overwrite_balance("dan", BALANCE_MAX).await;
+        api.sandbox.overwrite_balance("dan", BALANCE_MAX).await;
         let before = api.dump_business();
         let same = |reply: Reply, status: u16, code: &str| {
             assert_eq!(reply.verdict(), (status, code), "{}", reply.text);
@@ -51,7 +51,7 @@ async fn a_refused_request_changes_nothing_but_what_is_remembered_of_it() {
         tokio::time::advance(Duration::from_secs(600)).await;
         same(api.claim(&room, "eve", &token).await, 410, "ERR104");
         same(api.claim(&room, "bob", &token).await, 410, "ERR104");
-        api.overwrite_balance("dan", 5).await;
+        api.sandbox.overwrite_balance("dan", 5).await;
     }
 }
 
@@ -86,7 +86,7 @@ async fn what_is_anothers_is_not_shown() {
     assert_eq!(bobs["sprays"], json!([]));
 }
 
-/// Whoever is outside a room cannot tell a live token from a dead one or from none.
+/// A user who is not in the room cannot tell a live token from an expired one or from none.
 #[tokio::test(start_paused = true)]
 async fn a_token_tells_an_outsider_nothing() {
     let api = Api::new(2);

@@ -88,7 +88,7 @@ async fn everybody_can_claim_until_the_last_millisecond() {
     assert_eq!((late.verdict(), &late.body["token_status"]), ((410, "ERR104"), &json!(-2)));
     api.refund_due().await;
     let ann = api.balance("ann").await;
-    assert_eq!((ann, api.balance("bob").await), (6, 4), "what nobody claimed is back");
+    assert_eq!((ann, api.balance("bob").await), (6, 4), "the unclaimed rest is back");
     api.refund_due().await;
     assert_eq!(api.balance("ann").await, ann, "and is back once");
 }
