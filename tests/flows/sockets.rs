@@ -3,24 +3,11 @@
 use std::future::pending;
 
 use largesse::serve;
+use largesse_tests::raw::exchange_cut_short;
 use rstest::rstest;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 const POST: &str = "POST /api/v2/wallets/ann/deposits HTTP/1.1\r\nHost: x\r\nX-USER-ID: ann\r\n\
     Idempotency-Key: k\r\nContent-Type: application/json\r\n";
-
-/// The status of the answer to these bytes; `None` when the connection ends without one.
-async fn status(address: &str, bytes: &[u8]) -> Option<u16> {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    // The server may close while we still talk.
-    let _ = socket.write_all(bytes).await;
-    let _ = socket.shutdown().await;
-    let mut answer = Vec::new();
-    let _ = socket.read_to_end(&mut answer).await;
-    let text = String::from_utf8_lossy(&answer);
-    text.split(' ').nth(1).and_then(|status| status.parse().ok())
-}
 
 #[rstest]
 #[case::garbage("\0\u{1}\u{2}garbage\r\n\r\n".to_owned(), Some(400))]
@@ -53,9 +40,10 @@ async fn what_is_hardly_http_is_refused_and_changes_nothing(
     let address = listener.local_addr().unwrap().to_string();
     let local = serve::assemble(None).unwrap();
     let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));
-    assert_eq!(status(&address, bytes.as_bytes()).await, expected);
+    let status = async |bytes| exchange_cut_short(&address, bytes).await.map(|reply| reply.status);
+    assert_eq!(status(bytes.as_bytes()).await, expected);
     let health = "GET /api/v2/health HTTP/1.1\r\nHost: x\r\n\r\n";
-    assert_eq!(status(&address, health.as_bytes()).await, Some(200));
+    assert_eq!(status(health.as_bytes()).await, Some(200));
     for table in &local.world.stack().tables {
         let items = local.world.database().scan(&table.name).unwrap();
         assert!(items.is_empty(), "{}: {items:?}", table.name);

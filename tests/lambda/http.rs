@@ -28,6 +28,11 @@ impl Reply {
         Self { status: answer["statusCode"].as_u64().expect("a status"), headers, body }
     }
 
+    /// The error code; empty when there is none.
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
     /// Checks that it is a problem document of that status and code.
     pub(crate) fn assert_problem(&self, status: u64, code: &str) {
         assert_eq!(

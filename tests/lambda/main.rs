@@ -12,6 +12,8 @@ mod bootstrap;
 mod events;
 mod http;
 mod life;
+mod odd;
+mod odd_rows;
 mod runtime_api;
 mod scene;
 mod schedules;

@@ -5,6 +5,7 @@
 pub mod http;
 pub mod kill;
 pub mod money;
+pub mod raw;
 mod sandbox;
 
 pub use sandbox::{Sandbox, amount, user};

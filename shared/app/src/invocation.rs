@@ -28,6 +28,11 @@ impl Invocation {
     }
 }
 
+/// A request that cannot be what it claims to be, and why. The runtime puts it among the extensions
+/// of the request that it makes of an odd event; the HTTP kernel answers 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedRequest(pub &'static str);
+
 /// Runs `work` as part of an invocation. Tasks that `work` spawns are not part of it.
 pub async fn scope<F: Future>(invocation: Invocation, work: F) -> F::Output {
     CURRENT.scope(invocation, work).await

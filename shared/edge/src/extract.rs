@@ -101,6 +101,8 @@ fn identity<T: FromStr>(
     let (code, detail) = match header_once(headers, name) {
         Ok(text) => match text.parse() {
             Ok(value) => return Ok(value),
+            // API Gateway joins the values of a header that comes twice.
+            Err(_) if text.contains(',') => ("repeated", "the header is needed once"),
             Err(_) => ("malformed", form),
         },
         Err(HeaderFault::Missing) => ("missing", "the header is required"),

@@ -8,7 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use largesse_app::invocation;
+use largesse_app::invocation::{self, MalformedRequest};
 use largesse_app::ports::{Clock, Ids};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -49,9 +49,7 @@ where
     router
         .fallback(unrouted)
         .method_not_allowed_fallback(unrouted)
-        // A defect in one request must not end the process that serves all of them, as that of the
-        // local stack. The deployed functions abort on a panic (panic = "abort", for their size):
-        // Lambda answers 500 and starts a new process.
+        // A defect in one request must not end the process, which serves others too.
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(deps, around::<D>))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
@@ -92,13 +90,26 @@ where
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(meta.clone());
 
-    let mut response = render(next.run(request).await, &meta);
+    let response = match why_malformed(&request) {
+        Some(why) => ApiError::new(Code::InvalidRequest, why).into_response(),
+        None => next.run(request).await,
+    };
+    let mut response = render(response, &meta);
     if let Ok(id) = HeaderValue::from_str(&meta.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let elapsed_ms = deps.now().ms_since(started);
     log(&meta, method.as_str(), route.as_deref().unwrap_or("none"), &response, elapsed_ms);
     response
+}
+
+/// Why a request is refused before its route looks at it. A query string holds visible ASCII only: the
+/// servers in front decode other bytes differently, so the same request could get two answers.
+fn why_malformed(request: &Request) -> Option<&'static str> {
+    let event = request.extensions().get::<MalformedRequest>().map(|malformed| malformed.0);
+    let query = request.uri().query().unwrap_or_default();
+    let is_query = query.bytes().all(|byte| byte.is_ascii_graphic());
+    event.or((!is_query).then_some("The query string holds characters that must be encoded."))
 }
 
 /// The caller's own request id, when it is well-formed: 1 to 64 of `[A-Za-z0-9_-]`.

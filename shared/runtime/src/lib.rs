@@ -15,6 +15,7 @@
 
 mod ended;
 mod http;
+mod http_event;
 mod invoked;
 mod logging;
 mod schedule;
