@@ -8,10 +8,11 @@ use largesse_app::ports::{
     Clock, INDEX_SHARDS, Once, Pools, RefundOutcome, Refunds, Sprays, Wallets,
 };
 use largesse_app::spray::refund::{self, Refunded};
-use largesse_domain::id::TransferId;
+use largesse_app::spray::refused::{RefusedRefunds, refused};
+use largesse_domain::id::{SprayId, TransferId};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_domain::pool::{Bucket, BucketStatus};
-use largesse_domain::spray::Spray;
+use largesse_domain::spray::{RefusedRefund, Spray};
 use largesse_domain::time::Timestamp;
 use largesse_tests::{Sandbox, amount, user};
 
@@ -244,19 +245,64 @@ async fn a_sender_whose_wallet_is_full_is_tried_again_in_an_hour() {
     tokio::time::advance(Duration::from_secs(600)).await;
     fill(&sandbox, "s").await;
     let before = (read(&sandbox, &spray).await, bucket(&sandbox, &spray).await);
-    let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
-    assert_eq!(refunded, Refunded::WalletFull);
-    assert_eq!((read(&sandbox, &spray).await, bucket(&sandbox, &spray).await), before);
-    let hour = sandbox.store.now().plus_ms(3_600_000);
-    assert_eq!(due(&sandbox, &spray).await, Some(hour));
+    let since = sandbox.store.now();
+    // The record says since when and how much, however often it is refused.
+    for _ in 0..2 {
+        let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
+        assert_eq!(refunded, Refunded::WalletFull { amount: 20 });
+        let refused = Some(RefusedRefund { amount: 20, since });
+        let marked = (Spray { refused, ..before.0.clone() }, before.1.clone());
+        assert_eq!((read(&sandbox, &spray).await, bucket(&sandbox, &spray).await), marked);
+        let hour = sandbox.store.now().plus_ms(3_600_000);
+        assert_eq!(due(&sandbox, &spray).await, Some(hour));
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+    }
     sandbox.overwrite_balance("s", 0).await;
     let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
     assert_eq!(refunded, Refunded::Now { amount: 20 });
-    assert_eq!(due(&sandbox, &spray).await, None);
+    assert_eq!((read(&sandbox, &spray).await.refused, due(&sandbox, &spray).await), (None, None));
+}
+
+/// Those that are listed as refused, and the names of those that cannot be read.
+async fn listed(sandbox: &Sandbox) -> (Vec<SprayId>, Vec<String>) {
+    let RefusedRefunds { sprays, unreadable } = refused(&*sandbox.store).await.unwrap();
+    (sprays.into_iter().map(|spray| spray.id).collect(), unreadable)
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refunded_or_is_not_there_does_not_come_back_into_the_index() {
+async fn refused_refunds_are_listed_until_they_are_returned_and_no_other_spray_is() {
+    let sandbox = Sandbox::new(12);
+    let mut sprays = Vec::new();
+    for _ in 0..3 {
+        sprays.push(sprayed(&sandbox, 2).await);
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    tokio::time::advance(Duration::from_secs(600)).await;
+    // Open, and due within the hour.
+    let open = sprayed(&sandbox, 2).await;
+    fill(&sandbox, "s").await;
+    // Also by a process whose clock is five minutes ahead.
+    let ahead = sandbox.skewed_process(31, 300_000);
+    for spray in &sprays[..2] {
+        let refunded = refund::refund(&*ahead, spray.id).await.unwrap();
+        assert_eq!(refunded, Refunded::WalletFull { amount: 20 });
+    }
+    assert_eq!(listed(&sandbox).await, (vec![sprays[0].id, sprays[1].id], vec![]));
+    // One that cannot be read hides no other.
+    let sprays_table = Table::of(&sandbox, "sprays");
+    sprays_table.set(&key(sprays[0].pool()), "recipients", s("all")).await;
+    let unreadable = sprays[0].pool().to_string();
+    assert_eq!(listed(&sandbox).await, (vec![sprays[1].id], vec![unreadable]));
+    sprays_table.set(&key(sprays[0].pool()), "recipients", crate::scene::n(2)).await;
+    sandbox.overwrite_balance("s", 0).await;
+    tokio::time::advance(Duration::from_secs(3_600 + 300)).await;
+    let run = refund::run(&*sandbox.store, sandbox.store.now().plus_ms(60_000)).await.unwrap();
+    assert_eq!((run.refunded, run.failed), (4, 0), "{open:?}");
+    assert_eq!(listed(&sandbox).await, (vec![], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refunded_or_is_not_there_is_not_marked_as_refused_nor_due_again() {
     let sandbox = Sandbox::new(11);
     let spray = sprayed(&sandbox, 2).await;
     let as_read = buckets(&sandbox, &spray).await;
@@ -264,11 +310,12 @@ async fn what_was_refunded_or_is_not_there_does_not_come_back_into_the_index() {
     assert_eq!(outcome, RefundOutcome::Done);
     let refunded = Table::of(&sandbox, "sprays").get(&key(spray.pool())).await.unwrap();
     let later = spray.window.closes.plus_ms(9);
-    sandbox.store.postpone_refund(spray.id, later).await.unwrap();
+    let refusal = RefusedRefund { amount: 20, since: later };
+    sandbox.store.refuse_refund(spray.id, refusal, later).await.unwrap();
     let after = Table::of(&sandbox, "sprays").get(&key(spray.pool())).await.unwrap();
     assert_eq!(after, refunded);
-    let nowhere = Spray { id: largesse_domain::id::SprayId(sandbox.id()), ..spray };
-    sandbox.store.postpone_refund(nowhere.id, later).await.unwrap();
+    let nowhere = Spray { id: SprayId(sandbox.id()), ..spray };
+    sandbox.store.refuse_refund(nowhere.id, refusal, later).await.unwrap();
     assert_eq!(Table::of(&sandbox, "sprays").get(&key(nowhere.pool())).await, None);
     assert!(sandbox.store.buckets(nowhere.pool(), &[0]).await.unwrap().is_empty());
 }

@@ -1,8 +1,8 @@
 //! `largesse dlq`: what was not paid or not sent, why, and what an operator does about it.
 //!
-//! Three places are read: the dead-letter queue of grants, the dead-letter queue of the outbox, and
-//! the table of grants that the money service refused. A grant that was given up has an item in the
-//! table, and a message in the queue for 14 days.
+//! Four places are read: the dead-letter queue of grants, the dead-letter queue of the outbox, the
+//! table of grants that the money service refused, and the sprays whose refund is refused. A grant
+//! that was given up has an item in the table, and a message in the queue for 14 days.
 //!
 //! # Guarantees
 //! * A message is deleted only after its grant was sent again, or when its grant is paid or voided.
@@ -18,6 +18,8 @@
 //!   `a_grant_without_a_message_is_listed_retried_and_voided_by_its_key`.
 //! * An entry that no draw can have written is never paid:
 //!   `an_entry_that_cannot_be_is_explained_and_never_paid`.
+//! * A wallet at its maximum: its claim and its refund are shown, and one run settles both:
+//!   `a_full_wallet_is_shown_with_its_claim_and_its_refund_and_settled_by_one_command`.
 
 pub mod command;
 
@@ -26,6 +28,7 @@ mod find;
 mod json;
 mod list;
 mod queue;
+mod refunds;
 mod report;
 mod retry;
 mod text;
@@ -40,6 +43,7 @@ use clap::ValueEnum;
 use largesse_app::ports::PortError;
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
 use largesse_aws::{Names, Outside, Store};
+use largesse_domain::id::SprayId;
 use largesse_emulator::REGION;
 
 pub use drop::{DropReport, Dropped};
@@ -96,6 +100,9 @@ pub enum DlqError {
          the latest"
     )]
     NotFound(String),
+    /// There is no such spray.
+    #[error("found no spray {0}")]
+    NoSuchSpray(SprayId),
     /// The key is no message id, no grant id, and no source with a member.
     #[error("{0} is no message id, no grant id, and no source and member")]
     BadKey(String),
@@ -163,6 +170,7 @@ impl Dlq {
             "TABLE_LEDGER" => Some(format!("{stack}-ledger")),
             "TABLE_POOLS" => Some(format!("{stack}-pools")),
             "TABLE_SPRAYS" => Some(format!("{stack}-sprays")),
+            "TABLE_TOKENS" => Some(format!("{stack}-tokens")),
             "QUEUE_GRANTS_URL" => Some(grants_url.clone()),
             _ => None,
         });

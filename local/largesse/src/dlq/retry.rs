@@ -1,7 +1,8 @@
 //! Sending grants to be paid again: one by its key, or all.
 //!
-//! A run over all works in two steps. First it goes through the dead-letter queue, ten messages at a
+//! A run over all works in three steps. First it goes through the dead-letter queue, ten messages at a
 //! time: take, send again, delete. Then it goes through the table, for grants whose message is gone.
+//! At the end it tries the refunds that are refused.
 
 use std::collections::BTreeSet;
 
@@ -73,8 +74,8 @@ impl Dlq {
         Ok(done)
     }
 
-    /// Sends every grant that was given up or lost to be paid again. `report` says what was done,
-    /// also after an error.
+    /// Sends every grant that was given up or lost to be paid again, and tries every refund that is
+    /// refused. `report` says what was done, also after an error.
     ///
     /// # Errors
     /// [`DlqError`]; a message that was not handled stays.
@@ -93,7 +94,8 @@ impl Dlq {
                 break;
             }
         }
-        self.retry_table(started, report).await
+        self.retry_table(started, report).await?;
+        self.retry_refunds(report).await
     }
 
     /// Goes through the queue once; gives how many messages it deleted.

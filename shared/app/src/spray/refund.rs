@@ -4,10 +4,19 @@
 //! token is freed. It holds only if no share was drawn since the buckets were read and the window is
 //! over, so a claim and the refund of the same share can never both win. Repeating it, or running
 //! it twice at once, changes nothing: a spray is refunded once, under one transfer id.
+//!
+//! A sender's wallet that is too full for the refund is an outcome, and no failure: the spray records
+//! it, and keeps money and token until the wallet has room ([`super::refused`] lists such sprays).
+//!
+//! # Guarantees
+//! * A refused refund fails no run, is tried every hour, and is reported once:
+//!   `a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run`,
+//!   `a_refused_refund_is_reported_once_however_often_it_is_tried`.
 
 use futures::StreamExt;
 use largesse_domain::id::SprayId;
 use largesse_domain::pool::Bucket;
+use largesse_domain::spray::RefusedRefund;
 use largesse_domain::time::Timestamp;
 
 use crate::pool::read::buckets;
@@ -24,7 +33,7 @@ const CONCURRENCY: usize = 16;
 /// Rows of the index read at a time.
 const PAGE: u32 = 100;
 /// How long a spray waits whose sender's wallet is too full to take the refund: an hour.
-const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
+pub(super) const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
 /// What became of one refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +48,10 @@ pub enum Refunded {
     /// The window is not over.
     NotDue,
     /// The sender's wallet is too full. The spray keeps the money and is tried again in an hour.
-    WalletFull,
+    WalletFull {
+        /// What is owed.
+        amount: u64,
+    },
 }
 
 /// Refunds one spray, if it is due.
@@ -65,14 +77,19 @@ where
             let (operation, kind) = ("refund: a bucket cannot be", PortErrorKind::Corrupt);
             return Err(PortError { operation, kind, cause: Some(std::sync::Arc::new(error)) });
         }
+        let amount = buckets.iter().map(Bucket::remainder).fold(0, u64::saturating_add);
         match deps.refund_spray(&spray, &buckets, now).await? {
-            RefundOutcome::Done => {
-                let left = buckets.iter().map(Bucket::remainder);
-                return Ok(Refunded::Now { amount: left.fold(0, u64::saturating_add) });
-            }
+            RefundOutcome::Done => return Ok(Refunded::Now { amount }),
             RefundOutcome::WalletFull => {
-                deps.postpone_refund(id, now.plus_ms(WALLET_FULL_WAIT_MS)).await?;
-                return Ok(Refunded::WalletFull);
+                if spray.refused.is_none() {
+                    // infra/alarms.yaml counts this line, once for each refused refund. It comes
+                    // before the record, so a run that is killed in between does not hide it.
+                    tracing::error!(spray.id = %id, refund.refused = amount, "refused: the wallet is full");
+                }
+                let (refused, wait_ms) =
+                    (RefusedRefund { amount, since: now }, WALLET_FULL_WAIT_MS);
+                deps.refuse_refund(id, refused, now.plus_ms(wait_ms)).await?;
+                return Ok(Refunded::WalletFull { amount });
             }
             RefundOutcome::Changed => {}
         }
@@ -146,8 +163,7 @@ where
                 report.returned = report.returned.saturating_add(amount);
             }
             Ok(Refunded::Before | Refunded::NotDue) => {}
-            Ok(Refunded::WalletFull) => {
-                tracing::warn!(spray.id = %id, "not refunded: the sender's wallet is full");
+            Ok(Refunded::WalletFull { .. }) => {
                 report.wallet_full = report.wallet_full.saturating_add(1);
             }
             Err(error) => {

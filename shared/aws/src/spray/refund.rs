@@ -7,10 +7,11 @@ use largesse_app::ports::{DueSpray, PortResult, RefundOutcome, Refunds, Wallets}
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::ledger::Wallet;
 use largesse_domain::pool::Bucket;
-use largesse_domain::spray::Spray;
+use largesse_domain::spray::{RefusedRefund, Spray};
 use largesse_domain::time::Timestamp;
 
 use super::LIVE;
+use super::codec::{REFUSED, REFUSED_MS};
 use crate::errors::{
     TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
 };
@@ -59,8 +60,8 @@ impl Store {
         )
     }
 
-    /// Writes on the spray what was returned, and takes it out of the index of what is due. Its
-    /// condition: it was not refunded.
+    /// Writes on the spray what was returned, and takes it out of the index of what is due. Nothing
+    /// is refused any more. Its condition: it was not refunded.
     fn settling(
         &self,
         spray: &Spray,
@@ -74,11 +75,13 @@ impl Store {
                 .set_key(Some(keys::spray(spray.id)))
                 .update_expression(
                     "SET refund = :amount, refund_shares = :shares, refunded_ms = :now \
-                     REMOVE #shard, #due",
+                     REMOVE #shard, #due, #refused, #refused_ms",
                 )
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(refunded_ms)")
                 .expression_attribute_names("#shard", DUE_SHARD)
                 .expression_attribute_names("#due", DUE_MS)
+                .expression_attribute_names("#refused", REFUSED)
+                .expression_attribute_names("#refused_ms", REFUSED_MS)
                 .expression_attribute_values(":amount", n(remainder(as_read)))
                 .expression_attribute_values(":shares", n(spray.recipients.saturating_sub(taken)))
                 .expression_attribute_values(":now", ms(now)),
@@ -213,19 +216,32 @@ impl Refunds for Store {
         Err(contended("refund spray"))
     }
 
-    async fn postpone_refund(&self, id: SprayId, until: Timestamp) -> PortResult<()> {
+    async fn refuse_refund(
+        &self,
+        id: SprayId,
+        refused: RefusedRefund,
+        until: Timestamp,
+    ) -> PortResult<()> {
         let sent = self
             .dynamo
             .update_item()
             .table_name(&self.names.sprays)
             .set_key(Some(keys::spray(id)))
-            .update_expression("SET #due = :until")
-            // Still in the index: what was refunded meanwhile does not come back into it.
+            .update_expression(
+                "SET #due = :until, #refused = :amount, \
+                 #refused_ms = if_not_exists(#refused_ms, :since)",
+            )
+            // Still in the index: what was refunded meanwhile is not marked, and does not come back
+            // into it.
             .condition_expression("attribute_exists(#due)")
             .expression_attribute_names("#due", DUE_MS)
+            .expression_attribute_names("#refused", REFUSED)
+            .expression_attribute_names("#refused_ms", REFUSED_MS)
             .expression_attribute_values(":until", ms(until))
+            .expression_attribute_values(":amount", n(refused.amount))
+            .expression_attribute_values(":since", ms(refused.since))
             .send()
             .await;
-        unless_refused("postpone refund", sent)
+        unless_refused("record refused refund", sent)
     }
 }
