@@ -20,6 +20,7 @@ mod refunds;
 mod rooms;
 mod scene;
 mod sdk;
+mod settings;
 mod sprays;
 mod streams;
 mod sweep;

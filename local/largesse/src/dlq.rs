@@ -41,6 +41,7 @@ use aws_sdk_sqs::error::SdkError;
 use aws_types::SdkConfig;
 use clap::ValueEnum;
 use largesse_app::ports::PortError;
+use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
 use largesse_aws::{Names, Outside, Store};
 use largesse_domain::id::SprayId;
@@ -68,6 +69,9 @@ pub enum Queue {
 #[derive(Debug, thiserror::Error)]
 pub enum DlqError {
     /// The environment names no credentials or no region.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A table or a queue could not be read or written.
@@ -124,11 +128,11 @@ pub struct Dlq {
 /// The SDK's configuration: an endpoint that serves the emulator, or AWS itself.
 ///
 /// # Errors
-/// [`SetupError`] when the environment lacks something.
-pub fn config(endpoint: Option<&str>) -> Result<SdkConfig, SetupError> {
+/// [`SettingError`] when the environment lacks something.
+pub fn config(endpoint: Option<&str>) -> Result<SdkConfig, SettingError> {
     match endpoint {
         Some(endpoint) => Ok(production::emulator_config(endpoint, REGION)),
-        None => production::sdk_config(),
+        None => production::sdk_config(&Variables::of_process()),
     }
 }
 
@@ -165,15 +169,15 @@ impl Dlq {
         let grants_url = url(format!("{stack}-grants.fifo")).await?;
         let grants = DeadQueue::new(sqs.clone(), url(format!("{stack}-grants-dlq.fifo")).await?);
         let outbox = DeadQueue::new(sqs.clone(), url(format!("{stack}-outbox-dlq")).await?);
-        let names = Names::from_lookup(|variable| match variable {
-            "TABLE_GRANTS" => Some(format!("{stack}-grants")),
-            "TABLE_LEDGER" => Some(format!("{stack}-ledger")),
-            "TABLE_POOLS" => Some(format!("{stack}-pools")),
-            "TABLE_SPRAYS" => Some(format!("{stack}-sprays")),
-            "TABLE_TOKENS" => Some(format!("{stack}-tokens")),
-            "QUEUE_GRANTS_URL" => Some(grants_url.clone()),
-            _ => None,
-        });
+        let names = Names {
+            grants: format!("{stack}-grants"),
+            ledger: format!("{stack}-ledger"),
+            pools: format!("{stack}-pools"),
+            sprays: format!("{stack}-sprays"),
+            tokens: format!("{stack}-tokens"),
+            queue_grants_url: grants_url,
+            ..Names::default()
+        };
         Ok(Self { store: Store::new(config, names, environment), grants, outbox })
     }
 }

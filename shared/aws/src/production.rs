@@ -11,24 +11,20 @@ use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use largesse_app::ports::{Clock, Ids, Rng};
+use largesse_app::settings::{SettingError, Variables};
 use largesse_domain::id::Ulid;
 use largesse_domain::time::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::cache::lock;
-use crate::store::{Names, Outside, Store};
+use crate::names::{Names, url};
+use crate::store::{Outside, Store};
 
-/// Why the store could not be set up.
+/// Why the store could not be set up: the operating system gave no randomness.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// An environment variable that Lambda always sets is missing.
-    #[error("the environment variable {0} is not set")]
-    Missing(&'static str),
-    /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness")]
-    Randomness(#[source] rand::rngs::SysError),
-}
+#[error("the operating system gave no randomness")]
+pub struct SetupError(#[source] rand::rngs::SysError);
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +45,9 @@ impl SecureRng {
     /// Seeds it.
     ///
     /// # Errors
-    /// [`SetupError::Randomness`].
+    /// [`SetupError`].
     pub fn from_system() -> Result<Self, SetupError> {
-        let rng = StdRng::try_from_rng(&mut SysRng).map_err(SetupError::Randomness)?;
+        let rng = StdRng::try_from_rng(&mut SysRng).map_err(SetupError)?;
         Ok(Self(Mutex::new(rng)))
     }
 
@@ -93,34 +89,36 @@ impl Outside {
     }
 }
 
-/// The store of a deployed function. Everything comes from the environment that Lambda sets, so no
-/// chain of credential providers is linked in.
+/// The store of a deployed function.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn store_from_env() -> Result<Store, SetupError> {
-    let config = sdk_config()?;
+pub fn store(config: &SdkConfig, names: Names) -> Result<Store, SetupError> {
     let rng = Arc::new(SecureRng::from_system()?);
-    let names = Names::from_lookup(|name| std::env::var(name).ok());
-    Ok(Store::new(&config, names, Outside::of(Arc::new(SystemClock), rng)))
+    Ok(Store::new(config, names, Outside::of(Arc::new(SystemClock), rng)))
 }
 
-/// The SDK's configuration from the environment that Lambda sets; `AWS_ENDPOINT_URL` leads to a
-/// local emulator.
+/// The SDK's configuration from the environment that Lambda sets, so that no chain of credential
+/// providers is linked in; `AWS_ENDPOINT_URL` leads to a local emulator.
 ///
 /// # Errors
-/// [`SetupError::Missing`].
-pub fn sdk_config() -> Result<SdkConfig, SetupError> {
-    let variable = |name: &'static str| std::env::var(name).map_err(|_| SetupError::Missing(name));
+/// [`SettingError`].
+pub fn sdk_config(variables: &Variables<'_>) -> Result<SdkConfig, SettingError> {
+    let text = |text: &str| Some(text.to_owned());
+    let credential = "a credential of AWS, as Lambda sets it";
     let credentials = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        std::env::var("AWS_SESSION_TOKEN").ok(),
+        variables.required("AWS_ACCESS_KEY_ID", credential, text)?,
+        variables.required("AWS_SECRET_ACCESS_KEY", credential, text)?,
+        variables.optional("AWS_SESSION_TOKEN", credential, text)?,
         None,
         "environment",
     );
-    let builder = outside(credentials, Region::new(variable("AWS_REGION")?));
-    let endpoint = std::env::var("AWS_ENDPOINT_URL").ok();
+    let region = variables.required("AWS_REGION", "a region such as ap-northeast-2", |text| {
+        let is_known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        text.bytes().all(is_known).then(|| text.to_owned())
+    })?;
+    let builder = outside(credentials, Region::new(region));
+    let endpoint = variables.optional("AWS_ENDPOINT_URL", "the URL of an emulator of AWS", url)?;
     Ok(match endpoint {
         Some(url) => builder.endpoint_url(url).build(),
         None => builder.build(),

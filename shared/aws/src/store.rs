@@ -10,63 +10,12 @@ use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
-use largesse_domain::spray::{LIVE_SPRAYS_MAX, TokenEntry};
+use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, KeyedLocks};
+use crate::names::Names;
 use crate::{deadline, retry};
-
-/// The names of what template.yaml deploys, as the functions' environment gives them.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// Table of rooms and members: `TABLE_ROOMS`.
-    pub rooms: String,
-    /// Table of wallets and transfers: `TABLE_LEDGER`.
-    pub ledger: String,
-    /// Table of tokens: `TABLE_TOKENS`.
-    pub tokens: String,
-    /// Table of sprays and of how many each sender has: `TABLE_SPRAYS`.
-    pub sprays: String,
-    /// Table of buckets: `TABLE_POOLS`.
-    pub pools: String,
-    /// Table of grants that were refused: `TABLE_GRANTS`.
-    pub grants: String,
-    /// Table of idempotency keys: `TABLE_EDGE`.
-    pub edge: String,
-    /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
-    pub queue_grants_url: String,
-    /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.
-    pub queue_grants_dlq_url: String,
-    /// Dead-letter queue of the outbox, by URL: `QUEUE_OUTBOX_DLQ_URL`.
-    pub queue_outbox_dlq_url: String,
-    /// Event bus: `BUS_EVENTS`.
-    pub bus_events: String,
-    /// How many live sprays a member may have: `LIVE_SPRAYS_MAX`.
-    pub live_sprays_max: u32,
-}
-
-impl Names {
-    /// Reads the names by their environment variables. A function is given only the names that its
-    /// policy lets it use; the others stay empty, and a call to them is refused by AWS.
-    #[must_use]
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let name = |variable: &str| lookup(variable).unwrap_or_default();
-        Self {
-            rooms: name("TABLE_ROOMS"),
-            ledger: name("TABLE_LEDGER"),
-            tokens: name("TABLE_TOKENS"),
-            sprays: name("TABLE_SPRAYS"),
-            pools: name("TABLE_POOLS"),
-            grants: name("TABLE_GRANTS"),
-            edge: name("TABLE_EDGE"),
-            queue_grants_url: name("QUEUE_GRANTS_URL"),
-            queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
-            queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
-            bus_events: name("BUS_EVENTS"),
-            live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
-        }
-    }
-}
 
 /// Time, ids and randomness, from outside.
 #[derive(Clone)]
