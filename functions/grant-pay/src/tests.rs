@@ -1,8 +1,7 @@
 use super::*;
-use largesse_app::page::Page;
 use largesse_app::ports::{
-    Event, GrantMessage, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal,
-    Standing, Written,
+    Event, FailedGrants, GrantMessage, Payment, PortError, PortErrorKind, PortResult, Refusal,
+    Reversal, Standing, Written,
 };
 use largesse_app::settings::Variables;
 use largesse_aws::grant::message::write_body;
@@ -68,9 +67,9 @@ impl Grants for Bank {
     async fn failed_grants(
         &self,
         _source: PoolId,
-        _after: Option<UserId>,
+        _after: Option<String>,
         _limit: u32,
-    ) -> PortResult<Page<FailedGrant, UserId>> {
+    ) -> PortResult<FailedGrants> {
         panic!("a payment lists nothing")
     }
 
