@@ -17,6 +17,7 @@ mod permissions;
 mod policies;
 mod pools;
 mod refunds;
+mod refused;
 mod rooms;
 mod scene;
 mod sdk;

@@ -4,25 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::ports::{
-    Clock, INDEX_SHARDS, Once, Pools, RefundOutcome, Refunds, Sprays, Wallets,
-};
+use largesse_app::ports::{Clock, Once, RefundOutcome, Refunds, Sprays, Wallets};
 use largesse_app::spray::refund::{self, Refunded};
-use largesse_app::spray::refused::{RefusedRefunds, refused};
-use largesse_domain::id::{SprayId, TransferId};
+use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{TransferKind, TransferOrder};
 use largesse_domain::pool::{Bucket, BucketStatus};
-use largesse_domain::spray::{RefusedRefund, Spray};
+use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 use largesse_tests::{Sandbox, amount, user};
 
 use crate::meanwhile::{Before, meanwhile};
-use crate::scene::{
-    Item, Table, balance, bucket, buckets, draw, fill, key, number, request, s, sprayed,
-};
+use crate::scene::{Item, Table, balance, buckets, draw, key, number, request, s, sprayed};
 use crate::sprays::{made, wish};
 
-async fn read(sandbox: &Sandbox, spray: &Spray) -> Spray {
+/// The spray as it is now.
+pub(crate) async fn read(sandbox: &Sandbox, spray: &Spray) -> Spray {
     sandbox.store.spray(spray.id).await.unwrap().unwrap()
 }
 
@@ -33,7 +29,7 @@ async fn drawn(sandbox: &Sandbox, spray: &Spray, member: &str) {
 }
 
 /// What the refund of the spray as it was read comes to at that moment.
-async fn refund_at(
+pub(crate) async fn refund_at(
     sandbox: &Sandbox,
     spray: &Spray,
     as_read: &[Bucket],
@@ -43,7 +39,10 @@ async fn refund_at(
 }
 
 /// Everything that a refund writes.
-async fn state(sandbox: &Sandbox, spray: &Spray) -> (Option<Spray>, Vec<Bucket>, u64, Vec<Item>) {
+pub(crate) async fn state(
+    sandbox: &Sandbox,
+    spray: &Spray,
+) -> (Option<Spray>, Vec<Bucket>, u64, Vec<Item>) {
     let items = vec![token_item(sandbox, spray).await, sender_item(sandbox).await];
     let items = items.into_iter().flatten().collect();
     let found = sandbox.store.spray(spray.id).await.unwrap();
@@ -226,96 +225,4 @@ async fn a_refund_is_added_to_what_the_wallet_holds_then() {
     let outcome = refund_at(&sandbox, &spray, &as_read, spray.window.closes).await;
     assert_eq!(outcome, RefundOutcome::Done);
     assert_eq!(balance(&sandbox, "s").await, 25);
-}
-
-/// Since when the spray is in the index of what is due, if it is.
-async fn due(sandbox: &Sandbox, spray: &Spray) -> Option<Timestamp> {
-    let end = Timestamp::from_ms(i64::MAX);
-    let pages = (0..INDEX_SHARDS).map(|shard| sandbox.store.due_sprays(shard, end, None, 10));
-    let pages = futures::future::join_all(pages).await;
-    let mut rows = pages.into_iter().flat_map(|page| page.unwrap().rows);
-    rows.find(|row| row.id == spray.id).map(|row| row.due)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sender_whose_wallet_is_full_is_tried_again_in_an_hour() {
-    let sandbox = Sandbox::new(10);
-    let spray = sprayed(&sandbox, 2).await;
-    assert_eq!(due(&sandbox, &spray).await, Some(spray.window.closes));
-    tokio::time::advance(Duration::from_secs(600)).await;
-    fill(&sandbox, "s").await;
-    let before = (read(&sandbox, &spray).await, bucket(&sandbox, &spray).await);
-    let since = sandbox.store.now();
-    // The record says since when and how much, however often it is refused.
-    for _ in 0..2 {
-        let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
-        assert_eq!(refunded, Refunded::WalletFull { amount: 20 });
-        let refused = Some(RefusedRefund { amount: 20, since });
-        let marked = (Spray { refused, ..before.0.clone() }, before.1.clone());
-        assert_eq!((read(&sandbox, &spray).await, bucket(&sandbox, &spray).await), marked);
-        let hour = sandbox.store.now().plus_ms(3_600_000);
-        assert_eq!(due(&sandbox, &spray).await, Some(hour));
-        tokio::time::advance(Duration::from_secs(3_600)).await;
-    }
-    sandbox.overwrite_balance("s", 0).await;
-    let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
-    assert_eq!(refunded, Refunded::Now { amount: 20 });
-    assert_eq!((read(&sandbox, &spray).await.refused, due(&sandbox, &spray).await), (None, None));
-}
-
-/// Those that are listed as refused, and the names of those that cannot be read.
-async fn listed(sandbox: &Sandbox) -> (Vec<SprayId>, Vec<String>) {
-    let RefusedRefunds { sprays, unreadable } = refused(&*sandbox.store).await.unwrap();
-    (sprays.into_iter().map(|spray| spray.id).collect(), unreadable)
-}
-
-#[tokio::test(start_paused = true)]
-async fn refused_refunds_are_listed_until_they_are_returned_and_no_other_spray_is() {
-    let sandbox = Sandbox::new(12);
-    let mut sprays = Vec::new();
-    for _ in 0..3 {
-        sprays.push(sprayed(&sandbox, 2).await);
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
-    tokio::time::advance(Duration::from_secs(600)).await;
-    // Open, and due within the hour.
-    let open = sprayed(&sandbox, 2).await;
-    fill(&sandbox, "s").await;
-    // Also by a process whose clock is five minutes ahead.
-    let ahead = sandbox.skewed_process(31, 300_000);
-    for spray in &sprays[..2] {
-        let refunded = refund::refund(&*ahead, spray.id).await.unwrap();
-        assert_eq!(refunded, Refunded::WalletFull { amount: 20 });
-    }
-    assert_eq!(listed(&sandbox).await, (vec![sprays[0].id, sprays[1].id], vec![]));
-    // One that cannot be read hides no other.
-    let sprays_table = Table::of(&sandbox, "sprays");
-    sprays_table.set(&key(sprays[0].pool()), "recipients", s("all")).await;
-    let unreadable = sprays[0].pool().to_string();
-    assert_eq!(listed(&sandbox).await, (vec![sprays[1].id], vec![unreadable]));
-    sprays_table.set(&key(sprays[0].pool()), "recipients", crate::scene::n(2)).await;
-    sandbox.overwrite_balance("s", 0).await;
-    tokio::time::advance(Duration::from_secs(3_600 + 300)).await;
-    let run = refund::run(&*sandbox.store, sandbox.store.now().plus_ms(60_000)).await.unwrap();
-    assert_eq!((run.refunded, run.failed), (4, 0), "{open:?}");
-    assert_eq!(listed(&sandbox).await, (vec![], vec![]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_refunded_or_is_not_there_is_not_marked_as_refused_nor_due_again() {
-    let sandbox = Sandbox::new(11);
-    let spray = sprayed(&sandbox, 2).await;
-    let as_read = buckets(&sandbox, &spray).await;
-    let outcome = refund_at(&sandbox, &spray, &as_read, spray.window.closes).await;
-    assert_eq!(outcome, RefundOutcome::Done);
-    let refunded = Table::of(&sandbox, "sprays").get(&key(spray.pool())).await.unwrap();
-    let later = spray.window.closes.plus_ms(9);
-    let refusal = RefusedRefund { amount: 20, since: later };
-    sandbox.store.refuse_refund(spray.id, refusal, later).await.unwrap();
-    let after = Table::of(&sandbox, "sprays").get(&key(spray.pool())).await.unwrap();
-    assert_eq!(after, refunded);
-    let nowhere = Spray { id: SprayId(sandbox.id()), ..spray };
-    sandbox.store.refuse_refund(nowhere.id, refusal, later).await.unwrap();
-    assert_eq!(Table::of(&sandbox, "sprays").get(&key(nowhere.pool())).await, None);
-    assert!(sandbox.store.buckets(nowhere.pool(), &[0]).await.unwrap().is_empty());
 }

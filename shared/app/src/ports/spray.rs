@@ -70,6 +70,9 @@ pub enum RefundOutcome {
     Done,
     /// The spray is no longer as it was read: read it again.
     Changed,
+    /// The ledger has the refund's transfer, though the spray is not refunded: one table was restored
+    /// without the other. Nothing has changed.
+    AlreadyPosted,
     /// The sender's wallet would hold more than a wallet may. Nothing has changed.
     WalletFull,
 }

@@ -8,14 +8,20 @@
 //! A sender's wallet that is too full for the refund is an outcome, and no failure: the spray records
 //! it, and keeps money and token until the wallet has room ([`super::refused`] lists such sprays).
 //!
+//! Tables that contradict each other, as after a restore of one of them, are an error at once: the
+//! ledger has the transfer or a bucket is closed, but the spray is not refunded. Nothing changes, and
+//! every run reports it until the tables agree.
+//!
 //! # Guarantees
 //! * A refused refund fails no run, is tried every hour, and is reported once:
 //!   `a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run`,
 //!   `a_refused_refund_is_reported_once_however_often_it_is_tried`.
+//! * A refund that was made and is not on the spray is not made again, and is an error at once:
+//!   `a_spray_that_was_restored_without_the_other_tables_is_an_error_at_once`.
 
 use futures::StreamExt;
 use largesse_domain::id::SprayId;
-use largesse_domain::pool::Bucket;
+use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::spray::RefusedRefund;
 use largesse_domain::time::Timestamp;
 
@@ -77,6 +83,16 @@ where
             let (operation, kind) = ("refund: a bucket cannot be", PortErrorKind::Corrupt);
             return Err(PortError { operation, kind, cause: Some(std::sync::Arc::new(error)) });
         }
+        if buckets.iter().any(|bucket| bucket.status == BucketStatus::Closed) {
+            // The refund closes buckets and marks the spray in one transaction. So another run did
+            // both since the spray was read, or the two tables contradict each other.
+            return match deps.spray(id).await? {
+                Some(spray) if spray.refund.is_none() => Err(PortError::corrupt(
+                    "refund: a bucket is closed, but the spray is not refunded",
+                )),
+                _ => Ok(Refunded::Before),
+            };
+        }
         let amount = buckets.iter().map(Bucket::remainder).fold(0, u64::saturating_add);
         match deps.refund_spray(&spray, &buckets, now).await? {
             RefundOutcome::Done => return Ok(Refunded::Now { amount }),
@@ -90,6 +106,11 @@ where
                     (RefusedRefund { amount, since: now }, WALLET_FULL_WAIT_MS);
                 deps.refuse_refund(id, refused, now.plus_ms(wait_ms)).await?;
                 return Ok(Refunded::WalletFull { amount });
+            }
+            RefundOutcome::AlreadyPosted => {
+                return Err(PortError::corrupt(
+                    "refund: the ledger has its transfer, but the spray is not refunded",
+                ));
             }
             RefundOutcome::Changed => {}
         }

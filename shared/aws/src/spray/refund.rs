@@ -173,7 +173,10 @@ impl Refunds for Store {
             let mut items = fixed.clone();
             if let (Some(order), Some(wallet)) = (&order, &wallet) {
                 let Ok(transfer) = wallet.post(order.clone()) else {
-                    return Ok(RefundOutcome::WalletFull);
+                    // It may be full because of this very refund.
+                    let posted = self.posted(&spray.sender, order.id).await?;
+                    let outcome = posted.map(|_| RefundOutcome::AlreadyPosted);
+                    return Ok(outcome.unwrap_or(RefundOutcome::WalletFull));
                 };
                 items.extend(self.posting(wallet, &transfer)?);
             }
@@ -199,13 +202,17 @@ impl Refunds for Store {
                     if (0..fixed.len()).any(failed) {
                         return Ok(RefundOutcome::Changed);
                     }
+                    let wallet_at = fixed.len();
+                    // The spray is as it was read, but the transfer exists.
+                    if order.is_some() && failed(wallet_at.saturating_add(1)) {
+                        return Ok(RefundOutcome::AlreadyPosted);
+                    }
                     if present.token && failed(token_at) {
                         present.token = false;
                     }
                     if present.live && failed(live_at) {
                         present.live = false;
                     }
-                    let wallet_at = fixed.len();
                     if order.is_some() && failed(wallet_at) {
                         let item = reasons.get(wallet_at).and_then(CancellationReason::item);
                         wallet = Some(read_wallet(&spray.sender, item)?);
