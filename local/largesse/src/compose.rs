@@ -8,7 +8,7 @@ use largesse_app::invocation::{self, Invocation};
 use largesse_app::ports::Clock;
 use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::SecureRng;
-use largesse_aws::{Names, Outside, Store};
+use largesse_aws::{Environment, Names, Store};
 use largesse_domain::spray::LIVE_SPRAYS_MAX;
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
@@ -76,9 +76,9 @@ pub fn store(world: &World, rng: SecureRng) -> Store {
 /// As [`store`], with another clock.
 #[must_use]
 pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
-    let environment: BTreeMap<String, String> =
+    let variables: BTreeMap<String, String> =
         world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
-    let name = |variable: &str| environment.get(variable).cloned().unwrap_or_default();
+    let name = |variable: &str| variables.get(variable).cloned().unwrap_or_default();
     let names = Names {
         rooms: name("TABLE_ROOMS"),
         ledger: name("TABLE_LEDGER"),
@@ -94,8 +94,8 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
     };
     // No request leaves the process, so none is signed. That saves a sixth of a claim's CPU time.
-    let outside = Outside::of(clock, Arc::new(rng));
-    Store::with_auth(&world.sdk_config(), names, outside, Some(world.auth_scheme()))
+    let environment = Environment::of(clock, Arc::new(rng));
+    Store::with_auth(&world.sdk_config(), names, environment, Some(world.auth_scheme()))
 }
 
 /// Attaches every function of the template to the emulator.

@@ -43,7 +43,7 @@ use clap::ValueEnum;
 use largesse_app::ports::PortError;
 use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
-use largesse_aws::{Names, Outside, Store};
+use largesse_aws::{Environment, Names, Store};
 use largesse_domain::id::SprayId;
 use largesse_emulator::REGION;
 
@@ -142,7 +142,7 @@ impl Dlq {
     /// # Errors
     /// [`DlqError`].
     pub async fn open(config: &SdkConfig, stack: &str) -> Result<Self, DlqError> {
-        Self::open_at(config, stack, Outside::of(Arc::new(SystemClock), rng()?)).await
+        Self::open_at(config, stack, Environment::of(Arc::new(SystemClock), rng()?)).await
     }
 
     /// As [`Dlq::open`], with another clock and other randomness.
@@ -152,7 +152,7 @@ impl Dlq {
     pub async fn open_at(
         config: &SdkConfig,
         stack: &str,
-        environment: Outside,
+        environment: Environment,
     ) -> Result<Self, DlqError> {
         let sqs = aws_sdk_sqs::Client::new(config);
         let url = async |name: String| {

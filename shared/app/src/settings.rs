@@ -37,8 +37,11 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Gives the value of a variable that is set.
+type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// The environment variables of a process.
-pub struct Variables<'a>(Box<dyn Fn(&str) -> Option<String> + 'a>);
+pub struct Variables<'a>(Box<Lookup<'a>>);
 
 impl<'a> Variables<'a> {
     /// Those of this process.

@@ -37,4 +37,4 @@ mod wallet;
 
 pub use aws_types::SdkConfig;
 pub use names::Names;
-pub use store::{Outside, Store};
+pub use store::{Environment, Store};

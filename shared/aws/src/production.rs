@@ -1,4 +1,4 @@
-//! What stands outside in production: the machine's clock, its randomness, and AWS itself.
+//! The environment in production: the machine's clock, its randomness, and AWS itself.
 
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -19,7 +19,7 @@ use rand::rngs::{StdRng, SysRng};
 
 use crate::cache::lock;
 use crate::names::{Names, url};
-use crate::store::{Outside, Store};
+use crate::store::{Environment, Store};
 
 /// Why the store could not be set up: the operating system gave no randomness.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ impl Ids for RandomIds {
     }
 }
 
-impl Outside {
+impl Environment {
     /// A clock and a generator, with ids made of the two.
     #[must_use]
     pub fn of(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
@@ -95,7 +95,7 @@ impl Outside {
 /// [`SetupError`].
 pub fn store(config: &SdkConfig, names: Names) -> Result<Store, SetupError> {
     let rng = Arc::new(SecureRng::from_system()?);
-    Ok(Store::new(config, names, Outside::of(Arc::new(SystemClock), rng)))
+    Ok(Store::new(config, names, Environment::of(Arc::new(SystemClock), rng)))
 }
 
 /// The SDK's configuration from the environment that Lambda sets, so that no chain of credential
@@ -117,7 +117,7 @@ pub fn sdk_config(variables: &Variables<'_>) -> Result<SdkConfig, SettingError> 
         let is_known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         text.bytes().all(is_known).then(|| text.to_owned())
     })?;
-    let builder = outside(credentials, Region::new(region));
+    let builder = config(credentials, Region::new(region));
     let endpoint = variables.optional("AWS_ENDPOINT_URL", "the URL of an emulator of AWS", url)?;
     Ok(match endpoint {
         Some(url) => builder.endpoint_url(url).build(),
@@ -129,11 +129,11 @@ pub fn sdk_config(variables: &Variables<'_>) -> Result<SdkConfig, SettingError> 
 #[must_use]
 pub fn emulator_config(endpoint: &str, region: &'static str) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "emulator");
-    outside(credentials, Region::from_static(region)).endpoint_url(endpoint).build()
+    config(credentials, Region::from_static(region)).endpoint_url(endpoint).build()
 }
 
 /// Over real sockets, with real sleeps.
-fn outside(credentials: Credentials, region: Region) -> aws_types::sdk_config::Builder {
+fn config(credentials: Credentials, region: Region) -> aws_types::sdk_config::Builder {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
         .build_https();

@@ -17,9 +17,9 @@ use crate::cache::{Cache, KeyedLocks};
 use crate::names::Names;
 use crate::{deadline, retry};
 
-/// Time, ids and randomness, from outside.
+/// Time, ids and randomness: the ports of `environment.rs`.
 #[derive(Clone)]
-pub struct Outside {
+pub struct Environment {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes identities.
@@ -43,7 +43,7 @@ pub struct Store {
     pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) bus: aws_sdk_eventbridge::Client,
     pub(crate) names: Names,
-    pub(crate) outside: Outside,
+    pub(crate) environment: Environment,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
     /// Rooms of which a member was read within the last second.
     pub(crate) recent_rooms: Cache<RoomId, ()>,
@@ -61,8 +61,8 @@ impl Store {
     /// The adapters over one SDK configuration: credentials, region and HTTP client of AWS, or of
     /// the embedded world.
     #[must_use]
-    pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
-        Self::with_auth(config, names, outside, None)
+    pub fn new(config: &SdkConfig, names: Names, environment: Environment) -> Self {
+        Self::with_auth(config, names, environment, None)
     }
 
     /// As [`Store::new`], with an auth scheme in place of the SDK's own. The emulator has one that
@@ -71,10 +71,10 @@ impl Store {
     pub fn with_auth(
         config: &SdkConfig,
         names: Names,
-        outside: Outside,
+        environment: Environment,
         auth: Option<SharedAuthScheme>,
     ) -> Self {
-        let timeouts = deadline::Timeouts::new(outside.clock.clone());
+        let timeouts = deadline::Timeouts::new(environment.clock.clone());
         let partition = retry::partition();
         let mut dynamo = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(retry::config())
@@ -99,7 +99,7 @@ impl Store {
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             bus: aws_sdk_eventbridge::Client::from_conf(bus.build()),
             names,
-            outside,
+            environment,
             members: Cache::new(CACHE_LEN_MAX),
             recent_rooms: Cache::new(CACHE_LEN_MAX),
             room_members: Cache::new(ROOMS_MAX),
@@ -138,7 +138,7 @@ impl Store {
 
 impl Clock for Store {
     fn now(&self) -> Timestamp {
-        self.outside.clock.now()
+        self.environment.clock.now()
     }
 }
 
@@ -150,12 +150,12 @@ impl Pause for Store {
 
 impl Ids for Store {
     fn ulid(&self) -> Ulid {
-        self.outside.ids.ulid()
+        self.environment.ids.ulid()
     }
 }
 
 impl Rng for Store {
     fn fill(&self, bytes: &mut [u8]) {
-        self.outside.rng.fill(bytes);
+        self.environment.rng.fill(bytes);
     }
 }

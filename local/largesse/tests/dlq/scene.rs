@@ -14,7 +14,7 @@ use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
 use largesse_aws::grant::message::write_body;
 use largesse_aws::production::SecureRng;
-use largesse_aws::{Outside, Store};
+use largesse_aws::{Environment, Store};
 use largesse_domain::audit::audit;
 use largesse_domain::grant::{Grant, GrantStatus, Reason};
 use largesse_domain::id::{GrantId, PoolId, RoomId, SprayId, TransferId, Ulid, UserId};
@@ -74,7 +74,7 @@ impl Scene {
 
     pub(super) async fn dlq(&self) -> Dlq {
         let clock = Arc::new(WorldTime(self.world.clock().clone()));
-        let environment = Outside::of(clock, Arc::new(SecureRng::from_seed(2)));
+        let environment = Environment::of(clock, Arc::new(SecureRng::from_seed(2)));
         Dlq::open_at(&self.world.sdk_config(), "largesse", environment).await.unwrap()
     }
 
