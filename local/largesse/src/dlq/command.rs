@@ -54,7 +54,7 @@ impl Key {
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Action {
-    /// List dead-letter messages, grants without a message, and refused refunds, with their reasons.
+    /// List dead-letter messages, grants without a message, and refused refunds, with reasons.
     List {
         /// Only this queue; without it, all.
         #[arg(long, value_enum)]
@@ -70,7 +70,7 @@ pub enum Action {
         #[command(flatten)]
         key: Key,
     },
-    /// Send grants to be paid again, or return a refund. Each is paid once, however often it is sent.
+    /// Send grants to be paid again, or try refunds again. Each is paid once, whatever is repeated.
     #[command(
         visible_alias = "redrive",
         group = ArgGroup::new("which").required(true).args(["key", "all"])

@@ -111,8 +111,8 @@ pub(super) fn retry_json(report: &RetryReport) -> Value {
     json!({
         "sent": report.sent, "sent_from_table": report.sent_from_table, "paid": report.paid,
         "voided": report.voided, "twice": report.twice, "paid_in_table": report.paid_in_table,
-        "refunded": report.refunded, "came_back": report.came_back, "still_retried": report.still_retried,
-        "not_deleted": report.not_deleted, "kept": kept,
+        "refunded": report.refunded, "came_back": report.came_back,
+        "still_retried": report.still_retried, "not_deleted": report.not_deleted, "kept": kept,
         "unreadable_items": report.unreadable_items,
     })
 }

@@ -100,11 +100,11 @@ where
                 if spray.refused.is_none() {
                     // infra/alarms.yaml counts this line, once for each refused refund. It comes
                     // before the record, so a run that is killed in between does not hide it.
-                    tracing::error!(spray.id = %id, refund.refused = amount, "refused: the wallet is full");
+                    let why = "refund refused: the sender's wallet is full";
+                    tracing::error!(spray.id = %id, refund.refused = amount, "{why}");
                 }
-                let (refused, wait_ms) =
-                    (RefusedRefund { amount, since: now }, WALLET_FULL_WAIT_MS);
-                deps.refuse_refund(id, refused, now.plus_ms(wait_ms)).await?;
+                let refused = RefusedRefund { amount, since: now };
+                deps.refuse_refund(id, refused, now.plus_ms(WALLET_FULL_WAIT_MS)).await?;
                 return Ok(Refunded::WalletFull { amount });
             }
             RefundOutcome::AlreadyPosted => {
