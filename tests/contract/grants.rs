@@ -105,10 +105,19 @@ async fn the_failed_grants_of_a_source_are_listed_in_pages_and_no_others() {
     }
     let theirs = drawn(&sandbox, &other, "m0").await;
     write(&sandbox, &theirs, 1, 0).await;
+    // Those that cannot be read are named, and hide no other.
+    let table = Table::of(&sandbox, "grants");
+    let broken =
+        ["m3", "m8, who is no member"].map(|m| key_with(mine.pool(), format!("MEMBER#{m}")));
+    for item in &broken {
+        table.set(item, "attempts", s("many")).await;
+    }
+    expected.remove(&user("m3"));
     for limit in [1, 3, 7, 100] {
-        let (mut found, mut after) = (Vec::new(), None);
+        let (mut found, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
         loop {
             let page = sandbox.store.failed_grants(mine.pool(), after, limit).await.unwrap();
+            unreadable.extend(page.unreadable);
             found.extend(page.rows.into_iter().map(|failed| failed.grant.member));
             match page.next {
                 Some(next) => after = Some(next),
@@ -117,6 +126,10 @@ async fn the_failed_grants_of_a_source_are_listed_in_pages_and_no_others() {
         }
         assert!(found.is_sorted());
         assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+        assert_eq!(unreadable, ["m3", "m8, who is no member"]);
+    }
+    for item in broken {
+        table.delete(&item).await;
     }
 }
 

@@ -1,9 +1,7 @@
 //! What a function calls, compared with what its policy and its environment in template.yaml say.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use largesse_aws::Names;
 use largesse_emulator::{
     FunctionSpec, Permission, Recorded, Service, Stack, World, bus_arn, queue_arn, stream_arn,
     table_arn,
@@ -85,8 +83,8 @@ pub(crate) fn assert_least(binary: &str, calls: &BTreeSet<Permission>) {
     assert_named(stack.function(binary).unwrap(), calls);
 }
 
-/// Fails unless the function's environment names what it calls, under the variables that its code
-/// reads, and nothing that it does not.
+/// Fails unless the function's environment names what it calls, and nothing that it does not.
+/// (settings.rs: its code reads what it is given.)
 fn assert_named(function: &FunctionSpec, calls: &BTreeSet<Permission>) {
     let called: BTreeSet<&str> = calls
         .iter()
@@ -95,44 +93,20 @@ fn assert_named(function: &FunctionSpec, calls: &BTreeSet<Permission>) {
     // Every function's names together: with these the calls were made.
     let stack = largesse::compose::stack().unwrap();
     let all: BTreeMap<_, _> = stack.functions.iter().flat_map(|f| f.environment.clone()).collect();
-    let arn_of = |variable: &str, name: &str| match variable.split('_').next() {
-        Some("TABLE") => table_arn(name),
-        Some("QUEUE") => queue_arn(name.rsplit('/').next().unwrap()),
-        Some("BUS") => bus_arn(name),
-        _ => String::new(),
+    let arn_of = |(variable, name): (&String, &String)| match variable.split('_').next() {
+        Some("TABLE") => Some(table_arn(name)),
+        Some("QUEUE") => Some(queue_arn(name.rsplit('/').next().unwrap())),
+        Some("BUS") => Some(bus_arn(name)),
+        _ => None,
     };
-    let names = read_by(|lookup| drop(Names::from_lookup(lookup)));
-    let is_called = |variable: &&String| {
-        all.get(*variable).is_some_and(|name| called.contains(&*arn_of(variable, name)))
+    let is_called = |named: &(&String, &String)| {
+        arn_of(*named).is_some_and(|arn| called.contains(arn.as_str()))
     };
-    let mut expected: BTreeSet<String> = names.iter().filter(is_called).cloned().collect();
-    expected.insert("RUST_LOG".to_owned());
-    if !function.routes.is_empty() {
-        expected.insert("AUTH".to_owned());
-    }
-    match function.binary.as_str() {
-        // It alone answers in pages.
-        "query" => expected.extend(["CURSOR_SECRET".to_owned()]),
-        // It alone counts the live sprays of a sender up to a limit.
-        "spray-create" => expected.extend(["LIVE_SPRAYS_MAX".to_owned()]),
-        "grant-pay" => expected.extend(read_by(|lookup| {
-            let _ = grant_pay::policy_from(lookup);
-        })),
-        _ => {}
-    }
-    let given: BTreeSet<String> = function.environment.keys().cloned().collect();
+    let expected: BTreeSet<&String> = all.iter().filter(is_called).map(|(name, _)| name).collect();
+    let given = function.environment.iter().filter(|named| arn_of(*named).is_some());
+    let given: BTreeSet<&String> = given.map(|(name, _)| name).collect();
     assert_eq!(given, expected, "the environment of {}", function.binary);
     for (variable, value) in &function.environment {
         assert_eq!(all.get(variable), Some(value), "{variable} has one meaning");
     }
-}
-
-/// The variables that some code looks up.
-fn read_by(code: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String> {
-    let read = RefCell::new(BTreeSet::new());
-    code(&|variable: &str| {
-        read.borrow_mut().insert(variable.to_owned());
-        None
-    });
-    read.into_inner()
 }

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::ports::{
-    Clock, INDEX_SHARDS, Once, Pools, RefundOutcome, Refunds, Sprays, Wallets,
-};
+use largesse_app::ports::{Clock, Once, RefundOutcome, Refunds, Sprays, Wallets};
 use largesse_app::spray::refund::{self, Refunded};
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{TransferKind, TransferOrder};
@@ -16,12 +14,11 @@ use largesse_domain::time::Timestamp;
 use largesse_tests::{Sandbox, amount, user};
 
 use crate::meanwhile::{Before, meanwhile};
-use crate::scene::{
-    Item, Table, balance, bucket, buckets, draw, fill, key, number, request, s, sprayed,
-};
+use crate::scene::{Item, Table, balance, buckets, draw, key, number, request, s, sprayed};
 use crate::sprays::{made, wish};
 
-async fn read(sandbox: &Sandbox, spray: &Spray) -> Spray {
+/// The spray as it is now.
+pub(crate) async fn read(sandbox: &Sandbox, spray: &Spray) -> Spray {
     sandbox.store.spray(spray.id).await.unwrap().unwrap()
 }
 
@@ -32,7 +29,7 @@ async fn drawn(sandbox: &Sandbox, spray: &Spray, member: &str) {
 }
 
 /// What the refund of the spray as it was read comes to at that moment.
-async fn refund_at(
+pub(crate) async fn refund_at(
     sandbox: &Sandbox,
     spray: &Spray,
     as_read: &[Bucket],
@@ -42,7 +39,10 @@ async fn refund_at(
 }
 
 /// Everything that a refund writes.
-async fn state(sandbox: &Sandbox, spray: &Spray) -> (Option<Spray>, Vec<Bucket>, u64, Vec<Item>) {
+pub(crate) async fn state(
+    sandbox: &Sandbox,
+    spray: &Spray,
+) -> (Option<Spray>, Vec<Bucket>, u64, Vec<Item>) {
     let items = vec![token_item(sandbox, spray).await, sender_item(sandbox).await];
     let items = items.into_iter().flatten().collect();
     let found = sandbox.store.spray(spray.id).await.unwrap();
@@ -225,50 +225,4 @@ async fn a_refund_is_added_to_what_the_wallet_holds_then() {
     let outcome = refund_at(&sandbox, &spray, &as_read, spray.window.closes).await;
     assert_eq!(outcome, RefundOutcome::Done);
     assert_eq!(balance(&sandbox, "s").await, 25);
-}
-
-/// Since when the spray is in the index of what is due, if it is.
-async fn due(sandbox: &Sandbox, spray: &Spray) -> Option<Timestamp> {
-    let end = Timestamp::from_ms(i64::MAX);
-    let pages = (0..INDEX_SHARDS).map(|shard| sandbox.store.due_sprays(shard, end, None, 10));
-    let pages = futures::future::join_all(pages).await;
-    let mut rows = pages.into_iter().flat_map(|page| page.unwrap().rows);
-    rows.find(|row| row.id == spray.id).map(|row| row.due)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sender_whose_wallet_is_full_is_tried_again_in_an_hour() {
-    let sandbox = Sandbox::new(10);
-    let spray = sprayed(&sandbox, 2).await;
-    assert_eq!(due(&sandbox, &spray).await, Some(spray.window.closes));
-    tokio::time::advance(Duration::from_secs(600)).await;
-    fill(&sandbox, "s").await;
-    let before = (read(&sandbox, &spray).await, bucket(&sandbox, &spray).await);
-    let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
-    assert_eq!(refunded, Refunded::WalletFull);
-    assert_eq!((read(&sandbox, &spray).await, bucket(&sandbox, &spray).await), before);
-    let hour = sandbox.store.now().plus_ms(3_600_000);
-    assert_eq!(due(&sandbox, &spray).await, Some(hour));
-    sandbox.overwrite_balance("s", 0).await;
-    let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
-    assert_eq!(refunded, Refunded::Now { amount: 20 });
-    assert_eq!(due(&sandbox, &spray).await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_refunded_or_is_not_there_does_not_come_back_into_the_index() {
-    let sandbox = Sandbox::new(11);
-    let spray = sprayed(&sandbox, 2).await;
-    let as_read = buckets(&sandbox, &spray).await;
-    let outcome = refund_at(&sandbox, &spray, &as_read, spray.window.closes).await;
-    assert_eq!(outcome, RefundOutcome::Done);
-    let refunded = Table::of(&sandbox, "sprays").get(&key(spray.pool())).await.unwrap();
-    let later = spray.window.closes.plus_ms(9);
-    sandbox.store.postpone_refund(spray.id, later).await.unwrap();
-    let after = Table::of(&sandbox, "sprays").get(&key(spray.pool())).await.unwrap();
-    assert_eq!(after, refunded);
-    let nowhere = Spray { id: largesse_domain::id::SprayId(sandbox.id()), ..spray };
-    sandbox.store.postpone_refund(nowhere.id, later).await.unwrap();
-    assert_eq!(Table::of(&sandbox, "sprays").get(&key(nowhere.pool())).await, None);
-    assert!(sandbox.store.buckets(nowhere.pool(), &[0]).await.unwrap().is_empty());
 }

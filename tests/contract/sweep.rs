@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use largesse_app::pool::sweep::{SWEEP_AFTER_MS, Swept, sweep};
 use largesse_app::ports::{Clock, Grants, INDEX_SHARDS, Money, Payment, Pools, Void, Voids};
+use largesse_app::spray::read;
 use largesse_aws::grant::message::read_body;
 use largesse_domain::grant::GrantStatus;
 use largesse_domain::id::PoolId;
@@ -17,7 +18,7 @@ use largesse_tests::{Sandbox, user};
 
 use crate::meanwhile::{Before, meanwhile};
 use crate::scene::{
-    Table, bucket, draw, drawn, first, given_up, key, n, refused, request, sprayed,
+    Table, bucket, draw, drawn, first, given_up, key, key_with, n, refused, request, s, sprayed,
 };
 
 /// Since when the first bucket of the pool is in the index, if it is.
@@ -68,7 +69,7 @@ async fn the_sweep_sends_only_what_is_unpaid() {
     assert_eq!(sent(&sandbox), Vec::<String>::new());
     let young = drawn(&sandbox, &spray, "young").await;
     pass(1).await;
-    assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 2, impossible: 0 });
+    assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 2, ..Swept::default() });
     let both = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
     assert_eq!(both(sent(&sandbox)), both(vec!["failed".to_owned(), "pending".to_owned()]));
     // What may have failed before is sent as a retry, so that its payment removes the item of the
@@ -92,7 +93,7 @@ async fn an_unpaid_entry_is_sent_again_until_it_is_paid() {
     let mut age_ms = SWEEP_AFTER_MS;
     pass(age_ms).await;
     for round in 1..=4 {
-        assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, impossible: 0 });
+        assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, ..Swept::default() });
         assert_eq!(sent(&sandbox), vec!["m"; round]);
         // As much later as it is old.
         let next = indexed(&sandbox, spray.pool()).await.unwrap();
@@ -187,7 +188,46 @@ async fn an_entry_that_no_draw_can_have_written_is_reported_and_not_sent() {
         map.insert("b".to_owned(), n(beyond.pack()));
     }
     table.set(&bucket_key, "draws", draws).await;
-    assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, impossible: 1 });
+    assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, impossible: 1, unreadable: 0 });
     assert_eq!(sent(&sandbox), ["a"]);
     table.set(&bucket_key, "draws", honest).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_whose_failed_grant_cannot_be_read_is_left_and_stops_no_other() {
+    let sandbox = Sandbox::new(8);
+    let spray = sprayed(&sandbox, 4).await;
+    let mut grants = Vec::new();
+    for member in ["given-up", "paid", "pending"] {
+        grants.push(drawn(&sandbox, &spray, member).await);
+    }
+    let failed = given_up(&sandbox, &grants[0]).await;
+    // What is paid needs no item to be read.
+    given_up(&sandbox, &grants[1]).await;
+    sandbox.store.pay(&grants[1..2]).await;
+    let table = Table::of(&sandbox, "grants");
+    let item = |member: &str| key_with(spray.pool(), format!("MEMBER#{member}"));
+    for member in ["given-up", "paid"] {
+        table.set(&item(member), "status", s("LATER")).await;
+    }
+    pass(SWEEP_AFTER_MS).await;
+    for round in 1..=2 {
+        let swept = swept(&sandbox, &spray).await;
+        assert_eq!(swept, Swept { resent: 1, impossible: 0, unreadable: 1 }, "{round}");
+        assert_eq!(sent(&sandbox), vec!["pending"; round]);
+        let next = sandbox.store.now().plus_ms(SWEEP_AFTER_MS);
+        assert_eq!(indexed(&sandbox, spray.pool()).await, Some(next));
+        pass(SWEEP_AFTER_MS).await;
+    }
+    // The sender's view shows what is known: it was refused, and is not paid.
+    let detail = read::detail(&*sandbox.store, spray.clone()).await.unwrap();
+    let statuses = detail.claims.iter().zip(detail.statuses);
+    let of = |name: &str| statuses.clone().find(|(claim, _)| claim.member == user(name)).unwrap().1;
+    assert_eq!((of("given-up"), of("paid")), (GrantStatus::Failed, GrantStatus::Success));
+    assert_eq!(of("pending"), GrantStatus::Pending);
+    // An operator puts the item right: it was given up, and stays so.
+    table.set(&item("given-up"), "status", s(failed.status.as_str())).await;
+    sandbox.store.remove_failed(&grants[1]).await.unwrap();
+    assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, ..Swept::default() });
+    assert_eq!(sent(&sandbox), vec!["pending"; 3]);
 }

@@ -145,6 +145,22 @@ async fn a_funder_whose_wallet_is_full_keeps_a_grant_from_being_voided() {
     assert_eq!(void(&sandbox, &failed).await, Void::FunderFull);
     sandbox.overwrite_balance("s", 0).await;
     assert_untouched(&sandbox, &failed.grant, Some(GrantStatus::PermanentlyFailed)).await;
+    assert_eq!(void(&sandbox, &failed).await, Void::Voided);
+    // A wallet that is full refuses to be credited again, but the void has happened.
+    fill(&sandbox, "s").await;
+    assert_eq!(void(&sandbox, &failed).await, Void::AlreadyVoided);
+    sandbox.overwrite_balance("s", 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_paid_is_called_paid_though_the_funders_wallet_is_full() {
+    let sandbox = Sandbox::new(9);
+    let failed = failed(&sandbox).await;
+    assert!(matches!(paid(&sandbox, &failed.grant).await, Payment::Paid));
+    fill(&sandbox, "s").await;
+    assert_eq!(void(&sandbox, &failed).await, Void::Paid);
+    sandbox.overwrite_balance("s", 0).await;
+    sandbox.store.remove_failed(&failed.grant).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use largesse_app::grant::dispatch::dispatch;
 use largesse_app::grant::operate::{Retried, retry, void};
-use largesse_app::ports::{Clock, GrantMessage, Grants, Money, Standing, Void};
+use largesse_app::ports::{Clock, GrantMessage, Grants, Money, Sprays, Standing, Void};
 use largesse_app::spray::refund::BatchReport;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::ledger::TransferKind;
@@ -262,6 +262,28 @@ async fn a_refused_payment_whose_message_is_lost_is_sent_again_by_the_sweep() {
     // What is paid has no failure.
     rig.assert_all_paid();
     rig.wind_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_refund_killed_at_any_await_is_recorded_by_the_next_run_and_returned_once() {
+    for_every_await(2, async |k| {
+        let rig = Rig::new(11, Kill::default());
+        let (_, spray) = rig.spray(3).await;
+        rig.fill("s").await;
+        tokio::time::advance(Duration::from_secs(601)).await;
+        let killed = kill_at(k, refund_all(&rig.sandbox.another_process(70))).await;
+        let store = &*rig.sandbox.store;
+        assert_eq!(refund_all(store).await.unwrap().failed, 0);
+        let refused = store.spray(spray.id).await.unwrap().unwrap().refused.unwrap();
+        assert_eq!(refused.amount, 30);
+        rig.sandbox.overwrite_balance("s", 0).await;
+        tokio::time::advance(Duration::from_secs(3_601)).await;
+        assert_eq!(refund_all(store).await.unwrap().returned, 30);
+        rig.wind_up().await;
+        assert_eq!((rig.balance("s"), rig.transfers(TransferKind::Refund)), (30, 1));
+        killed.is_none()
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,8 @@ async fn outbox_reports_the_bad_record_when_it_cannot_be_dead_lettered() {
     let scene = Scene::new().await;
     let hostile = event("outbox", "hostile");
     let outbox = Bootstrap::start_changed(&scene, "outbox", |environment| {
-        environment.remove("QUEUE_OUTBOX_DLQ_URL");
+        let nowhere = "https://sqs.ap-northeast-2.amazonaws.com/000000000000/nowhere";
+        environment.insert("QUEUE_OUTBOX_DLQ_URL".to_owned(), nowhere.to_owned());
     });
     let answered = outbox.await.invoke(&hostile).await;
     let poisoned = hostile["Records"][1]["dynamodb"]["SequenceNumber"].as_str().unwrap();

@@ -109,27 +109,28 @@ async fn every_call_to_aws_carries_the_trace_of_its_invocation() {
     assert_ne!(expected.first(), expected.last());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_function_refuses_to_start_without_knowing_whom_to_believe() {
-    let scene = Scene::new().await;
-    let behind_the_api = stack().functions.iter().filter(|f| !f.routes.is_empty());
-    for function in behind_the_api.map(|function| &function.binary) {
-        let start = Bootstrap::start_changed(&scene, function, |env| drop(env.remove("AUTH")));
-        let (status, log) = start.await.ended().await;
-        assert_eq!(status.code(), Some(1), "{function}: {log}");
-        assert!(log.contains("AUTH must be `open`"), "{function}: {log}");
-    }
-}
+/// One variable of each kind; tests/contract/settings.rs goes through all of every function.
+const VARIABLES: [&str; 6] =
+    ["AUTH", "CURSOR_SECRET", "TABLE_LEDGER", "QUEUE_GRANTS_URL", "LIVE_SPRAYS_MAX", "AWS_REGION"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_refuses_to_start_without_credentials() {
+async fn a_function_whose_setting_is_missing_or_malformed_ends_and_says_which() {
     let scene = Scene::new().await;
-    for function in stack().functions.iter().map(|function| &function.binary) {
-        let start =
-            Bootstrap::start_changed(&scene, function, |env| drop(env.remove("AWS_ACCESS_KEY_ID")));
-        let (status, log) = start.await.ended().await;
-        assert_eq!(status.code(), Some(1), "{function}: {log}");
-        assert!(log.contains("AWS_ACCESS_KEY_ID is not set"), "{function}: {log}");
+    for function in &stack().functions {
+        let reads = |name: &&str| function.environment.contains_key(*name) || *name == "AWS_REGION";
+        for name in VARIABLES.into_iter().filter(reads) {
+            for (value, fault) in [(None, "is not set"), (Some("a bad 값"), "is malformed")] {
+                let start = Bootstrap::start_changed(&scene, &function.binary, |environment| {
+                    environment.remove(name);
+                    environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+                });
+                let (status, log) = start.await.ended().await;
+                let said = format!("the environment variable {name} {fault}: it must be ");
+                assert_eq!(status.code(), Some(1), "{}: {log}", function.binary);
+                assert!(log.contains(&said), "{}: {log}", function.binary);
+                assert!(!log.contains("a bad"), "no value is told: {log}");
+            }
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Functions that a schedule starts: they run by the clock and the index, whatever the event says.
 
+use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::Clock;
 use largesse_aws::production::SystemClock;
+use largesse_domain::money::BALANCE_MAX;
 use largesse_domain::time::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bootstrap::Bootstrap;
 use crate::events::event;
-use crate::scene::{SPRAYED, Scene};
+use crate::scene::{SPRAYED, Scene, pool};
 
 const HOUR_MS: u64 = 3_600_000;
 const CASES: [&str; 2] = ["happy", "hostile"];
@@ -55,6 +57,32 @@ async fn refund_batch_returns_the_unclaimed_rest_whatever_its_event_says() {
             assert_eq!((report, scene.balance("alice").await), (expected, left), "{case}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_refund_is_reported_once_however_often_it_is_tried() {
+    let scene = with_a_lost_draw(SystemClock.now().minus_ms(HOUR_MS)).await;
+    scene.overwrite_balance("alice", BALANCE_MAX).await;
+    let mut refund = Bootstrap::start(&scene, "refund-batch").await;
+    for _ in 0..3 {
+        let report = refund.invoke(&event("refund-batch", "happy")).await.body;
+        assert_eq!((&report["refunded"], &report["wallet_full"]), (&json!(0), &json!(1)));
+        // An hour passes, as the index sees it.
+        let update = scene.dynamo().update_item().table_name("largesse-sprays");
+        let update = update.key("pk", Av::S(pool().to_string()));
+        let update = update.update_expression("SET due_ms = :now");
+        let now = SystemClock.now().ms().to_string();
+        update.expression_attribute_values(":now", Av::N(now)).send().await.unwrap();
+    }
+    scene.overwrite_balance("alice", 0).await;
+    let report = refund.invoke(&event("refund-batch", "happy")).await.body;
+    refund.terminate();
+    let (_, log) = refund.ended().await;
+    let lines: Vec<Value> = log.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+    let rings: Vec<&Value> = lines.iter().filter_map(|line| line.get("refund.refused")).collect();
+    assert_eq!(rings, [&report["returned"]], "{log}");
+    let alarms = include_str!("../../infra/alarms.yaml");
+    assert!(alarms.contains("{ $.['refund.refused'] > 0 }"), "the alarm counts that line");
 }
 
 #[tokio::test(flavor = "multi_thread")]

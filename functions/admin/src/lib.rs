@@ -4,6 +4,7 @@ use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Rooms};
 use largesse_app::room::RoomError;
 use largesse_edge::ApiError;
 
+pub mod settings;
 pub mod v1;
 pub mod v2;
 

@@ -18,21 +18,12 @@ use largesse_app::ports::{Clock, Deliveries, Events, Grants, Money, Rng};
 use largesse_aws::grant::message::read_body;
 use largesse_domain::grant::RetryPolicy;
 
+pub mod settings;
+
 /// The ports that the function uses.
 pub trait Deps: Money + Grants + Events + Deliveries + Clock + Rng {}
 
 impl<T: Money + Grants + Events + Deliveries + Clock + Rng> Deps for T {}
-
-/// The policy from `GRANT_RETRIES_MAX` and `GRANT_RETRY_DELAY_S`; what is missing or no number is
-/// the default.
-pub fn policy_from(lookup: impl Fn(&str) -> Option<String>) -> RetryPolicy {
-    let number = |name: &str| lookup(name).and_then(|text| text.parse::<u32>().ok());
-    let RetryPolicy { retries_max, delay_s } = RetryPolicy::default();
-    RetryPolicy {
-        retries_max: number("GRANT_RETRIES_MAX").unwrap_or(retries_max),
-        delay_s: number("GRANT_RETRY_DELAY_S").unwrap_or(delay_s),
-    }
-}
 
 /// The delay after the first failure of infrastructure; each further one doubles it.
 const LATER_S_FIRST: u32 = 2;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use largesse_aws::production::store_from_env;
+use grant_pay::settings::Settings;
+use largesse_app::settings::Variables;
+use largesse_aws::production;
 use largesse_runtime::{Ended, run_sqs, start_logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Ended> {
-    start_logging();
-    let policy = grant_pay::policy_from(|name| std::env::var(name).ok());
-    let store = Arc::new(store_from_env()?);
+    let Settings { log, aws, names, policy } = Settings::read(&Variables::of_process())?;
+    start_logging(log);
+    let store = Arc::new(production::store(&aws, names)?);
     Ok(run_sqs(|event| async { grant_pay::handle(&*store, event, policy).await }).await?)
 }

@@ -1,9 +1,9 @@
 use super::*;
-use largesse_app::page::Page;
 use largesse_app::ports::{
-    Event, GrantMessage, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal,
-    Standing, Written,
+    Event, FailedGrants, GrantMessage, Payment, PortError, PortErrorKind, PortResult, Refusal,
+    Reversal, Standing, Written,
 };
+use largesse_app::settings::Variables;
 use largesse_aws::grant::message::write_body;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
 use largesse_domain::id::{GrantId, PoolId, UserId};
@@ -67,9 +67,9 @@ impl Grants for Bank {
     async fn failed_grants(
         &self,
         _source: PoolId,
-        _after: Option<UserId>,
+        _after: Option<String>,
         _limit: u32,
-    ) -> PortResult<Page<FailedGrant, UserId>> {
+    ) -> PortResult<FailedGrants> {
         panic!("a payment lists nothing")
     }
 
@@ -239,8 +239,17 @@ async fn a_message_that_cannot_be_read_waits() {
 }
 
 #[test]
-fn the_policy_is_the_environments_or_the_default() {
-    let policy = policy_from(|name| (name == "GRANT_RETRIES_MAX").then(|| "7".to_owned()));
-    assert_eq!(policy, RetryPolicy { retries_max: 7, delay_s: 3 });
-    assert_eq!(policy_from(|_| Some("x".to_owned())), RetryPolicy::default());
+fn the_policy_is_the_environments() {
+    let variables = Variables::new(|name| match name {
+        "GRANT_RETRIES_MAX" => Some("7".to_owned()),
+        "GRANT_RETRY_DELAY_S" => Some("43200".to_owned()),
+        _ => None,
+    });
+    let policy = settings::policy(&variables).unwrap();
+    assert_eq!(policy, RetryPolicy { retries_max: 7, delay_s: 43_200 });
+    // More than a queue can keep, and what is no number, are no policy.
+    for value in ["43201", "x"] {
+        let variables = Variables::new(|_| Some(value.to_owned()));
+        assert!(settings::policy(&variables).is_err(), "{value}");
+    }
 }

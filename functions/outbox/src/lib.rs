@@ -18,6 +18,8 @@ use largesse_aws::pool::stream::new_entries;
 use largesse_domain::id::UserId;
 use serde_dynamo::AttributeValue;
 
+pub mod settings;
+
 /// The ports that the function uses.
 pub trait Deps: GrantQueue + DeadRecords {}
 

@@ -25,6 +25,8 @@ use largesse_domain::time::Timestamp;
 use largesse_runtime::RunError;
 use serde::Serialize;
 
+pub mod settings;
+
 /// The ports that the function uses.
 pub trait Deps: Pools + Money + Grants + GrantQueue + Clock + Ids + Rng {}
 
@@ -45,20 +47,21 @@ pub struct Report {
 ///
 /// # Errors
 /// [`RunError`]: the index cannot be read, a bucket failed and is left to the next run, or an entry
-/// is one that no draw can have written.
+/// is one that no draw can have written or whose failed grant cannot be read.
 pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
     let done = sweep::run(deps, stop_at).await?;
-    let sweep::SweepReport { buckets, resent, impossible, failed, has_more } = done;
+    let sweep::SweepReport { buckets, resent, impossible, unreadable, failed, has_more } = done;
     // infra/alarms.yaml counts `sweep.resent`: something between draw and payment does not work.
     tracing::info!(
         sweep.buckets = buckets,
         sweep.resent = resent,
         sweep.impossible = impossible,
+        sweep.unreadable = unreadable,
         sweep.failed = failed,
         sweep.has_more = has_more,
     );
     // The log names each. One that fails for ever raises an alarm.
-    match failed.saturating_add(impossible) {
+    match failed.saturating_add(impossible).saturating_add(unreadable) {
         0 => Ok(Report { buckets, resent, has_more }),
         left => Err(RunError::LeftOver(left)),
     }

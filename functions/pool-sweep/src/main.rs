@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use largesse_aws::production::store_from_env;
+use largesse_app::settings::Variables;
+use largesse_aws::production;
 use largesse_runtime::{Ended, run_schedule, start_logging};
+use pool_sweep::settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Ended> {
-    start_logging();
-    let store = Arc::new(store_from_env()?);
+    let Settings { log, aws, names } = Settings::read(&Variables::of_process())?;
+    start_logging(log);
+    let store = Arc::new(production::store(&aws, names)?);
     // A store that does not behave as DynamoDB must be known before it costs money.
     store.probe().await?;
     Ok(run_schedule(|stop_at| pool_sweep::handle(&*store, stop_at)).await?)

@@ -6,6 +6,7 @@ use largesse_edge::{ApiError, Code};
 
 pub mod about;
 pub mod rooms;
+pub mod settings;
 pub mod sprays;
 pub mod v1;
 pub mod v1_history;

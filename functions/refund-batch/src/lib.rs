@@ -25,6 +25,8 @@ use largesse_domain::time::Timestamp;
 use largesse_runtime::RunError;
 use serde::Serialize;
 
+pub mod settings;
+
 /// The ports that the function uses.
 pub trait Deps: Sprays + Pools + Refunds + Rng + Clock {}
 

@@ -9,6 +9,7 @@ use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::money::Amount;
 use largesse_edge::{ApiError, Code};
 
+pub mod settings;
 pub mod v1;
 pub mod v2;
 

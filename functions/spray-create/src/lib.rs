@@ -7,6 +7,7 @@ use largesse_app::spray::create::CreateError;
 use largesse_domain::time::Timestamp;
 use largesse_edge::{ApiError, Code};
 
+pub mod settings;
 pub mod v1;
 pub mod v2;
 

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use largesse_aws::production::store_from_env;
-use largesse_edge::{EdgeConfig, kernel};
+use largesse_app::settings::Variables;
+use largesse_aws::production;
+use largesse_edge::kernel;
 use largesse_runtime::{Ended, run_http, start_logging};
+use spray_create::settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Ended> {
-    start_logging();
-    let edge = EdgeConfig::from_lookup(|name| std::env::var(name).ok())?;
+    let Settings { log, aws, names, edge, base_path } = Settings::read(&Variables::of_process())?;
+    start_logging(log);
     edge.warn_if_open();
-    let store = Arc::new(store_from_env()?);
+    let store = Arc::new(production::store(&aws, names)?);
     let router = spray_create::router(Arc::clone(&store), Arc::new(edge));
-    Ok(run_http(kernel::wrap(router, store)).await?)
+    Ok(run_http(kernel::wrap(router, store), base_path).await?)
 }

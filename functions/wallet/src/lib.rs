@@ -4,6 +4,7 @@ use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Wallets};
 use largesse_app::wallet::deposit::DepositError;
 use largesse_edge::{ApiError, Code};
 
+pub mod settings;
 pub mod v1;
 pub mod v2;
 

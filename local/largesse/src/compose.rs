@@ -6,8 +6,10 @@ use std::sync::Arc;
 use axum::Router;
 use largesse_app::invocation::{self, Invocation};
 use largesse_app::ports::Clock;
+use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::SecureRng;
-use largesse_aws::{Names, Outside, Store};
+use largesse_aws::{Environment, Names, Store};
+use largesse_domain::spray::LIVE_SPRAYS_MAX;
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
@@ -29,6 +31,9 @@ pub enum ComposeError {
     /// The template declares a function that this binary does not contain.
     #[error("template.yaml declares the function {0}, which this binary does not contain")]
     UnknownFunction(String),
+    /// The template gives a function something else than it must have.
+    #[error("template.yaml")]
+    Setting(#[from] SettingError),
     /// The cursor secret is too short.
     #[error("the cursor secret is too short")]
     CursorSecret,
@@ -71,12 +76,26 @@ pub fn store(world: &World, rng: SecureRng) -> Store {
 /// As [`store`], with another clock.
 #[must_use]
 pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
-    let environment: BTreeMap<String, String> =
+    let variables: BTreeMap<String, String> =
         world.stack().functions.iter().flat_map(|f| f.environment.clone()).collect();
-    let names = Names::from_lookup(|name| environment.get(name).cloned());
+    let name = |variable: &str| variables.get(variable).cloned().unwrap_or_default();
+    let names = Names {
+        rooms: name("TABLE_ROOMS"),
+        ledger: name("TABLE_LEDGER"),
+        tokens: name("TABLE_TOKENS"),
+        sprays: name("TABLE_SPRAYS"),
+        pools: name("TABLE_POOLS"),
+        grants: name("TABLE_GRANTS"),
+        edge: name("TABLE_EDGE"),
+        queue_grants_url: name("QUEUE_GRANTS_URL"),
+        queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
+        queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
+        bus_events: name("BUS_EVENTS"),
+        live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
+    };
     // No request leaves the process, so none is signed. That saves a sixth of a claim's CPU time.
-    let outside = Outside::of(clock, Arc::new(rng));
-    Store::with_auth(&world.sdk_config(), names, outside, Some(world.auth_scheme()))
+    let environment = Environment::of(clock, Arc::new(rng));
+    Store::with_auth(&world.sdk_config(), names, environment, Some(world.auth_scheme()))
 }
 
 /// Attaches every function of the template to the emulator.
@@ -137,7 +156,8 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             }
         }
         "grant-pay" => {
-            let policy = grant_pay::policy_from(|name| function.environment.get(name).cloned());
+            let variables = Variables::new(|name| function.environment.get(name).cloned());
+            let policy = grant_pay::settings::policy(&variables)?;
             for queue in &function.queues {
                 let store = store.clone();
                 world.on_queue(queue.clone(), move |event| {

@@ -1,8 +1,8 @@
 //! `largesse dlq`: what was not paid or not sent, why, and what an operator does about it.
 //!
-//! Three places are read: the dead-letter queue of grants, the dead-letter queue of the outbox, and
-//! the table of grants that the money service refused. A grant that was given up has an item in the
-//! table, and a message in the queue for 14 days.
+//! Four places are read: the dead-letter queue of grants, the dead-letter queue of the outbox, the
+//! table of grants that the money service refused, and the sprays whose refund is refused. A grant
+//! that was given up has an item in the table, and a message in the queue for 14 days.
 //!
 //! # Guarantees
 //! * A message is deleted only after its grant was sent again, or when its grant is paid or voided.
@@ -18,6 +18,8 @@
 //!   `a_grant_without_a_message_is_listed_retried_and_voided_by_its_key`.
 //! * An entry that no draw can have written is never paid:
 //!   `an_entry_that_cannot_be_is_explained_and_never_paid`.
+//! * A wallet at its maximum: its claim and its refund are shown, and one run settles both:
+//!   `a_full_wallet_is_shown_with_its_claim_and_its_refund_and_settled_by_one_command`.
 
 pub mod command;
 
@@ -26,6 +28,7 @@ mod find;
 mod json;
 mod list;
 mod queue;
+mod refunds;
 mod report;
 mod retry;
 mod text;
@@ -38,8 +41,10 @@ use aws_sdk_sqs::error::SdkError;
 use aws_types::SdkConfig;
 use clap::ValueEnum;
 use largesse_app::ports::PortError;
+use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
-use largesse_aws::{Names, Outside, Store};
+use largesse_aws::{Environment, Names, Store};
+use largesse_domain::id::SprayId;
 use largesse_emulator::REGION;
 
 pub use drop::{DropReport, Dropped};
@@ -64,6 +69,9 @@ pub enum Queue {
 #[derive(Debug, thiserror::Error)]
 pub enum DlqError {
     /// The environment names no credentials or no region.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A table or a queue could not be read or written.
@@ -96,6 +104,9 @@ pub enum DlqError {
          the latest"
     )]
     NotFound(String),
+    /// There is no such spray.
+    #[error("found no spray {0}")]
+    NoSuchSpray(SprayId),
     /// The key is no message id, no grant id, and no source with a member.
     #[error("{0} is no message id, no grant id, and no source and member")]
     BadKey(String),
@@ -117,11 +128,11 @@ pub struct Dlq {
 /// The SDK's configuration: an endpoint that serves the emulator, or AWS itself.
 ///
 /// # Errors
-/// [`SetupError`] when the environment lacks something.
-pub fn config(endpoint: Option<&str>) -> Result<SdkConfig, SetupError> {
+/// [`SettingError`] when the environment lacks something.
+pub fn config(endpoint: Option<&str>) -> Result<SdkConfig, SettingError> {
     match endpoint {
         Some(endpoint) => Ok(production::emulator_config(endpoint, REGION)),
-        None => production::sdk_config(),
+        None => production::sdk_config(&Variables::of_process()),
     }
 }
 
@@ -131,7 +142,7 @@ impl Dlq {
     /// # Errors
     /// [`DlqError`].
     pub async fn open(config: &SdkConfig, stack: &str) -> Result<Self, DlqError> {
-        Self::open_at(config, stack, Outside::of(Arc::new(SystemClock), rng()?)).await
+        Self::open_at(config, stack, Environment::of(Arc::new(SystemClock), rng()?)).await
     }
 
     /// As [`Dlq::open`], with another clock and other randomness.
@@ -141,7 +152,7 @@ impl Dlq {
     pub async fn open_at(
         config: &SdkConfig,
         stack: &str,
-        environment: Outside,
+        environment: Environment,
     ) -> Result<Self, DlqError> {
         let sqs = aws_sdk_sqs::Client::new(config);
         let url = async |name: String| {
@@ -158,14 +169,15 @@ impl Dlq {
         let grants_url = url(format!("{stack}-grants.fifo")).await?;
         let grants = DeadQueue::new(sqs.clone(), url(format!("{stack}-grants-dlq.fifo")).await?);
         let outbox = DeadQueue::new(sqs.clone(), url(format!("{stack}-outbox-dlq")).await?);
-        let names = Names::from_lookup(|variable| match variable {
-            "TABLE_GRANTS" => Some(format!("{stack}-grants")),
-            "TABLE_LEDGER" => Some(format!("{stack}-ledger")),
-            "TABLE_POOLS" => Some(format!("{stack}-pools")),
-            "TABLE_SPRAYS" => Some(format!("{stack}-sprays")),
-            "QUEUE_GRANTS_URL" => Some(grants_url.clone()),
-            _ => None,
-        });
+        let names = Names {
+            grants: format!("{stack}-grants"),
+            ledger: format!("{stack}-ledger"),
+            pools: format!("{stack}-pools"),
+            sprays: format!("{stack}-sprays"),
+            tokens: format!("{stack}-tokens"),
+            queue_grants_url: grants_url,
+            ..Names::default()
+        };
         Ok(Self { store: Store::new(config, names, environment), grants, outbox })
     }
 }

@@ -12,5 +12,6 @@ pub mod page;
 pub mod pool;
 pub mod ports;
 pub mod room;
+pub mod settings;
 pub mod spray;
 pub mod wallet;

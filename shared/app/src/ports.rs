@@ -19,7 +19,9 @@ mod wallet;
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
 pub use event::{Event, Events};
-pub use grant::{Deliveries, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written};
+pub use grant::{
+    Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
+};
 pub use idempotency::{Begun, Idempotency, StoredAnswer};
 pub use money::{Money, Payment, Refusal, Reversal, Standing, Void, Voids};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};

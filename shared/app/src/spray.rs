@@ -4,4 +4,5 @@ pub mod claim;
 pub mod create;
 pub mod read;
 pub mod refund;
+pub mod refused;
 pub mod token;

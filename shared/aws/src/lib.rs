@@ -24,6 +24,7 @@ pub mod grant;
 mod idempotency;
 mod item;
 pub mod keys;
+pub mod names;
 pub mod pool;
 pub mod probe;
 pub mod production;
@@ -34,4 +35,6 @@ mod store;
 mod token;
 mod wallet;
 
-pub use store::{Names, Outside, Store};
+pub use aws_types::SdkConfig;
+pub use names::Names;
+pub use store::{Environment, Store};

@@ -1,4 +1,4 @@
-//! What stands outside in production: the machine's clock, its randomness, and AWS itself.
+//! The environment in production: the machine's clock, its randomness, and AWS itself.
 
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -11,24 +11,20 @@ use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use largesse_app::ports::{Clock, Ids, Rng};
+use largesse_app::settings::{SettingError, Variables};
 use largesse_domain::id::Ulid;
 use largesse_domain::time::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::cache::lock;
-use crate::store::{Names, Outside, Store};
+use crate::names::{Names, url};
+use crate::store::{Environment, Store};
 
-/// Why the store could not be set up.
+/// Why the store could not be set up: the operating system gave no randomness.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// An environment variable that Lambda always sets is missing.
-    #[error("the environment variable {0} is not set")]
-    Missing(&'static str),
-    /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness")]
-    Randomness(#[source] rand::rngs::SysError),
-}
+#[error("the operating system gave no randomness")]
+pub struct SetupError(#[source] rand::rngs::SysError);
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +45,9 @@ impl SecureRng {
     /// Seeds it.
     ///
     /// # Errors
-    /// [`SetupError::Randomness`].
+    /// [`SetupError`].
     pub fn from_system() -> Result<Self, SetupError> {
-        let rng = StdRng::try_from_rng(&mut SysRng).map_err(SetupError::Randomness)?;
+        let rng = StdRng::try_from_rng(&mut SysRng).map_err(SetupError)?;
         Ok(Self(Mutex::new(rng)))
     }
 
@@ -84,7 +80,7 @@ impl Ids for RandomIds {
     }
 }
 
-impl Outside {
+impl Environment {
     /// A clock and a generator, with ids made of the two.
     #[must_use]
     pub fn of(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
@@ -93,34 +89,36 @@ impl Outside {
     }
 }
 
-/// The store of a deployed function. Everything comes from the environment that Lambda sets, so no
-/// chain of credential providers is linked in.
+/// The store of a deployed function.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn store_from_env() -> Result<Store, SetupError> {
-    let config = sdk_config()?;
+pub fn store(config: &SdkConfig, names: Names) -> Result<Store, SetupError> {
     let rng = Arc::new(SecureRng::from_system()?);
-    let names = Names::from_lookup(|name| std::env::var(name).ok());
-    Ok(Store::new(&config, names, Outside::of(Arc::new(SystemClock), rng)))
+    Ok(Store::new(config, names, Environment::of(Arc::new(SystemClock), rng)))
 }
 
-/// The SDK's configuration from the environment that Lambda sets; `AWS_ENDPOINT_URL` leads to a
-/// local emulator.
+/// The SDK's configuration from the environment that Lambda sets, so that no chain of credential
+/// providers is linked in; `AWS_ENDPOINT_URL` leads to a local emulator.
 ///
 /// # Errors
-/// [`SetupError::Missing`].
-pub fn sdk_config() -> Result<SdkConfig, SetupError> {
-    let variable = |name: &'static str| std::env::var(name).map_err(|_| SetupError::Missing(name));
+/// [`SettingError`].
+pub fn sdk_config(variables: &Variables<'_>) -> Result<SdkConfig, SettingError> {
+    let text = |text: &str| Some(text.to_owned());
+    let credential = "a credential of AWS, as Lambda sets it";
     let credentials = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        std::env::var("AWS_SESSION_TOKEN").ok(),
+        variables.required("AWS_ACCESS_KEY_ID", credential, text)?,
+        variables.required("AWS_SECRET_ACCESS_KEY", credential, text)?,
+        variables.optional("AWS_SESSION_TOKEN", credential, text)?,
         None,
         "environment",
     );
-    let builder = outside(credentials, Region::new(variable("AWS_REGION")?));
-    let endpoint = std::env::var("AWS_ENDPOINT_URL").ok();
+    let region = variables.required("AWS_REGION", "a region such as ap-northeast-2", |text| {
+        let is_known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        text.bytes().all(is_known).then(|| text.to_owned())
+    })?;
+    let builder = config(credentials, Region::new(region));
+    let endpoint = variables.optional("AWS_ENDPOINT_URL", "the URL of an emulator of AWS", url)?;
     Ok(match endpoint {
         Some(url) => builder.endpoint_url(url).build(),
         None => builder.build(),
@@ -131,11 +129,11 @@ pub fn sdk_config() -> Result<SdkConfig, SetupError> {
 #[must_use]
 pub fn emulator_config(endpoint: &str, region: &'static str) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "emulator");
-    outside(credentials, Region::from_static(region)).endpoint_url(endpoint).build()
+    config(credentials, Region::from_static(region)).endpoint_url(endpoint).build()
 }
 
 /// Over real sockets, with real sleeps.
-fn outside(credentials: Credentials, region: Region) -> aws_types::sdk_config::Builder {
+fn config(credentials: Credentials, region: Region) -> aws_types::sdk_config::Builder {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
         .build_https();

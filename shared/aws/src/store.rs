@@ -10,67 +10,16 @@ use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
-use largesse_domain::spray::{LIVE_SPRAYS_MAX, TokenEntry};
+use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, KeyedLocks};
+use crate::names::Names;
 use crate::{deadline, retry};
 
-/// The names of what template.yaml deploys, as the functions' environment gives them.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// Table of rooms and members: `TABLE_ROOMS`.
-    pub rooms: String,
-    /// Table of wallets and transfers: `TABLE_LEDGER`.
-    pub ledger: String,
-    /// Table of tokens: `TABLE_TOKENS`.
-    pub tokens: String,
-    /// Table of sprays and of how many each sender has: `TABLE_SPRAYS`.
-    pub sprays: String,
-    /// Table of buckets: `TABLE_POOLS`.
-    pub pools: String,
-    /// Table of grants that were refused: `TABLE_GRANTS`.
-    pub grants: String,
-    /// Table of idempotency keys: `TABLE_EDGE`.
-    pub edge: String,
-    /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
-    pub queue_grants_url: String,
-    /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.
-    pub queue_grants_dlq_url: String,
-    /// Dead-letter queue of the outbox, by URL: `QUEUE_OUTBOX_DLQ_URL`.
-    pub queue_outbox_dlq_url: String,
-    /// Event bus: `BUS_EVENTS`.
-    pub bus_events: String,
-    /// How many live sprays a member may have: `LIVE_SPRAYS_MAX`.
-    pub live_sprays_max: u32,
-}
-
-impl Names {
-    /// Reads the names by their environment variables. A function is given only the names that its
-    /// policy lets it use; the others stay empty, and a call to them is refused by AWS.
-    #[must_use]
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let name = |variable: &str| lookup(variable).unwrap_or_default();
-        Self {
-            rooms: name("TABLE_ROOMS"),
-            ledger: name("TABLE_LEDGER"),
-            tokens: name("TABLE_TOKENS"),
-            sprays: name("TABLE_SPRAYS"),
-            pools: name("TABLE_POOLS"),
-            grants: name("TABLE_GRANTS"),
-            edge: name("TABLE_EDGE"),
-            queue_grants_url: name("QUEUE_GRANTS_URL"),
-            queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
-            queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
-            bus_events: name("BUS_EVENTS"),
-            live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
-        }
-    }
-}
-
-/// Time, ids and randomness, from outside.
+/// Time, ids and randomness: the ports of `environment.rs`.
 #[derive(Clone)]
-pub struct Outside {
+pub struct Environment {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes identities.
@@ -94,7 +43,7 @@ pub struct Store {
     pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) bus: aws_sdk_eventbridge::Client,
     pub(crate) names: Names,
-    pub(crate) outside: Outside,
+    pub(crate) environment: Environment,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
     /// Rooms of which a member was read within the last second.
     pub(crate) recent_rooms: Cache<RoomId, ()>,
@@ -112,8 +61,8 @@ impl Store {
     /// The adapters over one SDK configuration: credentials, region and HTTP client of AWS, or of
     /// the embedded world.
     #[must_use]
-    pub fn new(config: &SdkConfig, names: Names, outside: Outside) -> Self {
-        Self::with_auth(config, names, outside, None)
+    pub fn new(config: &SdkConfig, names: Names, environment: Environment) -> Self {
+        Self::with_auth(config, names, environment, None)
     }
 
     /// As [`Store::new`], with an auth scheme in place of the SDK's own. The emulator has one that
@@ -122,10 +71,10 @@ impl Store {
     pub fn with_auth(
         config: &SdkConfig,
         names: Names,
-        outside: Outside,
+        environment: Environment,
         auth: Option<SharedAuthScheme>,
     ) -> Self {
-        let timeouts = deadline::Timeouts::new(outside.clock.clone());
+        let timeouts = deadline::Timeouts::new(environment.clock.clone());
         let partition = retry::partition();
         let mut dynamo = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(retry::config())
@@ -150,7 +99,7 @@ impl Store {
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             bus: aws_sdk_eventbridge::Client::from_conf(bus.build()),
             names,
-            outside,
+            environment,
             members: Cache::new(CACHE_LEN_MAX),
             recent_rooms: Cache::new(CACHE_LEN_MAX),
             room_members: Cache::new(ROOMS_MAX),
@@ -189,7 +138,7 @@ impl Store {
 
 impl Clock for Store {
     fn now(&self) -> Timestamp {
-        self.outside.clock.now()
+        self.environment.clock.now()
     }
 }
 
@@ -201,12 +150,12 @@ impl Pause for Store {
 
 impl Ids for Store {
     fn ulid(&self) -> Ulid {
-        self.outside.ids.ulid()
+        self.environment.ids.ulid()
     }
 }
 
 impl Rng for Store {
     fn fill(&self, bytes: &mut [u8]) {
-        self.outside.rng.fill(bytes);
+        self.environment.rng.fill(bytes);
     }
 }

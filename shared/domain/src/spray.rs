@@ -121,6 +121,8 @@ pub struct Spray {
     pub seed: Seed,
     /// What was returned, once it was.
     pub refund: Option<Refund>,
+    /// The refund that the sender's wallet refuses; `None` once it was returned.
+    pub refused: Option<RefusedRefund>,
 }
 
 /// What was returned to the sender of a spray.
@@ -132,6 +134,16 @@ pub struct Refund {
     pub shares: u32,
     /// When.
     pub at: Timestamp,
+}
+
+/// A refund that the sender's wallet is too full for. The spray keeps the money until the wallet has
+/// room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedRefund {
+    /// How much is owed.
+    pub amount: u64,
+    /// When it was refused for the first time.
+    pub since: Timestamp,
 }
 
 impl Spray {
@@ -157,6 +169,7 @@ impl Spray {
             split: terms.split,
             seed,
             refund: None,
+            refused: None,
         }
     }
 

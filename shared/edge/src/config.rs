@@ -1,5 +1,7 @@
 //! The settings of the edge.
 
+use largesse_app::settings::{SettingError, Variables};
+
 use crate::cursor::CursorKey;
 
 /// How callers are authenticated.
@@ -19,17 +21,6 @@ pub struct EdgeConfig {
     pub cursors: Option<CursorKey>,
 }
 
-/// Why a function does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// `AUTH` is missing or unknown. It has no default, because `open` authenticates nobody.
-    #[error("AUTH must be `open`; authenticated modes do not exist yet")]
-    Auth,
-    /// `CURSOR_SECRET` is too short to resist guessing.
-    #[error("CURSOR_SECRET must have at least {} characters", CursorKey::SECRET_LEN_MIN)]
-    CursorSecret,
-}
-
 impl EdgeConfig {
     /// Settings without authentication, with that key for cursors.
     #[must_use]
@@ -37,20 +28,26 @@ impl EdgeConfig {
         Self { auth: Auth::Open, cursors: Some(cursors) }
     }
 
-    /// Settings from environment variables: `AUTH`, and `CURSOR_SECRET` where cursors are needed.
+    /// Settings from environment variables: `AUTH`. It has no default, because `open` authenticates
+    /// no caller.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let auth = match lookup("AUTH").as_deref() {
-            Some("open") => Auth::Open,
-            Some(_) | None => return Err(ConfigError::Auth),
-        };
-        let cursors = match lookup("CURSOR_SECRET") {
-            Some(secret) => Some(CursorKey::new(&secret).ok_or(ConfigError::CursorSecret)?),
-            None => None,
-        };
-        Ok(Self { auth, cursors })
+    /// [`SettingError`].
+    pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
+        let expected = "`open`; authenticated modes do not exist yet";
+        let auth =
+            variables.required("AUTH", expected, |text| (text == "open").then_some(Auth::Open))?;
+        Ok(Self { auth, cursors: None })
+    }
+
+    /// As [`EdgeConfig::read`], for a function that answers in pages: `CURSOR_SECRET` too.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn read_with_cursors(variables: &Variables<'_>) -> Result<Self, SettingError> {
+        let expected = format!("a secret of at least {} characters", CursorKey::SECRET_LEN_MIN);
+        let cursors = variables.required("CURSOR_SECRET", &expected, CursorKey::new)?;
+        Ok(Self { cursors: Some(cursors), ..Self::read(variables)? })
     }
 
     /// Logs a warning when callers are not authenticated.
@@ -70,20 +67,22 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(Some("open"), None, true)]
-    #[case(Some("open"), Some("0123456789abcdef"), true)]
-    #[case(Some("open"), Some("short"), false)]
-    #[case(Some("closed"), None, false)]
-    #[case(None, None, false)]
-    fn a_function_starts_only_with_a_known_way_to_authenticate(
+    #[case(Some("open"), None, true, false)]
+    #[case(Some("open"), Some("0123456789abcdef"), true, true)]
+    #[case(Some("open"), Some("short"), true, false)]
+    #[case(Some("closed"), Some("0123456789abcdef"), false, false)]
+    #[case(None, Some("0123456789abcdef"), false, false)]
+    fn a_function_starts_only_with_a_known_way_to_authenticate_and_its_key_of_cursors(
         #[case] auth: Option<&str>,
         #[case] secret: Option<&str>,
         #[case] starts: bool,
+        #[case] starts_with_cursors: bool,
     ) {
-        let lookup = |name: &str| match name {
+        let variables = Variables::new(|name| match name {
             "AUTH" => auth.map(str::to_owned),
             _ => secret.map(str::to_owned),
-        };
-        assert_eq!(EdgeConfig::from_lookup(lookup).is_ok(), starts);
+        });
+        assert_eq!(EdgeConfig::read(&variables).is_ok(), starts);
+        assert_eq!(EdgeConfig::read_with_cursors(&variables).is_ok(), starts_with_cursors);
     }
 }

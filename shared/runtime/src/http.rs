@@ -24,13 +24,11 @@ struct HttpAnswer {
     is_base64_encoded: bool,
 }
 
-/// Serves a finished router behind an HTTP API, kernel included. `BASE_PATH` is the path under
-/// which a custom domain maps to the API.
+/// Serves a finished router behind an HTTP API, kernel included.
 ///
 /// # Errors
-/// When `BASE_PATH` is no path, or Lambda's runtime API cannot be reached.
-pub async fn run_http(router: Router) -> Result<(), Error> {
-    let base_path = BasePath::from_lookup(|name| std::env::var(name).ok())?;
+/// When Lambda's runtime API cannot be reached.
+pub async fn run_http(router: Router, base_path: BasePath) -> Result<(), Error> {
     // Serves one request at a time, or several where Lambda sends several.
     lambda_runtime::run_concurrent(service_fn(move |event| {
         answer(router.clone(), base_path.clone(), event)

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use largesse_app::invocation::MalformedRequest;
+use largesse_app::settings::{SettingError, Variables};
 use serde::Deserialize;
 
 /// The parts of an event that make a request. Fields that are absent or null have their default.
@@ -160,22 +161,20 @@ fn headers(
     Ok(headers)
 }
 
-/// The path under which a custom domain maps to this API (`BASE_PATH`, as `/pay`); empty for none.
+/// The path under which a custom domain maps to this API, as `/pay`; empty for none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct BasePath(String);
-
-/// `BASE_PATH` is no path.
-#[derive(Debug, thiserror::Error)]
-#[error("BASE_PATH must begin with `/` and not end with it, as `/pay`; it is `{0}`")]
-pub(crate) struct BasePathError(String);
+pub struct BasePath(String);
 
 impl BasePath {
-    pub(crate) fn from_lookup(
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, BasePathError> {
-        let text = lookup("BASE_PATH").unwrap_or_default();
-        let is_base = text.is_empty() || (text.starts_with('/') && !text.ends_with('/'));
-        if is_base { Ok(Self(text)) } else { Err(BasePathError(text)) }
+    /// `BASE_PATH`, where it is set.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
+        let expected = "a path that begins with `/` and does not end with it, as `/pay`";
+        let is_base = |text: &&str| text.starts_with('/') && !text.ends_with('/');
+        let read = |text: &str| Some(text).filter(is_base).map(str::to_owned);
+        Ok(Self(variables.optional("BASE_PATH", expected, read)?.unwrap_or_default()))
     }
 }
 

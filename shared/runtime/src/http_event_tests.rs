@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn base(path: &str) -> BasePath {
-    BasePath::from_lookup(|_| Some(path.to_owned())).unwrap()
+    BasePath::read(&Variables::new(|_| Some(path.to_owned()))).unwrap()
 }
 
 fn convert(event: &Value, base_path: &str) -> Request<Body> {
@@ -88,9 +88,9 @@ fn a_named_stage_and_a_base_path_are_stripped(
 #[case("/pay/")]
 #[case("/")]
 fn a_base_path_that_is_none_is_named(#[case] text: &str) {
-    let error = BasePath::from_lookup(|_| Some(text.to_owned())).unwrap_err();
-    assert!(error.to_string().starts_with("BASE_PATH must begin with `/`"), "{error}");
-    assert_eq!(BasePath::from_lookup(|_| None).unwrap(), BasePath::default());
+    let error = BasePath::read(&Variables::new(|_| Some(text.to_owned()))).unwrap_err();
+    assert!(error.to_string().contains("BASE_PATH is malformed"), "{error}");
+    assert_eq!(BasePath::read(&Variables::new(|_| None)).unwrap(), BasePath::default());
 }
 
 #[rstest]

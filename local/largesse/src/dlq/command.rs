@@ -3,6 +3,8 @@
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::Value;
 
+use largesse_domain::id::{PoolId, SprayId};
+
 use super::find::{Wanted, why_unreadable};
 use super::{
     Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, config, json, text,
@@ -25,7 +27,8 @@ pub struct Where {
     json: bool,
 }
 
-/// A grant: its id, or its source and its member. Or a message id, as `list` prints it.
+/// A grant: its id, or its source and its member. A refund: its source alone. Or a message id, as
+/// `list` prints it.
 #[derive(Clone, Debug, Args)]
 pub struct Key {
     /// A grant id, a message id, or a source such as SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV.
@@ -39,28 +42,35 @@ impl Key {
     fn wanted(&self) -> Result<Wanted, DlqError> {
         Wanted::parse(self.key.as_deref().unwrap_or_default(), self.member.as_deref())
     }
+
+    /// The spray of a source without a member: its refund is meant.
+    fn refund(&self) -> Option<SprayId> {
+        let source = self.key.as_deref().filter(|_| self.member.is_none());
+        let PoolId::Spray(id) = source?.parse().ok()?;
+        Some(id)
+    }
 }
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Action {
-    /// List dead-letter messages and grants that have no message any more, each with its reason.
+    /// List dead-letter messages, grants without a message, and refused refunds, with reasons.
     List {
-        /// Only this queue; without it, both and the table of grants.
+        /// Only this queue; without it, all.
         #[arg(long, value_enum)]
         queue: Option<Queue>,
         /// How many rows of each list are printed; all are counted.
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
-    /// Show one message or grant in full.
+    /// Show one message, grant or refund in full.
     #[command(group = ArgGroup::new("which").required(true).args(["key"]))]
     Show {
         /// Which one.
         #[command(flatten)]
         key: Key,
     },
-    /// Send grants to be paid again. A grant is paid once, however often it is sent.
+    /// Send grants to be paid again, or try refunds again. Each is paid once, whatever is repeated.
     #[command(
         visible_alias = "redrive",
         group = ArgGroup::new("which").required(true).args(["key", "all"])
@@ -69,7 +79,8 @@ pub enum Action {
         /// Which one.
         #[command(flatten)]
         key: Key,
-        /// All messages of the grants queue, and all grants that were given up and have none.
+        /// All messages of the grants queue, all grants that were given up and have none, and all
+        /// refunds that are refused.
         #[arg(long)]
         all: bool,
     },
@@ -125,27 +136,14 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
         Action::List { queue, limit } => {
             list(&dlq, queue, usize::try_from(limit).unwrap_or(usize::MAX)).await
         }
-        Action::Show { key } => {
-            let found = dlq.show(&key.wanted()?).await?;
-            let why = why(&dlq, &found).await?;
-            Ok(Said::of(text::found_text(&found, &why), json::found_json(&found, &why)))
-        }
+        Action::Show { key } => show(&dlq, &key).await,
         Action::Retry { all: true, .. } => {
             let mut report = RetryReport::default();
             let result = dlq.retry_all(&mut report).await;
             let (text, json) = (text::retry_text(&report), json::retry_json(&report));
             Ok(Said { text, json, result })
         }
-        Action::Retry { key, .. } => {
-            let wanted = key.wanted()?;
-            let (word, text) = match dlq.retry(&wanted).await? {
-                Retry::Sent => ("sent", format!("{wanted}: sent to be paid")),
-                Retry::Paid => ("paid", format!("{wanted}: paid, nothing is owed")),
-                Retry::Voided => ("voided", format!("{wanted}: voided, it is never paid")),
-                Retry::Kept(why) => ("kept", format!("{wanted}: kept: {why}")),
-            };
-            Ok(Said::of(text, serde_json::json!({ "outcome": word })))
-        }
+        Action::Retry { key, .. } => retry(&dlq, &key).await,
         Action::Void { key, yes } => {
             let voided = dlq.void(&key.wanted()?, yes).await?;
             Ok(Said::of(text::void_text(&voided), json::void_json(&voided)))
@@ -166,6 +164,32 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
     }
 }
 
+async fn show(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
+    if let Some(id) = key.refund() {
+        let spray = dlq.find_spray(id).await?;
+        return Ok(Said::of(text::refund_text(&spray), json::refund_json(&spray)));
+    }
+    let found = dlq.show(&key.wanted()?).await?;
+    let why = why(dlq, &found).await?;
+    Ok(Said::of(text::found_text(&found, &why), json::found_json(&found, &why)))
+}
+
+async fn retry(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
+    if let Some(id) = key.refund() {
+        let (spray, refunded) = dlq.retry_refund(id).await?;
+        let text = text::refund_retry_text(&spray, refunded);
+        return Ok(Said::of(text, json::refund_retry_json(refunded)));
+    }
+    let wanted = key.wanted()?;
+    let (word, text) = match dlq.retry(&wanted).await? {
+        Retry::Sent => ("sent", format!("{wanted}: sent to be paid")),
+        Retry::Paid => ("paid", format!("{wanted}: paid, nothing is owed")),
+        Retry::Voided => ("voided", format!("{wanted}: voided, it is never paid")),
+        Retry::Kept(why) => ("kept", format!("{wanted}: kept: {why}")),
+    };
+    Ok(Said::of(text, serde_json::json!({ "outcome": word })))
+}
+
 async fn list(dlq: &Dlq, queue: Option<Queue>, limit: usize) -> Result<Said, DlqError> {
     let mut texts = Vec::new();
     let mut json = serde_json::Map::new();
@@ -175,6 +199,11 @@ async fn list(dlq: &Dlq, queue: Option<Queue>, limit: usize) -> Result<Said, Dlq
         texts.extend([text::grants_text(&grants), text::table_text(&table)]);
         json.insert("grants_queue".to_owned(), json::grants_json(&grants));
         json.insert("grants_table".to_owned(), json::table_json(&table));
+    }
+    if queue.is_none() {
+        let refunds = dlq.list_refunds().await?;
+        texts.push(text::refunds_text(&refunds, limit));
+        json.insert("refunds".to_owned(), json::refunds_json(&refunds, limit));
     }
     if queue != Some(Queue::Grants) {
         let outbox = dlq.list_outbox(limit).await?;

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use largesse_app::ports::Void;
+use largesse_app::spray::refund::Refunded;
+use largesse_app::spray::refused::RefusedRefunds;
+use largesse_domain::spray::Spray;
 use largesse_edge::time::format as format_time;
 use serde_json::{Value, json};
 
 use super::find::Known;
 use super::report::Kept;
-use super::text::queue_name;
+use super::text::{of_refund, queue_name};
 use super::{DropReport, Found, GrantsView, OutboxView, RetryReport, Row, TableView, Voided};
 
 fn grant_json(known: &Known) -> Value {
@@ -61,6 +64,35 @@ pub(super) fn outbox_json(view: &OutboxView) -> Value {
     json!({ "messages": view.messages, "others": view.others, "rows": rows })
 }
 
+pub(super) fn refund_json(spray: &Spray) -> Value {
+    let (refund, refused) = (spray.refund.as_ref(), spray.refused.as_ref());
+    json!({
+        "source": spray.pool().to_string(),
+        "sender": spray.sender.as_str(),
+        "closes_at": format_time(spray.window.closes),
+        "returned": refund.map(|refund| refund.amount),
+        "returned_at": refund.map(|refund| format_time(refund.at)),
+        "refused": refused.map(|refused| refused.amount),
+        "refused_at": refused.map(|refused| format_time(refused.since)),
+        "why": of_refund(spray),
+    })
+}
+
+pub(super) fn refunds_json(found: &RefusedRefunds, limit: usize) -> Value {
+    let RefusedRefunds { sprays, unreadable } = found;
+    let rows: Vec<Value> = sprays.iter().take(limit).map(refund_json).collect();
+    json!({ "refused": sprays.len(), "unreadable": unreadable, "rows": rows })
+}
+
+pub(super) fn refund_retry_json(refunded: Refunded) -> Value {
+    match refunded {
+        Refunded::Now { amount } => json!({ "outcome": "returned", "amount": amount }),
+        Refunded::Before => json!({ "outcome": "returned before" }),
+        Refunded::NotDue => json!({ "outcome": "not due" }),
+        Refunded::WalletFull { amount } => json!({ "outcome": "wallet full", "amount": amount }),
+    }
+}
+
 pub(super) fn found_json(found: &Found, why: &str) -> Value {
     let message = found.message.as_ref().map(|(queue, message)| {
         let queue = queue_name(*queue);
@@ -79,8 +111,8 @@ pub(super) fn retry_json(report: &RetryReport) -> Value {
     json!({
         "sent": report.sent, "sent_from_table": report.sent_from_table, "paid": report.paid,
         "voided": report.voided, "twice": report.twice, "paid_in_table": report.paid_in_table,
-        "came_back": report.came_back, "still_retried": report.still_retried,
-        "not_deleted": report.not_deleted, "kept": kept,
+        "refunded": report.refunded, "came_back": report.came_back,
+        "still_retried": report.still_retried, "not_deleted": report.not_deleted, "kept": kept,
         "unreadable_items": report.unreadable_items,
     })
 }

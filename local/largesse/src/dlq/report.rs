@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use largesse_domain::id::GrantId;
 
-/// Message ids that a report names for each reason.
+/// How many of them a report names for each reason.
 const EXAMPLES_MAX: usize = 3;
 
-/// Messages that stay for one reason.
+/// What stays for one reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// How many.
@@ -29,7 +29,7 @@ pub struct RetryReport {
     pub twice: u64,
     /// Grants that this run sent and that were refused and given up again.
     pub came_back: u64,
-    /// Messages that stay, by reason.
+    /// Messages, grants and refunds that stay, by reason.
     pub kept: BTreeMap<String, Kept>,
     /// Messages that the queue did not delete although their grant was handled.
     pub not_deleted: u64,
@@ -37,6 +37,8 @@ pub struct RetryReport {
     pub sent_from_table: u64,
     /// Items removed from the table because their grant is paid.
     pub paid_in_table: u64,
+    /// Refunds that were refused and are returned now.
+    pub refunded: u64,
     /// FAILED grants that are still retried by themselves.
     pub still_retried: u64,
     /// The first keys of items that cannot be read.
@@ -46,7 +48,7 @@ pub struct RetryReport {
 }
 
 impl RetryReport {
-    /// The grants that stay in the queue.
+    /// The messages, grants and refunds that stay.
     #[must_use]
     pub fn kept_count(&self) -> u64 {
         self.kept.values().fold(0, |sum, kept| sum.saturating_add(kept.count))

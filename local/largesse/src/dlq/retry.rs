@@ -1,15 +1,14 @@
 //! Sending grants to be paid again: one by its key, or all.
 //!
-//! A run over all works in two steps. First it goes through the dead-letter queue, ten messages at a
+//! A run over all works in three steps. First it goes through the dead-letter queue, ten messages at a
 //! time: take, send again, delete. Then it goes through the table, for grants whose message is gone.
+//! At the end it tries the refunds that are refused.
 
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use largesse_app::grant::operate::{self, Retried};
-use largesse_app::ports::{
-    Clock, GrantMessage, GrantQueue, Grants, Ids, PortError, PortErrorKind, PortResult, Standing,
-};
+use largesse_app::grant::operate::{self, Retried, Unpaid};
+use largesse_app::ports::{Clock, Grants, PortError, PortErrorKind, PortResult, Standing};
 use largesse_aws::grant::message::read_body;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::time::Timestamp;
@@ -40,6 +39,9 @@ pub enum Retry {
     Kept(String),
 }
 
+/// A grant that is to be sent, or what became of it without that.
+type Decided = PortResult<Result<Unpaid, Retry>>;
+
 /// A message of a batch whose grant can be read.
 struct Readable {
     message: DeadMessage,
@@ -66,15 +68,17 @@ impl Dlq {
             let unreadable = unreadable.map(|error| Retry::Kept(why_unreadable(&error)));
             return unreadable.ok_or_else(|| DlqError::NotFound(wanted.to_string()));
         };
-        let done = self.send_again(&grant).await?;
+        let decided = vec![self.decide(grant).await];
+        let done = self.send_again(decided).await.pop();
+        let done = done.ok_or_else(|| DlqError::NotFound(wanted.to_string()))??;
         if let Some(message) = message {
             run.delete(&[&message]).await?;
         }
         Ok(done)
     }
 
-    /// Sends every grant that was given up or lost to be paid again. `report` says what was done,
-    /// also after an error.
+    /// Sends every grant that was given up or lost to be paid again, and tries every refund that is
+    /// refused. `report` says what was done, also after an error.
     ///
     /// # Errors
     /// [`DlqError`]; a message that was not handled stays.
@@ -93,7 +97,8 @@ impl Dlq {
                 break;
             }
         }
-        self.retry_table(started, report).await
+        self.retry_table(started, report).await?;
+        self.retry_refunds(report).await
     }
 
     /// Goes through the queue once; gives how many messages it deleted.
@@ -152,15 +157,17 @@ impl Dlq {
         }
         let grants: Vec<Grant> = open.iter().map(|one| one.grant.clone()).collect();
         let standings = self.standings(&grants).await?;
-        let acts = open.iter().zip(standings).map(async |(one, standing)| {
-            let failed = match self.failed_of(&one.grant).await? {
-                Ok(failed) => failed,
-                Err(unreadable) => return Ok(Retry::Kept(unreadable)),
-            };
-            self.send_again(&Known { grant: one.grant.clone(), failed, standing }).await
+        let decided = open.iter().zip(standings).map(async |(one, standing)| {
+            match self.failed_of(&one.grant).await? {
+                Ok(failed) => {
+                    self.decide(Known { grant: one.grant.clone(), failed, standing }).await
+                }
+                Err(unreadable) => Ok(Err(Retry::Kept(unreadable))),
+            }
         });
+        let outcomes = self.send_again(join_all(decided).await).await;
         let mut failure = None;
-        for (outcome, one) in join_all(acts).await.into_iter().zip(&open) {
+        for (outcome, one) in outcomes.into_iter().zip(&open) {
             match outcome {
                 Ok(Retry::Sent) => {
                     increase(&mut report.sent);
@@ -232,12 +239,13 @@ impl Dlq {
     ) -> Result<(), DlqError> {
         let grants: Vec<Grant> = lost.iter().map(|failed| failed.grant.clone()).collect();
         let standings = self.standings(&grants).await?;
-        let acts = lost.iter().zip(standings).map(async |(failed, standing)| {
+        let decided = lost.iter().zip(standings).map(|(failed, standing)| {
             let grant = failed.grant.clone();
-            self.send_again(&Known { grant, failed: Some(failed.clone()), standing }).await
+            self.decide(Known { grant, failed: Some(failed.clone()), standing })
         });
+        let outcomes = self.send_again(join_all(decided).await).await;
         let mut failure = None;
-        for (outcome, failed) in join_all(acts).await.into_iter().zip(lost) {
+        for (outcome, failed) in outcomes.into_iter().zip(lost) {
             match outcome {
                 Ok(Retry::Sent) => increase(&mut report.sent_from_table),
                 Ok(Retry::Paid) => increase(&mut report.paid_in_table),
@@ -266,32 +274,36 @@ impl Dlq {
         }
     }
 
-    async fn send_again(&self, known: &Known) -> PortResult<Retry> {
-        match known.standing {
-            Standing::Voided => return Ok(Retry::Voided),
+    /// What is done about a grant: it is to be sent, or that is settled.
+    async fn decide(&self, known: Known) -> Decided {
+        let Known { grant, failed, standing } = known;
+        match standing {
+            Standing::NotPaid => Ok(Ok(Unpaid { grant, failed })),
+            Standing::Voided => Ok(Err(Retry::Voided)),
             Standing::Paid => {
                 // Killed between the payment and the end of the item: a paid grant has none.
-                if known.failed.is_some() {
-                    self.store.remove_failed(&known.grant).await?;
+                if failed.is_some() {
+                    self.store.remove_failed(&grant).await?;
                 }
-                return Ok(Retry::Paid);
+                Ok(Err(Retry::Paid))
             }
-            Standing::NotPaid => {}
         }
-        if let Some(failed) = &known.failed {
-            return Ok(match operate::retry(&self.store, failed).await? {
+    }
+
+    /// Sends what is to be sent; the outcomes stand in the order of the decisions.
+    async fn send_again(&self, decided: Vec<Decided>) -> Vec<PortResult<Retry>> {
+        let unpaid = decided.iter().filter_map(|one| one.as_ref().ok()?.as_ref().ok()).cloned();
+        let unpaid: Vec<Unpaid> = unpaid.collect();
+        let mut sent = operate::retry_each(&self.store, &unpaid).await.into_iter();
+        let outcome = |one: Decided| match one? {
+            Err(settled) => Ok(settled),
+            // There is an outcome for each that was to be sent.
+            Ok(_) => Ok(match sent.next().unwrap_or(Ok(Retried::Sent))? {
                 Retried::Sent => Retry::Sent,
                 Retried::Voided => Retry::Voided,
-            });
-        }
-        // It was never refused: its message was received too often while something else failed.
-        let message = GrantMessage { grant: known.grant.clone(), retry: Some(self.store.ulid()) };
-        if self.store.send(&[message]).await?.is_empty() {
-            return Ok(Retry::Sent);
-        }
-        let (operation, kind) =
-            ("retry grant: the queue did not take it", PortErrorKind::Throttled);
-        Err(PortError { operation, kind, cause: None })
+            }),
+        };
+        decided.into_iter().map(outcome).collect()
     }
 }
 

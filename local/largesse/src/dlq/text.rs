@@ -1,8 +1,11 @@
 //! What the tool says: reasons and tables.
 
 use largesse_app::ports::Void;
+use largesse_app::spray::refund::Refunded;
+use largesse_app::spray::refused::RefusedRefunds;
 use largesse_aws::grant::dead::DeadRecord;
 use largesse_domain::grant::GrantStatus;
+use largesse_domain::spray::Spray;
 use largesse_edge::time::format as format_time;
 use serde_json::Value;
 
@@ -144,6 +147,69 @@ pub(super) fn table_text(view: &TableView) -> String {
     join([Some(head), rows_text(&view.rows), more, unreadable])
 }
 
+/// Why a refund is refused.
+pub(super) const REFUND_REFUSED: &str = "the sender's wallet cannot hold that much";
+
+/// Where the refund of a spray stands.
+pub(super) fn of_refund(spray: &Spray) -> String {
+    match (spray.refund, spray.refused) {
+        (Some(refund), _) => format!("returned {}", format_time(refund.at)),
+        (None, Some(_)) => format!("{REFUND_REFUSED}; tried every hour"),
+        (None, None) => "not refused: returned when the spray is over".to_owned(),
+    }
+}
+
+pub(super) fn refunds_text(found: &RefusedRefunds, limit: usize) -> String {
+    const HEADER: [&str; 5] = ["source", "sender", "amount", "refused", "why"];
+    let RefusedRefunds { sprays, unreadable } = found;
+    let count = u64::try_from(sprays.len()).unwrap_or(u64::MAX);
+    let head = format!("refunds: {}", counted(count, "refused refund", "refused refunds"));
+    let row = |spray: &Spray| {
+        let (amount, since) = spray.refused.map_or_else(Default::default, |refused| {
+            (refused.amount.to_string(), format_time(refused.since))
+        });
+        vec![spray.pool().to_string(), spray.sender.to_string(), amount, since, of_refund(spray)]
+    };
+    let rows: Vec<_> = sprays.iter().take(limit).map(row).collect();
+    let table = (!rows.is_empty()).then(|| plain::columns(&HEADER, &rows, HEADER.len()));
+    let more = not_shown(rows.len(), count);
+    let unreadable = (!unreadable.is_empty())
+        .then(|| format!("  sprays that cannot be read: {}", unreadable.join(", ")));
+    join([Some(head), table, more, unreadable])
+}
+
+pub(super) fn refund_text(spray: &Spray) -> String {
+    let mut pairs = vec![
+        ("source", spray.pool().to_string()),
+        ("sender", spray.sender.to_string()),
+        ("over", format_time(spray.window.closes)),
+        ("why", of_refund(spray)),
+    ];
+    if let Some(refund) = spray.refund {
+        pairs.push(("returned", refund.amount.to_string()));
+    } else if let Some(refused) = spray.refused {
+        pairs.push(("refused", refused.amount.to_string()));
+        pairs.push(("since", format_time(refused.since)));
+    }
+    plain::pairs(&pairs)
+}
+
+/// What another try of a refund came to.
+pub(super) fn refund_retry_text(spray: &Spray, refunded: Refunded) -> String {
+    let (source, sender) = (spray.pool(), &spray.sender);
+    match refunded {
+        Refunded::Now { amount } => format!("refund of {source}: {amount} returned to {sender}"),
+        Refunded::Before => format!("refund of {source}: returned before, nothing is owed"),
+        Refunded::NotDue => {
+            let over = format_time(spray.window.closes);
+            format!("refund of {source}: kept: the spray is open until {over}")
+        }
+        Refunded::WalletFull { amount } => {
+            format!("refund of {source}: kept: the wallet of {sender} cannot hold {amount} more")
+        }
+    }
+}
+
 pub(super) fn outbox_text(view: &OutboxView) -> String {
     let head = format!("outbox queue: {}", counted(view.messages, "message", "messages"));
     let rows: Vec<_> =
@@ -213,6 +279,7 @@ pub(super) fn retry_text(report: &RetryReport) -> String {
     line(report.voided, "deleted: voided");
     line(report.twice, "deleted: there twice");
     line(report.paid_in_table, "removed from the table: paid");
+    line(report.refunded, "refunds returned to their senders");
     line(report.came_back, "refused and given up again during this run");
     line(report.still_retried, "in the table, still retried by themselves");
     line(report.not_deleted, "handled, but not deleted by the queue: run it again");
@@ -247,7 +314,8 @@ pub(super) fn void_text(voided: &Voided) -> String {
             format!("grant {id} was not given up, so it may still be paid: it cannot be voided")
         }
         Some(Void::FunderFull) => format!(
-            "the wallet of {funder} cannot hold {amount} more: grant {id} cannot be voided now"
+            "the wallet of {funder} cannot hold {amount} more: grant {id} cannot be voided now, and \
+             nothing has changed"
         ),
     }
 }
@@ -258,4 +326,41 @@ pub(super) fn drop_text(report: &DropReport) -> String {
         "outbox: {deleted} reports of the mapping deleted, {records} records of entries kept, \
          {not_deleted} not deleted"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use largesse_domain::split::{Seed, Split};
+    use largesse_domain::spray::{Refund, RefusedRefund, Terms};
+    use largesse_domain::time::Timestamp;
+
+    fn spray() -> Spray {
+        let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let (room, sender) = (id.parse().unwrap(), "ann".parse().unwrap());
+        let terms = Terms::new(20, 2, Split::Equal, 600).unwrap();
+        let (token, now) = ("ABC".parse().unwrap(), Timestamp::from_ms(0));
+        Spray::new(id.parse().unwrap(), token, room, sender, &terms, Seed([7; 32]), now)
+    }
+
+    #[test]
+    fn a_refused_refund_is_listed_with_whose_it_is_since_when_and_how_much() {
+        let refused = Some(RefusedRefund { amount: 20, since: Timestamp::from_ms(600_000) });
+        let refused = Spray { refused, ..spray() };
+        let found = RefusedRefunds { sprays: vec![refused.clone(); 2], unreadable: vec![] };
+        let listed = "refunds: 2 refused refunds\n  \
+            source                            sender  amount  refused                   why\n  \
+            SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV  ann     20      1970-01-01T00:10:00.000Z  \
+            the sender's wallet cannot hold that much; tried every hour\n  \
+            and 1 more: --limit shows them";
+        assert_eq!(refunds_text(&found, 1), listed);
+        let shown = refund_text(&refused);
+        assert!(shown.ends_with("refused  20\nsince    1970-01-01T00:10:00.000Z"), "{shown}");
+        let kept = refund_retry_text(&refused, Refunded::WalletFull { amount: 20 });
+        assert!(kept.ends_with("kept: the wallet of ann cannot hold 20 more"), "{kept}");
+        let returned = Refund { amount: 20, shares: 2, at: Timestamp::from_ms(700_000) };
+        let returned = Spray { refund: Some(returned), refused: None, ..refused };
+        let shown = refund_text(&returned);
+        assert!(shown.ends_with("returned 1970-01-01T00:11:40.000Z\nreturned  20"), "{shown}");
+    }
 }

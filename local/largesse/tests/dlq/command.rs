@@ -46,8 +46,9 @@ async fn the_command_works_on_a_running_stack() {
         assert!(out.status.success(), "{out:?}");
         String::from_utf8(out.stdout).unwrap()
     };
-    let empty = "grants queue: no messages\ngrants table: no grants without a message\n";
-    assert_eq!(dlq(&["list"]), format!("{empty}outbox queue: no messages\n"));
+    let empty = "grants queue: no messages\ngrants table: no grants without a message\n\
+                 refunds: no refused refunds\noutbox queue: no messages\n";
+    assert_eq!(dlq(&["list"]), empty);
     send(&emulator_config(&endpoint, REGION), GRANTS_DLQ, "bob", "nonsense").await;
     let listed = dlq(&["list", "--queue", "grants"]);
     assert!(listed.starts_with("grants queue: 1 message, 1 of them unreadable\n"), "{listed}");
@@ -73,6 +74,14 @@ async fn the_command_works_on_a_running_stack() {
     assert_eq!(out.status.code(), Some(1));
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(said.starts_with("largesse: found no grant 01ARZ3NDEKTSV4RRFFQ69G5FAV"), "{said}");
+    // A source alone is a refund.
+    for command in ["show", "retry"] {
+        let source = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let out = largesse(&["dlq", command, source, "--endpoint", &endpoint]);
+        assert_eq!(out.status.code(), Some(1));
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(said, "largesse: found no spray 01ARZ3NDEKTSV4RRFFQ69G5FAV\n");
+    }
 }
 
 #[test]

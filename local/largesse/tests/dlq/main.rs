@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod command;
+mod full;
 mod keys;
 mod outbox;
 mod retry;

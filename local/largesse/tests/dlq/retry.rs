@@ -10,7 +10,8 @@ use largesse_app::ports::{Clock, GrantMessage, Grants};
 use largesse_aws::grant::message::write_body;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::id::Ulid;
-use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, World};
+use largesse_emulator::{Call, Fault, FaultHook, Faults, Matching, Service, World};
+use serde_json::json;
 
 use super::scene::{GRANTS, GRANTS_DLQ, Scene, retry_all, send, send_all, synthetic};
 #[tokio::test(start_paused = true)]
@@ -146,13 +147,29 @@ async fn a_failure_in_the_middle_leaves_what_was_not_handled() {
         let body = write_body(&GrantMessage::first(grant.clone())).unwrap();
         scene.send(GRANTS_DLQ, grant.member.as_str(), &body).await;
     }
-    let denied = Matching::operation("SendMessageBatch");
-    let denied = Faults::seeded(1).nth(15, denied, Fault::AccessDenied);
-    scene.world.set_fault_hook(Some(Arc::new(denied)));
-    let mut report = RetryReport::default();
-    assert!(matches!(dlq.retry_all(&mut report).await, Err(DlqError::Port(_))));
-    scene.world.set_fault_hook(None);
-    assert_eq!((report.sent, scene.messages(GRANTS_DLQ), scene.messages(GRANTS)), (19, 6, 19));
+    let sends = || Matching::operation("SendMessageBatch");
+    let retry = async |faults: Faults| {
+        scene.world.set_fault_hook(Some(Arc::new(faults)));
+        let mut report = RetryReport::default();
+        let done = dlq.retry_all(&mut report).await;
+        scene.world.set_fault_hook(None);
+        assert!(matches!(done, Err(DlqError::Port(_))), "{done:?}");
+        (report.sent, scene.messages(GRANTS_DLQ), scene.messages(GRANTS))
+    };
+    // Ten are sent in one call, and the second call is refused.
+    let denied = Faults::seeded(1).nth(2, sends(), Fault::AccessDenied);
+    assert_eq!(retry(denied).await, (10, 15, 10));
+    // The queue takes all but one.
+    let in_part = Faults::seeded(1).rewrite(sends(), |_, reply| {
+        let taken = reply["Successful"].as_array_mut().unwrap();
+        let id = taken.remove(3)["Id"].clone();
+        reply["Failed"] = json!([{ "Id": id, "Code": "InternalError", "SenderFault": false }]);
+    });
+    assert_eq!(retry(in_part).await, (9, 6, 20));
+    scene.world.recorder().reset();
     assert_eq!(retry_all(&dlq).await.sent, 6);
-    assert_eq!((scene.messages(GRANTS_DLQ), scene.messages(GRANTS)), (0, 25));
+    let sent = scene.world.recorder().operation(Service::Sqs, "SendMessageBatch");
+    assert_eq!((sent.calls, scene.messages(GRANTS_DLQ)), (1, 0));
+    // The one that the queue took without saying so is there twice, and is paid once.
+    assert_eq!(scene.messages(GRANTS), 26);
 }

@@ -14,14 +14,14 @@ use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
 use largesse_aws::grant::message::write_body;
 use largesse_aws::production::SecureRng;
-use largesse_aws::{Outside, Store};
+use largesse_aws::{Environment, Store};
 use largesse_domain::audit::audit;
 use largesse_domain::grant::{Grant, GrantStatus, Reason};
 use largesse_domain::id::{GrantId, PoolId, RoomId, SprayId, TransferId, Ulid, UserId};
 use largesse_domain::money::{Amount, BALANCE_MAX};
 use largesse_domain::room::RoomName;
 use largesse_domain::split::Split;
-use largesse_domain::spray::Terms;
+use largesse_domain::spray::{Spray, Terms};
 use largesse_emulator::{World, WorldClock};
 
 pub(super) const GRANTS_DLQ: &str = "largesse-grants-dlq.fifo";
@@ -44,16 +44,8 @@ impl Scene {
         let clock = WorldClock::at(1_767_225_600_000);
         let world = World::memory_at(&compose::stack().unwrap(), clock).unwrap();
         let store = Arc::new(compose::store(&world, SecureRng::from_seed(1)));
-        let (id, amount) = (TransferId(store.ulid()), Amount::new(10).unwrap());
-        let deposit = Deposit { id, user: user("ann"), amount, memo: None };
-        deposit::deposit(&*store, deposit).await.unwrap();
-        let room = Room { id: RoomId(store.ulid()), name: RoomName::new("room").unwrap() };
-        store.create_room(&room, &[user("ann"), user("bob")], store.now()).await.unwrap();
-        let terms = Terms::new(10, 1, Split::Equal, 600).unwrap();
-        let (id, sender) = (SprayId(store.ulid()), user("ann"));
-        let spray = create::create(&*store, Create { id, room: room.id, sender, terms });
-        let spray = spray.await.unwrap();
-        let request = Claim { room: room.id, token: spray.token, member: user("bob") };
+        let spray = spray_of(&store, "ann", 10).await;
+        let request = Claim { room: spray.room, token: spray.token, member: user("bob") };
         claim(&*store, &request).await.unwrap();
         let grant = store.books().await.unwrap().unpaid().pop().unwrap();
         Self { world, store, grant }
@@ -70,6 +62,11 @@ impl Scene {
         scene
     }
 
+    /// Another spray, of one share and open for ten minutes.
+    pub(super) async fn spray(&self, sender: &str, minor: u64) -> SprayId {
+        spray_of(&self.store, sender, minor).await.id
+    }
+
     pub(super) fn attach(&self) {
         let secret = "a secret that only this test knows";
         compose::compose(self.world.clone(), self.store.clone(), secret).unwrap();
@@ -77,7 +74,7 @@ impl Scene {
 
     pub(super) async fn dlq(&self) -> Dlq {
         let clock = Arc::new(WorldTime(self.world.clock().clone()));
-        let environment = Outside::of(clock, Arc::new(SecureRng::from_seed(2)));
+        let environment = Environment::of(clock, Arc::new(SecureRng::from_seed(2)));
         Dlq::open_at(&self.world.sdk_config(), "largesse", environment).await.unwrap()
     }
 
@@ -100,6 +97,16 @@ impl Scene {
                 delete.key("pk", pk).key("sk", sk).send().await.unwrap();
             }
         }
+    }
+
+    /// Overwrites the balance of a wallet that has transfers.
+    pub(super) async fn overwrite_balance(&self, name: &str, balance: u64) {
+        let update = self.dynamo().update_item().table_name("largesse-ledger");
+        let update = update.key("pk", Av::S(format!("WALLET#{name}")));
+        let update = update.key("sk", Av::S("BALANCE".to_owned()));
+        let update = update.update_expression("SET balance = :balance");
+        let update = update.expression_attribute_values(":balance", Av::N(balance.to_string()));
+        update.send().await.unwrap();
     }
 
     pub(super) async fn balance(&self, name: &str) -> u64 {
@@ -140,6 +147,18 @@ impl Scene {
     pub(super) fn body(&self) -> String {
         write_body(&GrantMessage::first(self.grant.clone())).unwrap()
     }
+}
+
+/// A member of a room with "bob" is given an amount, and sprays it as one share.
+async fn spray_of(store: &Store, sender: &str, minor: u64) -> Spray {
+    let (id, amount) = (TransferId(store.ulid()), Amount::new(minor).unwrap());
+    let deposit = Deposit { id, user: user(sender), amount, memo: None };
+    deposit::deposit(store, deposit).await.unwrap();
+    let room = Room { id: RoomId(store.ulid()), name: RoomName::new("room").unwrap() };
+    store.create_room(&room, &[user(sender), user("bob")], store.now()).await.unwrap();
+    let terms = Terms::new(minor, 1, Split::Equal, 600).unwrap();
+    let (id, sender) = (SprayId(store.ulid()), user(sender));
+    create::create(store, Create { id, room: room.id, sender, terms }).await.unwrap()
 }
 
 /// Sends a message to a queue.

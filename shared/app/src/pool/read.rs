@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::{PoolId, UserId};
+use largesse_domain::id::PoolId;
 use largesse_domain::pool::{Bucket, bucket_count};
 
 use crate::ports::{Grants, Money, Pools, PortError, PortResult, Standing};
@@ -27,7 +27,8 @@ pub async fn buckets<D: Pools>(deps: &D, pool: PoolId, parts: u32) -> PortResult
 }
 
 /// Where each grant stands, in their order. The money service has the last word; what it does not
-/// know is failed or pending.
+/// know is failed or pending. `None`: the grant was refused, and its item cannot be read, so whether
+/// it was given up is not known.
 ///
 /// # Errors
 /// [`PortError`].
@@ -35,7 +36,7 @@ pub async fn statuses<D: Money + Grants>(
     deps: &D,
     source: PoolId,
     grants: &[Grant],
-) -> PortResult<Vec<GrantStatus>> {
+) -> PortResult<Vec<Option<GrantStatus>>> {
     let standings = deps.lookup(grants).await?;
     let failed = if standings.contains(&Standing::NotPaid) {
         failed_by_member(deps, source).await?
@@ -43,9 +44,11 @@ pub async fn statuses<D: Money + Grants>(
         BTreeMap::new()
     };
     let status = |(grant, standing): (&Grant, Standing)| match standing {
-        Standing::Paid => GrantStatus::Success,
-        Standing::Voided => GrantStatus::Voided,
-        Standing::NotPaid => failed.get(&grant.member).copied().unwrap_or(GrantStatus::Pending),
+        Standing::Paid => Some(GrantStatus::Success),
+        Standing::Voided => Some(GrantStatus::Voided),
+        Standing::NotPaid => {
+            failed.get(grant.member.as_str()).copied().unwrap_or(Some(GrantStatus::Pending))
+        }
     };
     Ok(grants.iter().zip(standings).map(status).collect())
 }
@@ -53,12 +56,17 @@ pub async fn statuses<D: Money + Grants>(
 async fn failed_by_member<D: Grants>(
     deps: &D,
     source: PoolId,
-) -> PortResult<BTreeMap<UserId, GrantStatus>> {
+) -> PortResult<BTreeMap<String, Option<GrantStatus>>> {
     let mut statuses = BTreeMap::new();
     let mut after = None;
     loop {
         let page = deps.failed_grants(source, after, FAILED_STEP).await?;
-        statuses.extend(page.rows.into_iter().map(|f| (f.grant.member, f.status)));
+        statuses.extend(page.rows.iter().map(|f| (f.grant.member.to_string(), Some(f.status))));
+        if !page.unreadable.is_empty() {
+            let (pool, count) = (source.to_string(), page.unreadable.len());
+            tracing::error!(pool.id = pool, grants.unreadable = count, "failed grants unread");
+        }
+        statuses.extend(page.unreadable.into_iter().map(|member| (member, None)));
         match page.next {
             Some(next) => after = Some(next),
             None => return Ok(statuses),

@@ -8,6 +8,9 @@
 //! # Guarantees
 //! * An entry that is paid or given up is not sent again: `the_sweep_sends_only_what_is_unpaid`.
 //! * An unpaid entry stays in the index until it is: `an_unpaid_entry_is_sent_again_until_it_is_paid`.
+//! * An entry whose failed grant cannot be read may have been given up. It is not sent, stops no other
+//!   entry, and is reported until it can be read:
+//!   `an_entry_whose_failed_grant_cannot_be_read_is_left_and_stops_no_other`.
 //! * An entry that no draw can have written is reported until it is put right:
 //!   `an_impossible_entry_is_never_paid_nor_refunded_over_and_stops_no_other_entry`.
 //! * A draw after the bucket was read keeps it in the index:
@@ -45,6 +48,8 @@ pub struct SweepReport {
     pub resent: u64,
     /// Entries that no draw can have written. They are not paid.
     pub impossible: u64,
+    /// Entries whose failed grant cannot be read. They may have been given up, so they are not sent.
+    pub unreadable: u64,
     /// Buckets that could not be swept now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything was looked at.
@@ -98,6 +103,7 @@ where
             Ok(swept) => {
                 report.resent = report.resent.saturating_add(swept.resent);
                 report.impossible = report.impossible.saturating_add(swept.impossible);
+                report.unreadable = report.unreadable.saturating_add(swept.unreadable);
             }
             Err(error) => {
                 let (pool, bucket) = (id.pool.to_string(), id.number);
@@ -115,6 +121,8 @@ pub struct Swept {
     pub resent: u64,
     /// Entries that no draw can have written.
     pub impossible: u64,
+    /// Entries whose failed grant cannot be read.
+    pub unreadable: u64,
 }
 
 /// Sweeps one bucket.
@@ -137,7 +145,7 @@ where
     let mut next: Option<Timestamp> = young.map(|(_, e)| e.at.plus_ms(SWEEP_AFTER_MS)).min();
     let old = entries().filter(|(_, entry)| is_old(entry));
     let grants: Vec<Grant> = old.filter_map(|(member, e)| bucket.grant(member, *e)).collect();
-    let unpaid = unpaid(deps, &bucket, grants).await?;
+    let Unpaid { messages: unpaid, unreadable } = unpaid(deps, &bucket, grants).await?;
     if !impossible.is_empty() {
         let (pool, count) = (id.pool.to_string(), impossible.len());
         tracing::error!(
@@ -152,14 +160,15 @@ where
         next = Some(next.map_or(again, |next| next.min(again)));
         resend(deps, &unpaid).await?;
     }
-    if !impossible.is_empty() {
+    if !impossible.is_empty() || unreadable > 0 {
         // It stays in the index, so that the schedule fails until an operator has put it right.
         let again = now.plus_ms(SWEEP_AFTER_MS);
         next = Some(next.map_or(again, |next| next.min(again)));
     }
     deps.swept(&bucket, next).await?;
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    Ok(Swept { resent: count(unpaid.len()), impossible: count(impossible.len()) })
+    let (resent, impossible) = (count(unpaid.len()), count(impossible.len()));
+    Ok(Swept { resent, impossible, unreadable: count(unreadable) })
 }
 
 /// When an unpaid entry is looked at again: as much later as it is old now, so that an outage of a
@@ -168,21 +177,31 @@ fn look_again_at(drawn: Timestamp, now: Timestamp) -> Timestamp {
     now.plus_ms(now.ms_since(drawn).clamp(SWEEP_AFTER_MS, SWEEP_AGAIN_MS_MAX))
 }
 
-/// The messages of those grants that are neither paid nor given up.
-async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Vec<GrantMessage>>
+/// What of a bucket is not paid.
+#[derive(Default)]
+struct Unpaid {
+    /// The messages of those grants that are neither paid nor given up.
+    messages: Vec<GrantMessage>,
+    /// Grants of which it is not known whether they were given up.
+    unreadable: usize,
+}
+
+async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Unpaid>
 where
     D: Money + Grants,
 {
     if grants.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Unpaid::default());
     }
     let statuses = read::statuses(deps, bucket.id.pool, &grants).await?;
-    let message = |(grant, status): (Grant, GrantStatus)| match status {
+    let unreadable = statuses.iter().filter(|status| status.is_none()).count();
+    let message = |(grant, status): (Grant, Option<GrantStatus>)| match status? {
         // A failed grant is retried by its message, which may be lost just as well.
         GrantStatus::Pending | GrantStatus::Failed => Some(GrantMessage::resent(grant)),
         GrantStatus::Success | GrantStatus::PermanentlyFailed | GrantStatus::Voided => None,
     };
-    Ok(grants.into_iter().zip(statuses).filter_map(message).collect())
+    let messages = grants.into_iter().zip(statuses).filter_map(message).collect();
+    Ok(Unpaid { messages, unreadable })
 }
 
 async fn resend<D: GrantQueue>(deps: &D, unpaid: &[GrantMessage]) -> PortResult<()> {

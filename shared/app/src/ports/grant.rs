@@ -6,7 +6,6 @@ use largesse_domain::grant::{FailedGrant, Grant};
 use largesse_domain::id::{PoolId, Ulid, UserId};
 
 use super::PortResult;
-use crate::page::Page;
 
 /// What became of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +14,18 @@ pub enum Written {
     Done,
     /// The item was no longer as it was read; nothing has changed.
     Changed,
+}
+
+/// Some of the failed grants from a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailedGrants {
+    /// The grants.
+    pub rows: Vec<FailedGrant>,
+    /// The members whose grant has an item that cannot be read: a later version wrote it, or a hand.
+    /// It holds up no other.
+    pub unreadable: Vec<String>,
+    /// Behind which member to read on; `None` at the end.
+    pub next: Option<String>,
 }
 
 /// The grants that the money service refused. A grant that is pending or paid has no item here.
@@ -30,9 +41,9 @@ pub trait Grants: Send + Sync {
     fn failed_grants(
         &self,
         source: PoolId,
-        after: Option<UserId>,
+        after: Option<String>,
         limit: u32,
-    ) -> impl Future<Output = PortResult<Page<FailedGrant, UserId>>> + Send;
+    ) -> impl Future<Output = PortResult<FailedGrants>> + Send;
 
     /// Writes a failed grant, if `seen_attempts` refusals are counted on it (0: it has no item) and
     /// it is not voided. A repeat after a lost reply finds it [`Written::Changed`].

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use largesse_domain::grant::{FailedGrant, Grant};
+use largesse_domain::ledger::Posted;
 
 use super::{PortError, PortResult};
 
@@ -87,8 +88,18 @@ pub enum Void {
     Paid,
     /// It was not given up, so it may still be paid.
     NotGivenUp,
-    /// The funder's wallet would hold more than a wallet may.
+    /// The funder's wallet would hold more than a wallet may. Nothing has changed.
     FunderFull,
+}
+
+impl From<Posted> for Void {
+    /// What a void comes to when something lies under the payment's id already.
+    fn from(posted: Posted) -> Self {
+        match posted {
+            Posted::Voided => Self::AlreadyVoided,
+            Posted::Transfer(_) => Self::Paid,
+        }
+    }
 }
 
 /// An operator's way to end a grant that cannot be paid.

@@ -5,7 +5,7 @@ use std::future::Future;
 use largesse_domain::id::{SprayId, Token, UserId};
 use largesse_domain::ledger::{PostRefused, TransferOrder};
 use largesse_domain::pool::Bucket;
-use largesse_domain::spray::{Spray, TokenEntry};
+use largesse_domain::spray::{RefusedRefund, Spray, TokenEntry};
 use largesse_domain::time::Timestamp;
 
 use super::{Once, PortResult};
@@ -70,6 +70,9 @@ pub enum RefundOutcome {
     Done,
     /// The spray is no longer as it was read: read it again.
     Changed,
+    /// The ledger has the refund's transfer, though the spray is not refunded: one table was restored
+    /// without the other. Nothing has changed.
+    AlreadyPosted,
     /// The sender's wallet would hold more than a wallet may. Nothing has changed.
     WalletFull,
 }
@@ -96,11 +99,12 @@ pub trait Refunds: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = PortResult<RefundOutcome>> + Send;
 
-    /// Moves a spray that cannot be refunded now to a later time in the index. Does nothing when it
-    /// is refunded.
-    fn postpone_refund(
+    /// Records on a spray that its sender's wallet refuses the refund, and moves it to a later time
+    /// in the index. The time of the first refusal stays. Does nothing when it is refunded.
+    fn refuse_refund(
         &self,
         id: SprayId,
+        refused: RefusedRefund,
         until: Timestamp,
     ) -> impl Future<Output = PortResult<()>> + Send;
 }

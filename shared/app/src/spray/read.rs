@@ -101,7 +101,9 @@ where
     D: Pools + Money + Grants + Clock,
 {
     let (claims, grants): (_, Vec<Grant>) = draws_of(deps, &spray).await?.into_iter().unzip();
-    let statuses = statuses(deps, spray.pool(), &grants).await?;
+    let statuses = statuses(deps, spray.pool(), &grants).await?.into_iter();
+    // What has an item that cannot be read was refused at least once, and is not paid.
+    let statuses = statuses.map(|status| status.unwrap_or(GrantStatus::Failed)).collect();
     Ok(SprayDetail { spray, claims, statuses, now: deps.now() })
 }
 

@@ -4,10 +4,25 @@
 //! token is freed. It holds only if no share was drawn since the buckets were read and the window is
 //! over, so a claim and the refund of the same share can never both win. Repeating it, or running
 //! it twice at once, changes nothing: a spray is refunded once, under one transfer id.
+//!
+//! A sender's wallet that is too full for the refund is an outcome, and no failure: the spray records
+//! it, and keeps money and token until the wallet has room ([`super::refused`] lists such sprays).
+//!
+//! Tables that contradict each other, as after a restore of one of them, are an error at once: the
+//! ledger has the transfer or a bucket is closed, but the spray is not refunded. Nothing changes, and
+//! every run reports it until the tables agree.
+//!
+//! # Guarantees
+//! * A refused refund fails no run, is tried every hour, and is reported once:
+//!   `a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run`,
+//!   `a_refused_refund_is_reported_once_however_often_it_is_tried`.
+//! * A refund that was made and is not on the spray is not made again, and is an error at once:
+//!   `a_spray_that_was_restored_without_the_other_tables_is_an_error_at_once`.
 
 use futures::StreamExt;
 use largesse_domain::id::SprayId;
-use largesse_domain::pool::Bucket;
+use largesse_domain::pool::{Bucket, BucketStatus};
+use largesse_domain::spray::RefusedRefund;
 use largesse_domain::time::Timestamp;
 
 use crate::pool::read::buckets;
@@ -24,7 +39,7 @@ const CONCURRENCY: usize = 16;
 /// Rows of the index read at a time.
 const PAGE: u32 = 100;
 /// How long a spray waits whose sender's wallet is too full to take the refund: an hour.
-const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
+pub(super) const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
 /// What became of one refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +54,10 @@ pub enum Refunded {
     /// The window is not over.
     NotDue,
     /// The sender's wallet is too full. The spray keeps the money and is tried again in an hour.
-    WalletFull,
+    WalletFull {
+        /// What is owed.
+        amount: u64,
+    },
 }
 
 /// Refunds one spray, if it is due.
@@ -65,14 +83,34 @@ where
             let (operation, kind) = ("refund: a bucket cannot be", PortErrorKind::Corrupt);
             return Err(PortError { operation, kind, cause: Some(std::sync::Arc::new(error)) });
         }
+        if buckets.iter().any(|bucket| bucket.status == BucketStatus::Closed) {
+            // The refund closes buckets and marks the spray in one transaction. So another run did
+            // both since the spray was read, or the two tables contradict each other.
+            return match deps.spray(id).await? {
+                Some(spray) if spray.refund.is_none() => Err(PortError::corrupt(
+                    "refund: a bucket is closed, but the spray is not refunded",
+                )),
+                _ => Ok(Refunded::Before),
+            };
+        }
+        let amount = buckets.iter().map(Bucket::remainder).fold(0, u64::saturating_add);
         match deps.refund_spray(&spray, &buckets, now).await? {
-            RefundOutcome::Done => {
-                let left = buckets.iter().map(Bucket::remainder);
-                return Ok(Refunded::Now { amount: left.fold(0, u64::saturating_add) });
-            }
+            RefundOutcome::Done => return Ok(Refunded::Now { amount }),
             RefundOutcome::WalletFull => {
-                deps.postpone_refund(id, now.plus_ms(WALLET_FULL_WAIT_MS)).await?;
-                return Ok(Refunded::WalletFull);
+                if spray.refused.is_none() {
+                    // infra/alarms.yaml counts this line, once for each refused refund. It comes
+                    // before the record, so a run that is killed in between does not hide it.
+                    let why = "refund refused: the sender's wallet is full";
+                    tracing::error!(spray.id = %id, refund.refused = amount, "{why}");
+                }
+                let refused = RefusedRefund { amount, since: now };
+                deps.refuse_refund(id, refused, now.plus_ms(WALLET_FULL_WAIT_MS)).await?;
+                return Ok(Refunded::WalletFull { amount });
+            }
+            RefundOutcome::AlreadyPosted => {
+                return Err(PortError::corrupt(
+                    "refund: the ledger has its transfer, but the spray is not refunded",
+                ));
             }
             RefundOutcome::Changed => {}
         }
@@ -146,8 +184,7 @@ where
                 report.returned = report.returned.saturating_add(amount);
             }
             Ok(Refunded::Before | Refunded::NotDue) => {}
-            Ok(Refunded::WalletFull) => {
-                tracing::warn!(spray.id = %id, "not refunded: the sender's wallet is full");
+            Ok(Refunded::WalletFull { .. }) => {
                 report.wallet_full = report.wallet_full.saturating_add(1);
             }
             Err(error) => {

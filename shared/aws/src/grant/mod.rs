@@ -1,8 +1,7 @@
 //! Grants that were refused: table `grants`. A grant that is pending or paid has no item.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use largesse_app::page::Page;
-use largesse_app::ports::{Grants, PortResult, Written};
+use largesse_app::ports::{FailedGrants, Grants, PortResult, Written};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
 use largesse_domain::id::{PoolId, UserId};
 
@@ -75,9 +74,10 @@ impl Grants for Store {
     async fn failed_grants(
         &self,
         source: PoolId,
-        after: Option<UserId>,
+        after: Option<String>,
         limit: u32,
-    ) -> PortResult<Page<FailedGrant, UserId>> {
+    ) -> PortResult<FailedGrants> {
+        let key = |member: String| item([(PK, s(source)), (SK, s(format!("{MEMBER}{member}")))]);
         let got = self
             .dynamo
             .query()
@@ -85,17 +85,24 @@ impl Grants for Store {
             .key_condition_expression("#pk = :source")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_values(":source", s(source))
-            .set_exclusive_start_key(after.map(|member| keys::grant(source, &member)))
+            .set_exclusive_start_key(after.map(key))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| port_error("list failed grants", error))?;
-        let items = got.items.unwrap_or_default();
-        let rows: Vec<FailedGrant> = items.iter().map(read_failed).collect::<PortResult<_>>()?;
-        let next = got.last_evaluated_key.and_then(|_| rows.last());
-        let next = next.map(|failed| failed.grant.member.clone());
-        Ok(Page { rows, next })
+        let member = |item: &Item| -> PortResult<String> {
+            Reader { item, what: "grant key" }.parse_after(SK, MEMBER)
+        };
+        let mut page = FailedGrants::default();
+        for item in got.items.unwrap_or_default() {
+            match read_failed(&item) {
+                Ok(failed) => page.rows.push(failed),
+                Err(_) => page.unreadable.push(member(&item)?),
+            }
+        }
+        page.next = got.last_evaluated_key.as_ref().map(member).transpose()?;
+        Ok(page)
     }
 
     async fn put_failed(&self, failed: &FailedGrant, seen_attempts: u32) -> PortResult<Written> {

@@ -4,11 +4,16 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::PortResult;
 use largesse_domain::split::{Seed, Split};
-use largesse_domain::spray::{Refund, Spray};
+use largesse_domain::spray::{Refund, RefusedRefund, Spray};
 use largesse_domain::time::Window;
 
 use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
+
+/// What is owed while the sender's wallet refuses the refund.
+pub(super) const REFUSED: &str = "refund_refused";
+/// Since when the wallet refuses it.
+pub(super) const REFUSED_MS: &str = "refund_refused_ms";
 
 /// The item of a spray that is not refunded: it is in the index of what is due.
 pub(super) fn spray_item(spray: &Spray) -> Item {
@@ -44,6 +49,9 @@ pub(super) fn read_spray(item: &Item) -> PortResult<Spray> {
         refund: reader.optional("refunded_ms", |r, name| {
             let (amount, shares) = (r.number("refund")?, r.number("refund_shares")?);
             Ok(Refund { amount, shares, at: r.ms(name)? })
+        })?,
+        refused: reader.optional(REFUSED_MS, |r, name| {
+            Ok(RefusedRefund { amount: r.number(REFUSED)?, since: r.ms(name)? })
         })?,
     })
 }

@@ -7,10 +7,11 @@ use largesse_app::ports::{DueSpray, PortResult, RefundOutcome, Refunds, Wallets}
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::ledger::Wallet;
 use largesse_domain::pool::Bucket;
-use largesse_domain::spray::Spray;
+use largesse_domain::spray::{RefusedRefund, Spray};
 use largesse_domain::time::Timestamp;
 
 use super::LIVE;
+use super::codec::{REFUSED, REFUSED_MS};
 use crate::errors::{
     TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
 };
@@ -59,8 +60,8 @@ impl Store {
         )
     }
 
-    /// Writes on the spray what was returned, and takes it out of the index of what is due. Its
-    /// condition: it was not refunded.
+    /// Writes on the spray what was returned, and takes it out of the index of what is due. Nothing
+    /// is refused any more. Its condition: it was not refunded.
     fn settling(
         &self,
         spray: &Spray,
@@ -74,11 +75,13 @@ impl Store {
                 .set_key(Some(keys::spray(spray.id)))
                 .update_expression(
                     "SET refund = :amount, refund_shares = :shares, refunded_ms = :now \
-                     REMOVE #shard, #due",
+                     REMOVE #shard, #due, #refused, #refused_ms",
                 )
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(refunded_ms)")
                 .expression_attribute_names("#shard", DUE_SHARD)
                 .expression_attribute_names("#due", DUE_MS)
+                .expression_attribute_names("#refused", REFUSED)
+                .expression_attribute_names("#refused_ms", REFUSED_MS)
                 .expression_attribute_values(":amount", n(remainder(as_read)))
                 .expression_attribute_values(":shares", n(spray.recipients.saturating_sub(taken)))
                 .expression_attribute_values(":now", ms(now)),
@@ -170,7 +173,10 @@ impl Refunds for Store {
             let mut items = fixed.clone();
             if let (Some(order), Some(wallet)) = (&order, &wallet) {
                 let Ok(transfer) = wallet.post(order.clone()) else {
-                    return Ok(RefundOutcome::WalletFull);
+                    // It may be full because of this very refund.
+                    let posted = self.posted(&spray.sender, order.id).await?;
+                    let outcome = posted.map(|_| RefundOutcome::AlreadyPosted);
+                    return Ok(outcome.unwrap_or(RefundOutcome::WalletFull));
                 };
                 items.extend(self.posting(wallet, &transfer)?);
             }
@@ -196,13 +202,17 @@ impl Refunds for Store {
                     if (0..fixed.len()).any(failed) {
                         return Ok(RefundOutcome::Changed);
                     }
+                    let wallet_at = fixed.len();
+                    // The spray is as it was read, but the transfer exists.
+                    if order.is_some() && failed(wallet_at.saturating_add(1)) {
+                        return Ok(RefundOutcome::AlreadyPosted);
+                    }
                     if present.token && failed(token_at) {
                         present.token = false;
                     }
                     if present.live && failed(live_at) {
                         present.live = false;
                     }
-                    let wallet_at = fixed.len();
                     if order.is_some() && failed(wallet_at) {
                         let item = reasons.get(wallet_at).and_then(CancellationReason::item);
                         wallet = Some(read_wallet(&spray.sender, item)?);
@@ -213,19 +223,32 @@ impl Refunds for Store {
         Err(contended("refund spray"))
     }
 
-    async fn postpone_refund(&self, id: SprayId, until: Timestamp) -> PortResult<()> {
+    async fn refuse_refund(
+        &self,
+        id: SprayId,
+        refused: RefusedRefund,
+        until: Timestamp,
+    ) -> PortResult<()> {
         let sent = self
             .dynamo
             .update_item()
             .table_name(&self.names.sprays)
             .set_key(Some(keys::spray(id)))
-            .update_expression("SET #due = :until")
-            // Still in the index: what was refunded meanwhile does not come back into it.
+            .update_expression(
+                "SET #due = :until, #refused = :amount, \
+                 #refused_ms = if_not_exists(#refused_ms, :since)",
+            )
+            // Still in the index: what was refunded meanwhile is not marked, and does not come back
+            // into it.
             .condition_expression("attribute_exists(#due)")
             .expression_attribute_names("#due", DUE_MS)
+            .expression_attribute_names("#refused", REFUSED)
+            .expression_attribute_names("#refused_ms", REFUSED_MS)
             .expression_attribute_values(":until", ms(until))
+            .expression_attribute_values(":amount", n(refused.amount))
+            .expression_attribute_values(":since", ms(refused.since))
             .send()
             .await;
-        unless_refused("postpone refund", sent)
+        unless_refused("record refused refund", sent)
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
 };
 use largesse_app::ports::{PortResult, Void, Voids, Wallets};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
-use largesse_domain::ledger::{PostRefused, Posted};
+use largesse_domain::ledger::PostRefused;
 
 use super::codec::void_item;
 use super::{POST_TRIES_MAX, read_posted, read_wallet, request_token};
@@ -58,10 +58,7 @@ fn refusal(grant: &Grant, reasons: &[CancellationReason]) -> PortResult<Option<V
     let item = |at: usize| reasons.get(at).and_then(CancellationReason::item);
     if condition_failed(reasons, 0) {
         let item = item(0).ok_or_else(|| corrupt("void item"))?;
-        return Ok(Some(match read_posted(&grant.member, item)? {
-            Posted::Voided => Void::AlreadyVoided,
-            Posted::Transfer(_) => Void::Paid,
-        }));
+        return Ok(Some(read_posted(&grant.member, item)?.into()));
     }
     if condition_failed(reasons, 1) {
         let status = item(1).map(|item| status_of(&Reader { item, what: "grant item" }));
@@ -85,8 +82,10 @@ impl Voids for Store {
         for _ in 0..POST_TRIES_MAX {
             let transfer = match wallet.post(grant.void_return()) {
                 Ok(transfer) => transfer,
+                // It may be full because the amount was returned before; then that is the answer.
                 Err(PostRefused::TooFull | PostRefused::Insufficient { .. }) => {
-                    return Ok(Void::FunderFull);
+                    let posted = self.posted(&grant.member, grant.id.transfer()).await?;
+                    return Ok(posted.map_or(Void::FunderFull, Void::from));
                 }
             };
             let mut items = vec![self.barring(grant)?, self.marking(grant)?];

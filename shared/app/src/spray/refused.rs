@@ -1,0 +1,72 @@
+//! The refunds that wait because the sender's wallet is too full: for an operator.
+
+use largesse_domain::id::{PoolId, SprayId};
+use largesse_domain::spray::Spray;
+
+use super::refund::WALLET_FULL_WAIT_MS;
+use crate::ports::{Clock, INDEX_SHARDS, PortErrorKind, PortResult, Refunds, Sprays};
+
+/// A refused refund is due again after [`WALLET_FULL_WAIT_MS`], by the clock of the run that was
+/// refused. Twice that time leaves room for clocks that differ.
+const WITHIN_MS: u64 = 2 * WALLET_FULL_WAIT_MS;
+/// Rows of the index read at a time: a batch of reads holds 100 keys (Amazon DynamoDB Developer
+/// Guide, `BatchGetItem`).
+const PAGE: u32 = 100;
+
+/// The sprays whose refund is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedRefunds {
+    /// The sprays, the longest refused first.
+    pub sprays: Vec<Spray>,
+    /// The names of due sprays that cannot be read.
+    pub unreadable: Vec<String>,
+}
+
+/// All sprays whose refund is refused. It reads the sprays that are due or become due within two
+/// hours: at most as many as there are tokens, since each of them holds one.
+///
+/// # Errors
+/// [`crate::ports::PortError`]; a spray that cannot be read is named.
+pub async fn refused<D>(deps: &D) -> PortResult<RefusedRefunds>
+where
+    D: Sprays + Refunds + Clock,
+{
+    let mut found = RefusedRefunds::default();
+    let until = deps.now().plus_ms(WITHIN_MS);
+    for shard in 0..INDEX_SHARDS {
+        let mut after = None;
+        loop {
+            let page = deps.due_sprays(shard, until, after, PAGE).await?;
+            found.unreadable.extend(page.unreadable);
+            let ids: Vec<SprayId> = page.rows.iter().map(|due| due.id).collect();
+            read(deps, &ids, &mut found).await?;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    found.sprays.sort_by_key(|spray| (spray.refused.map(|refused| refused.since), spray.id));
+    Ok(found)
+}
+
+/// Adds those of the sprays whose refund is refused.
+async fn read<D: Sprays>(deps: &D, ids: &[SprayId], found: &mut RefusedRefunds) -> PortResult<()> {
+    match deps.sprays(ids).await {
+        Ok(sprays) => found.sprays.extend(sprays.into_iter().filter(|s| s.refused.is_some())),
+        // One of them cannot be read, and must not hide the others.
+        Err(error) if error.kind == PortErrorKind::Corrupt => {
+            for id in ids {
+                match deps.spray(*id).await {
+                    Ok(spray) => found.sprays.extend(spray.filter(|s| s.refused.is_some())),
+                    Err(error) if error.kind == PortErrorKind::Corrupt => {
+                        found.unreadable.push(PoolId::Spray(*id).to_string());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
