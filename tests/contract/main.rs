@@ -12,6 +12,7 @@ mod idempotency;
 mod indexes;
 mod meanwhile;
 mod messages;
+mod operations;
 mod payments;
 mod permissions;
 mod policies;

@@ -37,6 +37,21 @@ pub struct Reply {
     pub text: String,
     /// The body; null when it is no JSON.
     pub body: Value,
+    /// What was asked.
+    pub asked: Asked,
+}
+
+/// A request as it was sent.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The headers in their order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Reply {
@@ -132,6 +147,15 @@ impl IntoFuture for Ask {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
+            let headers = self.headers.iter();
+            let headers =
+                headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+            let asked = Asked {
+                method: self.method.to_string(),
+                path: self.path.clone(),
+                headers: headers.collect(),
+                body: self.body.clone(),
+            };
             let request = Request::builder().method(self.method).uri(self.path);
             let mut request = request.body(Body::from(self.body)).expect("a request");
             *request.headers_mut() = self.headers;
@@ -140,7 +164,7 @@ impl IntoFuture for Ask {
             let bytes = to_bytes(body, usize::MAX).await.expect("a body");
             let text = String::from_utf8(bytes.to_vec()).expect("text");
             let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-            Reply { status: parts.status.as_u16(), headers: parts.headers, text, body }
+            Reply { status: parts.status.as_u16(), headers: parts.headers, text, body, asked }
         }
         .boxed()
     }

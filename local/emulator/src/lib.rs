@@ -46,6 +46,6 @@ pub use running::{Running, Unsettled};
 pub use sqs::{Message, QueueView};
 pub use stack::{
     FunctionSpec, Permission, QueueSpec, QueueTrigger, Redrive, RuleTrigger, Stack, StackError,
-    StreamTrigger, TableSpec,
+    StreamTrigger, TableSpec, template_json,
 };
 pub use world::{World, WorldError};

@@ -3,6 +3,7 @@
 mod bodies;
 mod cursors;
 mod headers;
+mod recorded;
 mod requests;
 mod text;
 
@@ -57,5 +58,6 @@ impl Scene {
             assert_eq!(reply.body["detail"].is_array(), status == 422, "{what}: {}", reply.text);
         }
         assert!(self.api.dump() == self.before, "{what} changed something");
+        recorded::record(self, reply);
     }
 }

@@ -180,6 +180,14 @@ pub enum StackError {
     },
 }
 
+/// A template as JSON, with each tag in its long form: `!Ref x` is `{"Ref": x}`.
+///
+/// # Errors
+/// When the text is not YAML.
+pub fn template_json(text: &str) -> Result<Value, StackError> {
+    resolve::read(text)
+}
+
 impl Stack {
     /// Reads a SAM template.
     ///

@@ -1,0 +1,45 @@
+"""`largesse up` in memory, on a free port of this machine."""
+
+import subprocess
+import time
+import urllib.request
+
+from emulator import free_port
+
+STARTS_WITHIN_S = 60
+
+
+class Local:
+    def __init__(self, largesse):
+        self.port = free_port()
+        self.largesse = largesse
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [self.largesse, "up", "--listen", f"127.0.0.1:{self.port}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        ends_at = time.monotonic() + STARTS_WITHIN_S
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > ends_at:
+                raise RuntimeError("`largesse up` does not start")
+            time.sleep(0.1)
+        return self
+
+    def answers(self):
+        try:
+            url = f"http://127.0.0.1:{self.port}/api/v2/health"
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                return reply.status == 200
+        except OSError:
+            return False
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
