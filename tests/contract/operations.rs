@@ -109,6 +109,10 @@ fn every_name_that_the_template_chooses_carries_the_stacks() {
     let mut named = 0;
     for file in infra.iter().map(String::as_str).chain(["template.yaml"]) {
         for (id, resource) in read(file)["Resources"].as_object().unwrap() {
+            // It names the log that it reads, and has no name of its own.
+            if resource["Type"] == "AWS::Logs::MetricFilter" {
+                continue;
+            }
             for name in names.iter().filter_map(|name| resource["Properties"].get(*name)) {
                 assert!(carries(name), "{file}: {id} has the name {name}");
                 named += 1;
