@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod crowd;
+mod disk;
 mod malformed;
 mod money;
 mod openapi;

@@ -17,7 +17,8 @@ use crate::Deps;
 /// The room to create.
 #[derive(Debug, ToSchema)]
 pub struct V1RoomRequest {
-    /// The name.
+    /// The name: 1 to 100 characters, counted and kept in Unicode's normal form C. At least one is
+    /// visible; none is a control character or controls the direction of text.
     #[schema(min_length = 1, max_length = 100, example = "Lunch")]
     pub room_name: String,
 }

@@ -17,7 +17,8 @@ use crate::Deps;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomRequest {
-    /// The name: 1 to 100 characters, no control characters.
+    /// The name: 1 to 100 characters, counted and kept in Unicode's normal form C. At least one is
+    /// visible; none is a control character or controls the direction of text.
     #[schema(min_length = 1, max_length = 100, example = "Lunch")]
     name: String,
     /// The first members besides the caller.

@@ -32,7 +32,8 @@ const PAGE_MAX: i64 = 1_000_000_000;
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct V1HistoryQuery {
-    /// The first day (UTC) or moment; 30 days before the end by default.
+    /// The first day (UTC) or moment; 30 days before the end by default. In a query, the `+` of an
+    /// offset is written `%2B`.
     #[param(example = "2026-01-01")]
     pub start_date: Option<String>,
     /// The last day, to its end, or moment; now by default.
@@ -203,12 +204,10 @@ impl ListRequest {
     fn read(call: &Call, now: Timestamp) -> Result<Self, ApiError> {
         const KIND: (&str, &str) =
             ("enum", "Input should be 'CHARGE', 'SPRAY', 'RECEIVE' or 'REFUND'");
-        const DATE: (&str, &str) =
-            ("datetime_from_date_parsing", "Input should be a valid datetime or date");
         let mut issues = Issues::default();
         let user = issues.caller(call);
-        let start = issues.query(call, "start_date", DATE, parse_start);
-        let end = issues.query(call, "end_date", DATE, parse_end);
+        let start = issues.query_time(call, "start_date", parse_start);
+        let end = issues.query_time(call, "end_date", parse_end);
         let kind = issues.query(call, "type", KIND, |text| {
             TransferKind::ALL.into_iter().find(|kind| kind_name(*kind) == text)
         });

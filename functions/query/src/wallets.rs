@@ -146,9 +146,12 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
         ),
         ("type" = Option<String>, Query,
             description = "Only of this type: `deposit`, `spray`, `claim` or `refund`."),
-        ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339).",
+        ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339), \
+            or from the start of this day (`2026-01-01`, in UTC). In a query, the `+` of an offset \
+            is written `%2B`.",
             example = "2026-01-01T00:00:00Z"),
-        ("to" = Option<String>, Query, description = "Only before this time (RFC 3339)."),
+        ("to" = Option<String>, Query, description = "Only before this time (RFC 3339), or to \
+            the end of this day (in UTC)."),
         PageQuery,
     ),
     responses(
@@ -161,11 +164,10 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
     let user = call.owner()?;
     let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
     let kinds = "deposit, spray, claim or refund";
-    let moment = "a time as in RFC 3339, from 1970 to 2286";
     let filter = HistoryFilter {
         kind: query.read("type", kinds, TransferKind::from_name)?,
-        from: query.read("from", moment, time::parse)?,
-        to: query.read("to", moment, time::parse)?,
+        from: query.time("from", time::parse_from)?,
+        to: query.time("to", time::parse_to)?,
     };
     let limit = query.limit()?;
     let (scope, cursors) = (query.scope(&call, &user), app.cursors()?);

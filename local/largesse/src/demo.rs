@@ -3,6 +3,7 @@
 pub mod spray;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use largesse_emulator::{Running, World};
 use tokio::sync::oneshot;
@@ -49,9 +50,18 @@ impl Stage {
     /// # Errors
     /// [`StartError`].
     pub async fn start() -> Result<Self, StartError> {
+        Self::start_on(None).await
+    }
+
+    /// Starts a stack on the data of a folder, or in memory, on a free port of the loopback
+    /// interface.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_on(data: Option<&Path>) -> Result<Self, StartError> {
         let listener = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr().map_err(StartError::Server)?;
-        let local = serve::assemble(None)?;
+        let local = serve::assemble(data)?;
         let running = local.world.start();
         let (stop, stopped) = oneshot::channel();
         let until = async {

@@ -91,7 +91,7 @@ codes! {
         v1 "404; 400 for a token at `POST /receive`";
     IdempotencyConflict = "ERR006", StatusCode::CONFLICT, "Idempotency conflict",
         when "The Idempotency-Key belongs to a request that is still running after 2 seconds (409, \
-              with Retry-After), or to a request with another payload (422).",
+              with Retry-After), or to a request with another payload (422). The key covers the exact bytes of the body.",
         then "409: repeat after Retry-After seconds. 422: use a new key for a new request.",
         v1 "409 and 422";
     TooManyRequests = "ERR007", StatusCode::TOO_MANY_REQUESTS, "Too many requests",

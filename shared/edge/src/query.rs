@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use largesse_domain::id::UserId;
+use largesse_domain::time::Timestamp;
 
 use crate::call::Call;
 use crate::error::{ApiError, FieldError, Place};
+use crate::time::lost_its_plus;
 
 /// The rows of a page by default.
 pub const LIMIT_DEFAULT: u32 = 20;
@@ -60,6 +62,24 @@ impl Query {
             ApiError::invalid(vec![FieldError::new(Place::Query, name, "malformed", detail)])
         })?;
         Ok(Some(value))
+    }
+
+    /// The parameter as a bound of a range of times, read by `read`.
+    ///
+    /// # Errors
+    /// ERR001 when it cannot be read.
+    pub fn time(
+        &self,
+        name: &str,
+        read: fn(&str) -> Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, ApiError> {
+        let detail = match self.text(name) {
+            Some(text) if lost_its_plus(text) => {
+                "the + of the offset came as a blank; write it as %2B in a query"
+            }
+            _ => "a date, or a time as in RFC 3339, from 1970 to 2286",
+        };
+        self.read(name, detail, read)
     }
 
     /// `limit`: 1 to 100 rows.

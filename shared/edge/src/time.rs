@@ -1,6 +1,8 @@
 //! Times on the wire: RFC 3339 in UTC, to the millisecond.
 
+use jiff::civil::Date;
 use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
 /// One day.
@@ -20,6 +22,33 @@ pub fn format(at: Timestamp) -> String {
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     from_jiff(rfc3339(text)?.parse().ok()?)
+}
+
+/// The first moment of a range: the start of a day in UTC, or a time as in [`parse`].
+#[must_use]
+pub fn parse_from(text: &str) -> Option<Timestamp> {
+    day(text).or_else(|| parse(text))
+}
+
+/// The first moment after a range: the end of a day in UTC, or a time as in [`parse`].
+#[must_use]
+pub fn parse_to(text: &str) -> Option<Timestamp> {
+    day(text).map(|start| start.plus_ms(DAY_MS)).or_else(|| parse(text))
+}
+
+/// The start of a day in UTC, written `2026-01-31`.
+pub(crate) fn day(text: &str) -> Option<Timestamp> {
+    // jiff would also read a date from the start of a longer text.
+    if text.len() != "0000-00-00".len() {
+        return None;
+    }
+    let date: Date = text.parse().ok()?;
+    from_jiff(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Whether the text is a time whose `+` came as a blank: in a query, a bare `+` means one.
+pub(crate) fn lost_its_plus(text: &str) -> bool {
+    text.contains(' ') && parse(&text.replace(' ', "+")).is_some()
 }
 
 /// The digits after the point that jiff reads: nanoseconds.
@@ -85,6 +114,36 @@ mod tests {
     #[case("가나다라T", None)]
     fn only_rfc_3339_is_a_time(#[case] text: &str, #[case] ms: Option<i64>) {
         assert_eq!(parse(text).map(Timestamp::ms), ms);
+    }
+
+    #[rstest]
+    #[case("2026-01-31", Some(0), Some(DAY_MS))]
+    #[case("2026-01-31T00:00:00Z", Some(0), Some(0))]
+    #[case("2026-01-31T00:00:00.001Z", Some(1), Some(1))]
+    #[case("2026-1-31", None, None)]
+    #[case("2026-02-30", None, None)]
+    #[case("20260131", None, None)]
+    #[case("1969-12-31", None, None)]
+    #[case("2026-01-31T00:00:00", None, None)]
+    fn a_range_of_dates_holds_both_days_in_utc(
+        #[case] text: &str,
+        #[case] from_ms: Option<u64>,
+        #[case] to_ms: Option<u64>,
+    ) {
+        let midnight = parse("2026-01-31T00:00:00Z").unwrap();
+        assert_eq!(parse_from(text), from_ms.map(|ms| midnight.plus_ms(ms)));
+        assert_eq!(parse_to(text), to_ms.map(|ms| midnight.plus_ms(ms)));
+    }
+
+    #[rstest]
+    #[case("2026-01-31T00:00:00 09:00", true)]
+    #[case("2026-01-31T00:00:00.5 09:00", true)]
+    #[case("2026-01-31T00:00:00+09:00", false)]
+    #[case("2026-01-31 00:00:00Z", false)]
+    #[case("2026-01-31T00:00:00 9", false)]
+    #[case(" ", false)]
+    fn a_plus_that_became_a_blank_is_found(#[case] text: &str, #[case] lost: bool) {
+        assert_eq!(lost_its_plus(text), lost);
     }
 
     proptest! {

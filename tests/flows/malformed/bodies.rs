@@ -24,13 +24,18 @@ const NO_NUMBER: &[&str] = &[
     "-5",
     "0",
     "-0.0",
+    r#""1_0""#,
+    r#""5.""#,
+    r#""1.0e1""#,
+    "1e3",
+    "5e0",
     "18446744073709551616",
     "-9223372036854775809",
     "1e400",
     "99999999999999999999999999999999",
 ];
 /// What v2 does not take for a number although v1 would.
-const NO_V2_NUMBER: &[&str] = &[r#""5""#, r#"" 5 ""#, "5.0", "5e0", "1e3"];
+const NO_V2_NUMBER: &[&str] = &[r#""5""#, r#"" 5 ""#, "5.0", r#""5.0""#];
 /// What is no amount.
 const NO_AMOUNT: &[&str] = &["1000000000001", "9223372036854775807", "18446744073709551615"];
 const NO_USER: &[&str] = &["9223372036854775808", "-9223372036854775809"];
@@ -183,7 +188,9 @@ async fn v1_answers_422_to_every_malformed_body(#[case] path: &str, #[case] fiel
         let is_number = right_value.parse::<u64>().is_ok();
         let wrong = if is_number { NO_NUMBER } else { NO_TEXT };
         // Any integer may name a user.
-        let wrong = wrong.iter().filter(|raw| *name != "user_id" || raw.parse::<i64>().is_err());
+        let wrong = wrong
+            .iter()
+            .filter(|raw| *name != "user_id" || raw.parse::<i64>().is_err() && **raw != "-0.0");
         bad.extend(wrong.map(|raw| with(fields, at, raw)));
         bad.push(with(fields, at, right_value).replace(name, &name.to_uppercase()));
         bad.push(format!("{},\"{name}\":{right_value}}}", &right[..right.len() - 1]));

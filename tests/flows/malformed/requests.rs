@@ -137,7 +137,7 @@ async fn a_malformed_name_is_not_found(
     "limit=0", "limit=101", "limit=-1", "limit=1.0", "limit=1e1", "limit=", "limit=%00", "limit=+1",
     "limit=99999999999999999999", "limit=1&limit=1", "page=1", "LIMIT=1", "=", "type=", "type=CLAIM",
     "type=gift", "type=claim&type=claim", "from=", "from=yesterday", "from=2026-02-30T00:00:00Z",
-    "from=2026-01-01", "from=1e9", "from=%ED%A0%80", "to=9999-12-31T23:59:59Z", "to=-1",
+    "from=2026-1-01", "from=2026-02-30", "from=1e9", "from=%ED%A0%80", "to=9999-12-31T23:59:59Z", "to=-1",
     "from=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z",
 ])]
 #[case("/api/v2/sprays", &["limit=0", "limit=x", "limit=1&limit=2", "type=spray", "status=open"])]
@@ -191,4 +191,30 @@ async fn v1_answers_422_to_a_malformed_query(#[case] path: &str) {
     let reply = scene.ask("GET", &format!("{path}?{all}")).await;
     assert_eq!(reply.body["detail"].as_array().map(Vec::len), Some(5), "{}", reply.text);
     assert_ne!(reply.body["detail"], Value::Null);
+}
+
+/// In a query, a bare `+` is a blank.
+#[rstest]
+#[case("/api/v1/wallet", "start_date", 422)]
+#[case("/api/v1/transactions", "end_date", 422)]
+#[case("/api/v2/wallets/2/transactions", "from", 400)]
+#[case("/api/v2/wallets/2/transactions", "to", 400)]
+#[tokio::test]
+async fn a_bare_plus_in_a_time_gets_an_error_that_says_how_to_write_it(
+    #[case] path: &str,
+    #[case] name: &str,
+    #[case] status: u16,
+) {
+    let scene = Scene::set().await;
+    for blank in ["+", "%20"] {
+        let path = format!("{path}?{name}=2026-01-01T00:00:00{blank}09:00");
+        let reply = scene.ask("GET", &path).await;
+        scene.refused(&reply, status, "ERR001", &path);
+        assert!(reply.text.contains("came as a blank; write it as %2B"), "{}", reply.text);
+    }
+    let path = format!("{path}?{name}=2026-01-01T00:00:00%2B09:00");
+    scene.ask("GET", &path).await.expect(200);
+    let reply = scene.ask("GET", &path.replace("%2B09:00", "x+y")).await;
+    scene.refused(&reply, status, "ERR001", &path);
+    assert!(!reply.text.contains("%2B"), "{}", reply.text);
 }

@@ -74,6 +74,8 @@ async fn every_refusal_has_its_exact_body() {
 #[rstest]
 #[case(r#"{"total_amount":"10","recipient_count":"2"}"#)]
 #[case(r#"{"total_amount":" +10 ","recipient_count":"002"}"#)]
+#[case(r#"{"total_amount":10.0,"recipient_count":"2.0"}"#)]
+#[case(r#"{"total_amount":"\t0010.00\n","recipient_count":2.000}"#)]
 #[case(r#"{"total_amount":10,"recipient_count":2,"extra":{"deep":[1]}}"#)]
 #[tokio::test(start_paused = true)]
 async fn integers_may_be_texts_and_further_fields_are_ignored(#[case] body: &str) {

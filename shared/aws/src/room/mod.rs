@@ -80,7 +80,7 @@ impl Rooms for Store {
             .map_err(|error| port_error("read room", error))?;
         let Some(item) = got.item else { return Ok(None) };
         let reader = Reader { item: &item, what: "room item" };
-        let name = RoomName::new(reader.text("name")?).map_err(|_| reader.corrupt())?;
+        let name = RoomName::stored(reader.text("name")?.to_owned());
         Ok(Some(Room { id, name }))
     }
 

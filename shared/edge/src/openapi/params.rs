@@ -30,7 +30,7 @@ pub struct RoomHeader {
 #[into_params(parameter_in = Header)]
 pub struct KeyHeader {
     /// The key of this request: for 24 hours, a repeat with the same key gets the first answer, with
-    /// `Idempotency-Replayed: true`.
+    /// `Idempotency-Replayed: true`. It covers the exact bytes of the body.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,
@@ -45,7 +45,7 @@ pub struct KeyHeader {
 #[into_params(parameter_in = Header)]
 pub struct OptionalKeyHeader {
     /// The key of this request: for 24 hours, a repeat with the same key gets the first answer, with
-    /// `Idempotency-Replayed: true`.
+    /// `Idempotency-Replayed: true`. It covers the exact bytes of the body.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
     pub key: Option<String>,
 }

@@ -1,20 +1,57 @@
-//! The JSON object of a v1 body, with duplicate names detected.
+//! The JSON object of a v1 body, with duplicate names detected and each number as it was written.
 //!
 //! serde_json keeps the last of two equal names and other readers keep the first, so a body with a
 //! duplicate name is refused. `serde_with` detects duplicates too, but does not report the name.
+//!
+//! A number stays text: serde_json would read `10000.0` as a float, and no amount passes through
+//! one.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A body of v1.
 pub(super) enum Fields {
     /// An object in which every name comes once.
-    Object(Map<String, Value>),
+    Object(Body),
     /// An object in which this name comes twice.
     Duplicate(String),
     /// JSON that is no object.
     Other,
+}
+
+/// The fields of a v1 body.
+#[derive(Debug, PartialEq)]
+pub struct Body(BTreeMap<String, Field>);
+
+/// The value of a field, as far as v1 reads one.
+#[derive(Debug, PartialEq)]
+pub(super) enum Field {
+    /// A text.
+    Text(String),
+    /// A number, as it was written.
+    Number(String),
+    /// Any other JSON.
+    Other,
+}
+
+impl Body {
+    pub(super) fn get(&self, name: &str) -> Option<&Field> {
+        self.0.get(name)
+    }
+}
+
+impl Field {
+    fn read(raw: &RawValue) -> serde_json::Result<Self> {
+        Ok(match serde_json::from_str(raw.get())? {
+            Value::String(text) => Self::Text(text),
+            Value::Number(_) => Self::Number(raw.get().to_owned()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Self::Other,
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Fields {
@@ -33,13 +70,15 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields, A::Error> {
-        let (mut fields, mut duplicate) = (Map::new(), None);
-        while let Some((name, value)) = members.next_entry::<String, Value>()? {
-            if fields.insert(name.clone(), value).is_some() {
+        let (mut fields, mut duplicate) = (BTreeMap::new(), None);
+        while let Some((name, raw)) = members.next_entry::<String, &RawValue>()? {
+            // A raw value may still be malformed: a lone surrogate, or too many brackets.
+            let field = Field::read(raw).map_err(|_| Error::custom("malformed value"))?;
+            if fields.insert(name.clone(), field).is_some() {
                 duplicate = duplicate.or(Some(name));
             }
         }
-        Ok(duplicate.map_or(Fields::Object(fields), Fields::Duplicate))
+        Ok(duplicate.map_or(Fields::Object(Body(fields)), Fields::Duplicate))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Fields, A::Error> {

@@ -11,12 +11,15 @@ use std::borrow::Cow;
 use http::header;
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::money::AMOUNT_MAX;
-use serde_json::{Map, Value};
+use largesse_domain::time::Timestamp;
+use serde_json::Value;
 
 use crate::call::Call;
 use crate::error::{ApiError, FieldError, Place};
 use crate::extract::{HeaderFault, ROOM_HEADER, USER_HEADER, header_once, is_json};
-use crate::v1::fields::Fields;
+use crate::time::lost_its_plus;
+pub use crate::v1::fields::Body;
+use crate::v1::fields::{Field, Fields};
 
 /// The longest `X-ROOM-ID`.
 const ROOM_LEN_MAX: usize = 64;
@@ -91,7 +94,7 @@ impl Issues {
     }
 
     /// The body as an object. v1 ignores unknown fields.
-    pub fn body(&mut self, call: &Call) -> Option<Map<String, Value>> {
+    pub fn body(&mut self, call: &Call) -> Option<Body> {
         if call.body.is_empty() {
             self.add(FieldError::body("", "missing", "Field required"));
             return None;
@@ -119,40 +122,29 @@ impl Issues {
         None
     }
 
-    /// An integer of the body, as a number or as a text.
-    pub fn integer(
-        &mut self,
-        body: &Map<String, Value>,
-        name: &str,
-        limits: Limits,
-    ) -> Option<i64> {
+    /// An integer of the body, as a number or as a text; a fraction of zeros is none.
+    pub fn integer(&mut self, body: &Body, name: &str, limits: Limits) -> Option<i64> {
         let number = match body.get(name) {
             None => Err(("missing", "Field required")),
-            Some(Value::String(text)) => integer_in(text),
-            Some(Value::Number(number)) => number.as_i64().ok_or_else(|| match number.as_u64() {
-                Some(_) => INT_TOO_LONG,
-                None => {
-                    let detail =
-                        "Input should be a valid integer, got a number with a fractional part";
-                    ("int_from_float", detail)
-                }
+            Some(Field::Text(text)) => integer_in(text),
+            Some(Field::Number(text)) => integer_in(text).map_err(|issue| match issue {
+                INT_PARSING => INT_FROM_FLOAT,
+                _ => issue,
             }),
-            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-                Err(("int_type", "Input should be a valid integer"))
-            }
+            Some(Field::Other) => Err(("int_type", "Input should be a valid integer")),
         };
         self.limited(Place::Body, name, number, limits)
     }
 
     /// A positive amount of the body.
-    pub fn amount(&mut self, body: &Map<String, Value>, name: &str) -> Option<u64> {
+    pub fn amount(&mut self, body: &Body, name: &str) -> Option<u64> {
         self.integer(body, name, Limits::AMOUNT).and_then(|number| u64::try_from(number).ok())
     }
 
     /// A text of the body.
-    pub fn text<'a>(&mut self, body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    pub fn text<'a>(&mut self, body: &'a Body, name: &str) -> Option<&'a str> {
         let (code, detail) = match body.get(name) {
-            Some(Value::String(text)) => return Some(text),
+            Some(Field::Text(text)) => return Some(text),
             Some(_) => ("string_type", "Input should be a valid string"),
             None => ("missing", "Field required"),
         };
@@ -190,6 +182,23 @@ impl Issues {
         value.map(Some)
     }
 
+    /// A date or a time of the query, read by `read`. `Some(None)` when the parameter is absent.
+    pub fn query_time(
+        &mut self,
+        call: &Call,
+        name: &str,
+        read: fn(&str) -> Option<Timestamp>,
+    ) -> Option<Option<Timestamp>> {
+        let detail = match query(call, name) {
+            Some(text) if lost_its_plus(&text) => {
+                "Input should be a valid datetime or date, the + of the offset came as a blank; \
+                 write it as %2B in a query"
+            }
+            _ => "Input should be a valid datetime or date",
+        };
+        self.query(call, name, ("datetime_from_date_parsing", detail), read)
+    }
+
     fn limited(
         &mut self,
         place: Place,
@@ -217,18 +226,24 @@ impl Issues {
     }
 }
 
+const INT_PARSING: (&str, &str) =
+    ("int_parsing", "Input should be a valid integer, unable to parse string as an integer");
+const INT_FROM_FLOAT: (&str, &str) =
+    ("int_from_float", "Input should be a valid integer, got a number with a fractional part");
 const INT_TOO_LONG: (&str, &str) =
     ("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
 
-/// The integer in a text: blanks around it, a sign, digits.
+/// The integer in a text: white space around it, a sign, digits, a fraction of zeros.
 fn integer_in(text: &str) -> Result<i64, (&'static str, &'static str)> {
-    let text = text.trim_matches(' ');
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        let detail = "Input should be a valid integer, unable to parse string as an integer";
-        return Err(("int_parsing", detail));
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let is_zero = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
+    if !is_whole || !is_zero {
+        return Err(INT_PARSING);
     }
-    text.parse().map_err(|_| INT_TOO_LONG)
+    whole.parse().map_err(|_| INT_TOO_LONG)
 }
 
 /// The last parameter of that name: v1 has always used the last of repeated parameters.

@@ -1,10 +1,10 @@
 //! Dates and times in the query strings of v1.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use largesse_domain::time::Timestamp;
 
-use crate::time::{DAY_MS, from_jiff, parse};
+use crate::time::{DAY_MS, day, from_jiff, parse};
 
 /// The first moment of a `start_date`: a day in UTC, or a moment (in UTC when it has no zone).
 #[must_use]
@@ -17,15 +17,6 @@ pub fn parse_start(text: &str) -> Option<Timestamp> {
 pub fn parse_end(text: &str) -> Option<Timestamp> {
     let end = day(text).map(|start| start.plus_ms(DAY_MS));
     end.or_else(|| moment(text).map(|at| at.plus_ms(1)))
-}
-
-fn day(text: &str) -> Option<Timestamp> {
-    // jiff would also read a date from the start of a longer text.
-    if text.len() != 10 {
-        return None;
-    }
-    let date: Date = text.parse().ok()?;
-    from_jiff(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 fn moment(text: &str) -> Option<Timestamp> {
