@@ -1,6 +1,7 @@
 """One ministack on a free port of this machine, with IAM enforced."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -96,6 +97,7 @@ class Emulator:
                 continue
         if error is not None:
             print("".join(self.log.open(errors="replace").readlines()[-40:]), file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def client(self, service: str):
         config = Config(

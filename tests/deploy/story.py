@@ -11,8 +11,9 @@ from caller import Caller, must
 BALANCE_MAX = 9_007_199_254_740_991
 # Of the template: receives until the grants queue gives a message to its dead-letter queue.
 RECEIVES_MAX = 500
-CROWD = 20
-SHARES = 12
+# More shares than a bucket has, so that the crowd meets a full bucket and goes on to the next.
+CROWD = 26
+SHARES = 18
 AMOUNT = 10_007
 
 
@@ -106,6 +107,8 @@ class Story:
         other = caller.call("POST", path, "ann", key=key, json_body={"amount": 501})
         other.expect(422, "a key with another body")
         caller.call("POST", path, "ann", json_body={"amount": 5}).expect(400, "no key")
+        self.sprays_under_one_key()
+        self.members_come_and_go()
         caller.call("POST", path, "bob", key="k", json_body={"amount": 5}).expect(403, "another's")
         caller.claim("stranger", room, self.short).expect(403, "a stranger")
         caller.claim("ann", room, self.short).expect(403, "an own spray")
@@ -115,6 +118,29 @@ class Story:
         caller.call("GET", "/api/openapi.json").expect(200, "the description")
         old = caller.call("GET", "/api/v1/wallet/balance", "7").expect(200, "v1")
         must(old == {"user_id": 7, "balance": 0}, f"v1: {old}")
+
+    def sprays_under_one_key(self):
+        """The first answer again; and a member without money, seen in the same room at once."""
+        caller, path = self.caller, "/api/v2/sprays"
+        body = {"amount": 40, "recipients": 2, "split": "equal", "expires_in_s": 600}
+        key = caller.new_key()
+        first = caller.call("POST", path, "ann", self.room, key, body).expect(201, "a spray")
+        self.in_sprays += 40
+        again = caller.call("POST", path, "ann", self.room, key, body).expect(201, "a replay")
+        must(again == first, f"a replay has another answer: {first}, {again}")
+        poor = caller.call("POST", path, "m00", self.room, caller.new_key(), body)
+        poor.expect(409, "a spray without money")
+
+    def members_come_and_go(self):
+        caller, path = self.caller, f"/api/v2/rooms/{self.room}"
+        for who in ("ann", "m00"):
+            caller.call("PUT", f"{path}/members/guest", who).expect(204, f"{who} adds a member")
+        caller.call("GET", path, "guest").expect(200, "a member reads the room")
+        caller.call("DELETE", f"{path}/members/guest", "ann").expect(204, "a member is removed")
+        key, body = caller.new_key(), {"name": "another"}
+        rooms = [caller.call("POST", "/api/v2/rooms", "ann", key=key, json_body=body) for _ in "12"]
+        first, again = (made.expect(201, "a room") for made in rooms)
+        must(again == first, f"a replay has another answer: {first}, {again}")
 
     def a_crowd_is_paid_once_though_all_is_sent_twice(self):
         """The payments wait, so that each message can be copied before it is delivered."""
@@ -185,9 +211,9 @@ class Story:
         ids = [row["transaction_id"] for row in rows]
         must(len(set(ids)) == len(ids), "a row is shown twice")
         kinds = sorted(row["type"] for row in rows)
-        must(kinds.count("deposit") == 2 and kinds.count("spray") == 4, f"the rows: {kinds}")
+        must(kinds.count("deposit") == 2 and kinds.count("spray") == 5, f"the rows: {kinds}")
         sprays = caller.call("GET", "/api/v2/sprays", "ann").expect(200, "sprays")["sprays"]
-        must(len(sprays) == 4, f"{len(sprays)} sprays")
+        must(len(sprays) == 5, f"{len(sprays)} sprays")
 
     def a_message_that_cannot_be_read_holds_up_nobody(self):
         caller = self.caller
@@ -258,6 +284,10 @@ class Story:
         self.claim("full", token)
         is_given_up = lambda: self.log('"given up, and in the dead-letter queue')
         caller.until(is_given_up, "the grant is not given up")
+
+        path = f"/api/v2/sprays/{token}"
+        view = caller.call("GET", path, "ann", self.room).expect(200, "a view")
+        must(view["claims"][0]["status"] == "PERMANENTLY_FAILED", f"the view: {view}")
 
         def dlq(*words):
             command = [largesse, "dlq", *words, "--aws", "--stack", self.stack.name]

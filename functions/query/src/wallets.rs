@@ -134,7 +134,8 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
 
 /// List a wallet's transactions
 ///
-/// Newest first.
+/// Newest first. One request reads at most 1,000 transactions, so with a filter that few match, a
+/// page with a `next_cursor` may have fewer rows than `limit`, or none.
 #[utoipa::path(
     get, path = "/api/v2/wallets/{user}/transactions", tag = "wallet",
     operation_id = "listTransactions",

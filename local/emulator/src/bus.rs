@@ -1,12 +1,12 @@
 //! EventBridge: accepts events, keeps the latest for tests, and passes them to subscribers.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::clock::WorldClock;
+use crate::clock::{Clocked, WorldClock};
 use crate::names;
 use crate::pattern::Pattern;
 use crate::signals::{Signals, Topic};
@@ -81,7 +81,7 @@ impl BusError {
 pub(crate) struct Subscription {
     bus: String,
     pattern: Option<Pattern>,
-    pub(crate) waiting: Mutex<VecDeque<Delivery>>,
+    pub(crate) waiting: Clocked<VecDeque<Delivery>>,
 }
 
 /// One event on its way to one target.
@@ -96,14 +96,13 @@ pub(crate) struct Delivery {
 #[derive(Clone, Debug)]
 pub struct Bus {
     shared: Arc<Shared>,
-    clock: WorldClock,
     signals: Signals,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     buses: Vec<String>,
-    state: Mutex<State>,
+    state: Clocked<State>,
 }
 
 #[derive(Debug, Default)]
@@ -133,27 +132,32 @@ impl Bus {
     pub(crate) fn new(buses: &[String], clock: &WorldClock, signals: &Signals) -> Self {
         let mut buses = buses.to_vec();
         buses.push("default".to_owned());
-        let shared = Arc::new(Shared { buses, state: Mutex::default() });
-        Self { shared, clock: clock.clone(), signals: signals.clone() }
+        let shared = Arc::new(Shared { buses, state: Clocked::new(State::default(), clock) });
+        Self { shared, signals: signals.clone() }
     }
 
     /// The latest events, oldest first (at most 10,000).
     #[must_use]
     pub fn events(&self) -> Vec<BusEvent> {
-        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self.shared.state.lock();
         state.kept.iter().map(|event| BusEvent::clone(event)).collect()
     }
 
     /// The number of events since the world was created.
     #[must_use]
     pub fn put_count(&self) -> u64 {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).put
+        self.shared.state.lock().0.put
     }
 
-    pub(crate) fn subscribe(&self, bus: &str, pattern: Option<Pattern>) -> Arc<Subscription> {
-        let waiting = Mutex::default();
+    pub(crate) fn subscribe(
+        &self,
+        bus: &str,
+        pattern: Option<Pattern>,
+        clock: &WorldClock,
+    ) -> Arc<Subscription> {
+        let waiting = Clocked::new(VecDeque::new(), clock);
         let subscription = Arc::new(Subscription { bus: bus.to_owned(), pattern, waiting });
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self.shared.state.lock();
         state.subscriptions.push(Arc::clone(&subscription));
         subscription
     }
@@ -191,7 +195,7 @@ impl Bus {
         if !self.shared.buses.contains(&bus) {
             return refuse("ResourceNotFoundException", "The event bus does not exist.");
         }
-        let (mut state, time_ms) = self.clock.lock(&self.shared.state);
+        let (mut state, time_ms) = self.shared.state.lock();
         state.put = state.put.saturating_add(1);
         let id = uuid_of(&format!("{bus}/{time_ms}/{}", state.put));
         let event =
@@ -200,10 +204,8 @@ impl Bus {
             let wants = |pattern: &Pattern| pattern.matches(&event.envelope());
             if subscription.bus == event.bus && subscription.pattern.as_ref().is_none_or(wants) {
                 let event = Arc::clone(&event);
-                let delivery = Delivery { event, due_ms: time_ms, attempts: 0 };
-                let mut waiting =
-                    subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.push_back(delivery);
+                let (mut waiting, due_ms) = subscription.waiting.lock();
+                waiting.push_back(Delivery { event, due_ms, attempts: 0 });
             }
         }
         state.kept.push_back(event);

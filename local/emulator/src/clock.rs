@@ -53,13 +53,6 @@ impl WorldClock {
         self.shared.base_ms.saturating_add(elapsed).saturating_add(skew)
     }
 
-    /// Takes a lock and then reads the time. A state machine must not be given a time that was read
-    /// before its lock: another thread may have moved it to a later time meanwhile.
-    pub(crate) fn lock<'a, T>(&self, state: &'a Mutex<T>) -> (MutexGuard<'a, T>, i64) {
-        let guard = state.lock().unwrap_or_else(PoisonError::into_inner);
-        (guard, self.now_ms())
-    }
-
     /// Sets the offset of this clock; a negative one makes it late.
     pub fn set_skew_ms(&self, skew_ms: i64) {
         self.shared.skew_ms.store(skew_ms, Ordering::Relaxed);
@@ -74,6 +67,28 @@ impl WorldClock {
 
     fn since_epoch(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.now_ms()).unwrap_or(0))
+    }
+}
+
+/// The state of a state machine that depends on the time. Its lock is the only way to its state and
+/// gives the time with it, read after the lock was taken: with a time from before, a thread that
+/// waited for the lock would take the state back behind the time of the last holder. So the state
+/// machines of the emulator hold no clock of their own.
+#[derive(Debug)]
+pub(crate) struct Clocked<T> {
+    state: Mutex<T>,
+    clock: WorldClock,
+}
+
+impl<T> Clocked<T> {
+    pub(crate) fn new(state: T, clock: &WorldClock) -> Self {
+        Self { state: Mutex::new(state), clock: clock.clone() }
+    }
+
+    /// The state, for one caller at a time, and the time.
+    pub(crate) fn lock(&self) -> (MutexGuard<'_, T>, i64) {
+        let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (guard, self.clock.now_ms())
     }
 }
 
@@ -123,7 +138,7 @@ mod tests {
     #[test]
     fn a_time_read_with_the_lock_is_never_before_the_one_of_the_last_holder() {
         let clock = WorldClock::at(1_000);
-        let last = Mutex::new(0);
+        let last = Clocked::new(0, &clock);
         let running = AtomicI64::new(4);
         std::thread::scope(|scope| {
             // One thread sets the skew, so the clock never goes back here.
@@ -138,7 +153,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut backwards = 0;
                     for _ in 0..20_000 {
-                        let (mut last_ms, now_ms) = clock.lock(&last);
+                        let (mut last_ms, now_ms) = last.lock();
                         backwards += i32::from(now_ms < *last_ms);
                         *last_ms = now_ms;
                     }

@@ -1,6 +1,6 @@
 //! Attaches handlers to sources, and runs them in the background or step by step.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::{Event, StreamViewType};
@@ -12,7 +12,10 @@ use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::pump::{BoxError, Handler, Pump, QueuePump, RulePump, SchedulePump, StreamPump, drive};
+use crate::clock::Clocked;
+use crate::pump::{
+    BoxError, Handler, Pump, QueuePump, RulePump, SchedulePump, StreamPump, StreamState, drive,
+};
 use crate::stack::{QueueTrigger, RuleTrigger, StreamTrigger};
 use crate::world::{World, WorldError};
 
@@ -85,10 +88,9 @@ impl World {
             services: Arc::clone(&self.inner.services),
             handler: boxed(handler),
             activity: self.inner.activity.clone(),
-            clock: self.inner.clock.clone(),
             progress: self.inner.progress.clone(),
             opened_ms: self.inner.opened_ms,
-            state: Mutex::default(),
+            state: Clocked::new(StreamState::default(), &self.inner.clock),
             ended: Notify::new(),
         };
         pump.resume()?;
@@ -121,13 +123,13 @@ impl World {
         F: Fn(EventBridgeEvent) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        let subscription = self.inner.services.bus.subscribe(&trigger.bus, trigger.pattern);
+        let subscription =
+            self.inner.services.bus.subscribe(&trigger.bus, trigger.pattern, &self.inner.clock);
         self.add(Arc::new(RulePump::new(
             subscription,
             boxed(handler),
             trigger.timeout,
             self.inner.activity.clone(),
-            self.inner.clock.clone(),
             Arc::clone(&self.inner.services),
         )));
     }
@@ -138,7 +140,7 @@ impl World {
         F: Fn(EventBridgeEvent) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        let (activity, clock) = (self.inner.activity.clone(), self.inner.clock.clone());
+        let (activity, clock) = (self.inner.activity.clone(), &self.inner.clock);
         let services = Arc::clone(&self.inner.services);
         let handler = boxed(handler);
         let pump = Arc::new(SchedulePump::new(name, every, handler, activity, services, clock));

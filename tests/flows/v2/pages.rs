@@ -125,3 +125,20 @@ async fn a_history_is_of_the_time_that_is_asked() {
         assert_eq!(amounts, expected, "{query}");
     }
 }
+
+/// The wallet has 9,008 deposits and no claim: each request reads 1,000 of them.
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_nothing_matches_ends_after_pages_of_a_thousand() {
+    let api = Api::new(5);
+    api.sandbox.fill_wallet("ann").await;
+    let (mut pages, mut cursor) = (0, String::new());
+    loop {
+        let path = format!("/api/v2/wallets/ann/transactions?type=claim{cursor}");
+        let page = api.get("ann", path).await.expect(200).body;
+        assert_eq!(page["transactions"].as_array().map(Vec::len), Some(0));
+        pages += 1;
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(pages, 10);
+}

@@ -20,7 +20,7 @@ use dynoxide::storage::{Storage, StreamRecord};
 use dynoxide::{DynoxideError, Item};
 use futures::FutureExt;
 
-use crate::clock::WorldClock;
+use crate::clock::{Clocked, WorldClock};
 use crate::stack::TableSpec;
 
 pub(crate) use ops::Success;
@@ -55,8 +55,9 @@ const ROWS_TABLE: &str =
 #[derive(Clone)]
 pub struct Database {
     storage: Arc<Mutex<Storage>>,
-    tokens: Arc<Tokens>,
-    clock: WorldClock,
+    /// The lock is held from the look-up of a token to the end of its transaction: two calls
+    /// under one token must not both run.
+    tokens: Arc<Clocked<Tokens>>,
 }
 
 impl std::fmt::Debug for Database {
@@ -83,7 +84,8 @@ impl Database {
         storage.conn().execute_batch(STREAM_INDEX)?;
         storage.conn().execute_batch(ROWS_TABLE)?;
         let storage = Arc::new(Mutex::new(storage));
-        Ok(Self { storage, tokens: Arc::default(), clock: clock.clone() })
+        let tokens = Arc::new(Clocked::new(Tokens::default(), clock));
+        Ok(Self { storage, tokens })
     }
 
     /// Creates the missing tables. An existing table stays as it is.

@@ -113,7 +113,7 @@ impl Database {
         let tokened: Tokened = parse(body)?;
         let Some(token) = tokened.token else { return self.transact_write_once(body, measure) };
         let ContentHash(content) = tokened.content;
-        let (mut tokens, now_ms) = self.clock.lock(self.tokens.mutex());
+        let (mut tokens, now_ms) = self.tokens.lock();
         match tokens.look_up(&token, content, now_ms) {
             Known::Done(body) => return Ok(Success { body, units: Vec::new() }),
             Known::Mismatch => {

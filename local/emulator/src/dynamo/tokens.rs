@@ -7,7 +7,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Mutex;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -19,7 +18,7 @@ type Key = [u8; 16];
 
 /// The state of a token.
 pub(super) enum Known {
-    /// Unknown: run the transaction and call [`Remembered::remember`].
+    /// Unknown: run the transaction and call [`Tokens::remember`].
     New,
     /// The transaction ran, with this reply.
     Done(Vec<u8>),
@@ -27,25 +26,14 @@ pub(super) enum Known {
     Mismatch,
 }
 
-/// The tokens of the last ten minutes. The lock is held from the look-up to the end of the
-/// transaction: two calls under one token must not both run.
+/// The tokens of the last ten minutes.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<Remembered>);
-
-#[derive(Debug, Default)]
-pub(super) struct Remembered {
+pub(super) struct Tokens {
     done: HashMap<Key, (u64, Box<[u8]>)>,
     order: VecDeque<(i64, Key)>,
 }
 
 impl Tokens {
-    /// The tokens, for one call at a time.
-    pub(super) fn mutex(&self) -> &Mutex<Remembered> {
-        &self.0
-    }
-}
-
-impl Remembered {
     pub(super) fn look_up(&mut self, token: &str, content: u64, now_ms: i64) -> Known {
         while self.order.front().is_some_and(|(at, _)| at.saturating_add(REMEMBERED_MS) <= now_ms) {
             if let Some((_, expired)) = self.order.pop_front() {

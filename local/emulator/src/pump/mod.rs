@@ -24,7 +24,7 @@ use tokio::sync::{Notify, watch};
 pub(crate) use queue::QueuePump;
 pub(crate) use rule::RulePump;
 pub(crate) use schedule::SchedulePump;
-pub(crate) use stream::{Progress, StreamPump};
+pub(crate) use stream::{Progress, StreamPump, StreamState};
 
 use crate::clock::WorldClock;
 use crate::connector::{LambdaStep, Services};

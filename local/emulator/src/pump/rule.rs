@@ -1,6 +1,6 @@
 //! A rule of an event bus with a function as its target.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
@@ -8,7 +8,6 @@ use tokio::sync::{Notify, watch};
 
 use super::{Activity, Handler, Pump, Slots, invoke};
 use crate::bus::{Delivery, Subscription};
-use crate::clock::WorldClock;
 use crate::connector::Services;
 use crate::signals::Topic;
 
@@ -23,7 +22,6 @@ pub(crate) struct RulePump {
     handler: Handler<EventBridgeEvent, ()>,
     timeout: Duration,
     activity: Activity,
-    clock: WorldClock,
     services: Arc<Services>,
     slots: Arc<Slots>,
     ended: Notify,
@@ -35,16 +33,15 @@ impl RulePump {
         handler: Handler<EventBridgeEvent, ()>,
         timeout: Duration,
         activity: Activity,
-        clock: WorldClock,
         services: Arc<Services>,
     ) -> Self {
         let slots = Arc::new(Slots::new(CONCURRENCY));
         let ended = Notify::new();
-        Self { subscription, handler, timeout, activity, clock, services, slots, ended }
+        Self { subscription, handler, timeout, activity, services, slots, ended }
     }
 
     fn next(&self) -> Option<Delivery> {
-        let (mut waiting, now_ms) = self.clock.lock(&self.subscription.waiting);
+        let (mut waiting, now_ms) = self.subscription.waiting.lock();
         let place = waiting.iter().position(|delivery| delivery.due_ms <= now_ms)?;
         waiting.remove(place)
     }
@@ -65,7 +62,7 @@ impl RulePump {
         }
         delivery.attempts = delivery.attempts.saturating_add(1);
         let pause_ms = RETRY_MS.saturating_mul(i64::from(delivery.attempts));
-        let (mut waiting, now_ms) = self.clock.lock(&self.subscription.waiting);
+        let (mut waiting, now_ms) = self.subscription.waiting.lock();
         delivery.due_ms = now_ms.saturating_add(pause_ms);
         waiting.push_back(delivery);
     }
@@ -88,7 +85,7 @@ impl Pump for RulePump {
     }
 
     fn next_due_ms(&self) -> Option<i64> {
-        let waiting = self.subscription.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (waiting, _) = self.subscription.waiting.lock();
         waiting.iter().map(|delivery| delivery.due_ms).min()
     }
 

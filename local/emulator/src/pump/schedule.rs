@@ -1,6 +1,6 @@
 //! A schedule with a function as its target.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{Activity, Handler, Pump, Slots, invoke};
 use crate::bus::iso;
-use crate::clock::WorldClock;
+use crate::clock::{Clocked, WorldClock};
 use crate::connector::Services;
 use crate::names;
 
@@ -19,11 +19,10 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 pub(crate) struct SchedulePump {
     pub(crate) name: String,
     every_ms: i64,
-    next_ms: Mutex<i64>,
+    next_ms: Clocked<i64>,
     handler: Handler<EventBridgeEvent, ()>,
     activity: Activity,
     services: Arc<Services>,
-    clock: WorldClock,
     slots: Arc<Slots>,
     ended: Notify,
     /// A schedule has no source, so this never changes.
@@ -37,10 +36,10 @@ impl SchedulePump {
         handler: Handler<EventBridgeEvent, ()>,
         activity: Activity,
         services: Arc<Services>,
-        clock: WorldClock,
+        clock: &WorldClock,
     ) -> Self {
         let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
-        let next_ms = Mutex::new(clock.now_ms().saturating_add(every_ms));
+        let next_ms = Clocked::new(clock.now_ms().saturating_add(every_ms), clock);
         Self {
             name: name.to_owned(),
             every_ms,
@@ -48,7 +47,6 @@ impl SchedulePump {
             handler,
             activity,
             services,
-            clock,
             // One run at a time: a run longer than its interval is a defect to find, not a load.
             slots: Arc::new(Slots::new(1)),
             ended: Notify::new(),
@@ -58,7 +56,7 @@ impl SchedulePump {
 
     /// Runs the schedule's function now.
     pub(crate) async fn run(&self) -> Result<(), super::BoxError> {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.next_ms.lock().1;
         let mut event = EventBridgeEvent::<serde_json::Value>::default();
         event.version = Some("0".to_owned());
         event.id = Some(crate::bus::uuid_of(&format!("{}/{now_ms}", self.name)));
@@ -75,7 +73,7 @@ impl SchedulePump {
 impl Pump for SchedulePump {
     fn begin(self: Arc<Self>) -> bool {
         let taking = self.activity.taking();
-        let (mut next_ms, now_ms) = self.clock.lock(&self.next_ms);
+        let (mut next_ms, now_ms) = self.next_ms.lock();
         if now_ms < *next_ms {
             return false;
         }
@@ -97,7 +95,7 @@ impl Pump for SchedulePump {
     }
 
     fn next_due_ms(&self) -> Option<i64> {
-        Some(*self.next_ms.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(*self.next_ms.lock().0)
     }
 
     fn listen(&self) -> watch::Receiver<u64> {

@@ -5,7 +5,7 @@
 //! or not it was handled, as on AWS.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord, StreamViewType};
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use super::record::{created_ms, passes, public_number, record};
 use super::{Activity, Handler, Pump, invoke};
-use crate::clock::WorldClock;
+use crate::clock::Clocked;
 use crate::connector::Services;
 use crate::names;
 use crate::signals::Topic;
@@ -50,18 +50,17 @@ pub(crate) struct StreamPump {
     pub(crate) services: Arc<Services>,
     pub(crate) handler: Handler<Event, DynamoDbEventResponse>,
     pub(crate) activity: Activity,
-    pub(crate) clock: WorldClock,
     pub(crate) progress: Progress,
     /// When this process opened its data. Records from before are as old as the process: an AWS
     /// stream runs without a break, a process that was stopped must not lose its records.
     pub(crate) opened_ms: i64,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Clocked<StreamState>,
     pub(crate) ended: Notify,
 }
 
 /// The position in the stream.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct StreamState {
     /// Everything up to here was read.
     read_to: i64,
     /// Everything up to here was handled.
@@ -80,7 +79,7 @@ impl StreamPump {
     pub(crate) fn resume(&self) -> Result<(), dynoxide::DynoxideError> {
         let rows = self.services.database.load_rows(&self.row_key())?;
         let position = rows.first().and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
-        let mut state = self.lock();
+        let (mut state, _) = self.state.lock();
         (state.read_to, state.done_to) = (position, position);
         self.progress.record(&self.trigger.table, &self.trigger.consumer, position);
         Ok(())
@@ -88,7 +87,7 @@ impl StreamPump {
 
     /// Switches the mapping on or off. A batch that runs is finished; the position is kept.
     pub(crate) fn set_enabled(&self, enabled: bool) {
-        let mut state = self.lock();
+        let (mut state, _) = self.state.lock();
         state.disabled = !enabled;
         (state.failures, state.not_before_ms) = (0, 0);
         drop(state);
@@ -99,12 +98,8 @@ impl StreamPump {
         format!("stream/{}/{}", self.trigger.table, self.trigger.consumer)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Reads records until there is a full batch or the stream has no more.
-    fn fill(&self, state: &mut State, now_ms: i64) {
+    fn fill(&self, state: &mut StreamState, now_ms: i64) {
         while state.waiting.len() < self.trigger.batch_size {
             let read =
                 self.services.database.stream_after(&self.trigger.table, state.read_to, READ_MAX);
@@ -140,7 +135,7 @@ impl StreamPump {
     }
 
     /// The number of records at the front of `waiting` that are older than `age_ms`.
-    fn older(&self, state: &State, now_ms: i64, age_ms: i64) -> usize {
+    fn older(&self, state: &StreamState, now_ms: i64, age_ms: i64) -> usize {
         let is_old = |(_, record): &&(i64, EventRecord)| {
             let created = record.change.approximate_creation_date_time;
             self.is_older(created.timestamp_millis(), now_ms, age_ms)
@@ -149,7 +144,7 @@ impl StreamPump {
     }
 
     /// Drops the records that the stream does not keep any more. AWS reports them to no queue.
-    fn trim(&self, state: &mut State, now_ms: i64) {
+    fn trim(&self, state: &mut StreamState, now_ms: i64) {
         let gone = self.older(state, now_ms, RETENTION_MS);
         if gone > 0 {
             let table = &self.trigger.table;
@@ -173,7 +168,7 @@ impl StreamPump {
                 Some(0)
             }
         };
-        let mut state = self.lock();
+        let (mut state, now_ms) = self.state.lock();
         state.running = false;
         let handled = failed_at.unwrap_or(numbers.len());
         if handled > 0 {
@@ -181,23 +176,23 @@ impl StreamPump {
             state.failures = 0;
         }
         if failed_at.is_some() {
-            self.count_failure(&mut state);
+            self.count_failure(&mut state, now_ms);
         }
     }
 
     /// Schedules the next try, or discards the record that failed too often.
-    fn count_failure(&self, state: &mut State) {
+    fn count_failure(&self, state: &mut StreamState, now_ms: i64) {
         if self.trigger.retries_max.is_some_and(|max| state.failures >= max) {
             self.discard(state, 1, "RetryAttemptsExhausted");
             return;
         }
         let doubled = BACKOFF_MS.checked_shl(state.failures.min(20)).unwrap_or(BACKOFF_MS_MAX);
         state.failures = state.failures.saturating_add(1);
-        state.not_before_ms = self.clock.now_ms().saturating_add(doubled.min(BACKOFF_MS_MAX));
+        state.not_before_ms = now_ms.saturating_add(doubled.min(BACKOFF_MS_MAX));
     }
 
     /// Discards the records that are older than the mapping allows, tried or not.
-    fn discard_old(&self, state: &mut State, now_ms: i64) {
+    fn discard_old(&self, state: &mut StreamState, now_ms: i64) {
         let Some(max) = self.trigger.record_age_max else { return };
         let max_ms = i64::try_from(max.as_millis()).unwrap_or(i64::MAX);
         let old = self.older(state, now_ms, max_ms);
@@ -208,7 +203,7 @@ impl StreamPump {
 
     /// Passes over the first records and reports them to the failure queue: their positions, not
     /// their contents, as Lambda does.
-    fn discard(&self, state: &mut State, records: usize, condition: &str) {
+    fn discard(&self, state: &mut StreamState, records: usize, condition: &str) {
         let discarded = || state.waiting.iter().take(records).map(|(position, _)| *position);
         let ends = discarded().next().zip(discarded().next_back());
         if let (Some(queue), Some((first, last))) = (&self.trigger.on_failure, ends) {
@@ -230,7 +225,7 @@ impl StreamPump {
         state.failures = 0;
     }
 
-    fn advance(&self, state: &mut State, handled: usize) {
+    fn advance(&self, state: &mut StreamState, handled: usize) {
         let last = state.waiting.drain(..handled.min(state.waiting.len())).next_back();
         let position = last.map_or(state.done_to, |(position, _)| position);
         // With nothing waiting, the records that no filter matched are done as well.
@@ -238,7 +233,7 @@ impl StreamPump {
         self.checkpoint(state, position);
     }
 
-    fn checkpoint(&self, state: &mut State, position: i64) {
+    fn checkpoint(&self, state: &mut StreamState, position: i64) {
         if position <= state.done_to {
             return;
         }
@@ -257,7 +252,7 @@ impl StreamPump {
 impl Pump for StreamPump {
     fn begin(self: Arc<Self>) -> bool {
         let taking = self.activity.taking();
-        let (mut state, now_ms) = self.clock.lock(&self.state);
+        let (mut state, now_ms) = self.state.lock();
         if state.running || state.disabled || now_ms < state.not_before_ms {
             return false;
         }
@@ -282,7 +277,7 @@ impl Pump for StreamPump {
     }
 
     fn next_due_ms(&self) -> Option<i64> {
-        let state = self.lock();
+        let (state, _) = self.state.lock();
         let retries = state.failures > 0 && !state.running && !state.disabled;
         retries.then_some(state.not_before_ms)
     }

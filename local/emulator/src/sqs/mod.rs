@@ -10,7 +10,7 @@ mod store;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use dynoxide::DynoxideError;
 
@@ -20,7 +20,7 @@ pub use message::Message;
 use message::{BadReceipt, Sending};
 use queue::Queue;
 
-use crate::clock::WorldClock;
+use crate::clock::{Clocked, WorldClock};
 use crate::dynamo::Database;
 use crate::names;
 use crate::signals::{Signals, Topic};
@@ -48,14 +48,11 @@ impl QueueView {
 }
 
 /// All queues. One lock holds them, because a dead letter moves between two queues in one step.
-///
-/// Every operation reads the time after it has the lock ([`WorldClock::lock`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Sqs {
-    queues: Arc<Mutex<BTreeMap<String, Queue>>>,
+    queues: Arc<Clocked<BTreeMap<String, Queue>>>,
     /// Where queues are kept across restarts; `None` in memory.
     disk: Option<Database>,
-    clock: WorldClock,
     signals: Signals,
 }
 
@@ -76,8 +73,8 @@ impl Sqs {
             queue.tick(now_ms);
             queues.insert(spec.name.clone(), queue);
         }
-        let queues = Arc::new(Mutex::new(queues));
-        Ok(Self { queues, disk, clock: clock.clone(), signals: signals.clone() })
+        let queues = Arc::new(Clocked::new(queues, clock));
+        Ok(Self { queues, disk, signals: signals.clone() })
     }
 
     /// Runs `act` on the queue that a URL, an ARN or a name means, and writes what it changed to
@@ -88,7 +85,7 @@ impl Sqs {
         act: impl FnOnce(&mut Queue, i64) -> Result<T, SqsError>,
     ) -> Result<T, SqsError> {
         let name = names::last_part(url);
-        let (mut queues, now_ms) = self.clock.lock(&self.queues);
+        let (mut queues, now_ms) = self.queues.lock();
         let queue = queues.get_mut(name).ok_or_else(SqsError::no_such_queue)?;
         let result = act(queue, now_ms);
         self.flush(&mut [queue])?;
@@ -98,7 +95,7 @@ impl Sqs {
     }
 
     fn name_of(&self, url: &str) -> Result<String, SqsError> {
-        let (queues, _) = self.clock.lock(&self.queues);
+        let (queues, _) = self.queues.lock();
         let queue = queues.get(names::last_part(url)).ok_or_else(SqsError::no_such_queue)?;
         Ok(queue.spec.name.clone())
     }
@@ -111,7 +108,7 @@ impl Sqs {
         visibility_ms: Option<i64>,
     ) -> Result<Vec<Message>, SqsError> {
         let name = names::last_part(url);
-        let (mut queues, now_ms) = self.clock.lock(&self.queues);
+        let (mut queues, now_ms) = self.queues.lock();
         let mut queue = queues.remove(name).ok_or_else(SqsError::no_such_queue)?;
         let visibility_ms = visibility_ms.unwrap_or(queue.spec.visibility_ms);
         let (given, dead) = queue.receive(max, visibility_ms, now_ms);
@@ -167,7 +164,7 @@ impl Sqs {
         destination: Option<&str>,
     ) -> Result<usize, SqsError> {
         let source = names::last_part(source);
-        let (mut queues, now_ms) = self.clock.lock(&self.queues);
+        let (mut queues, now_ms) = self.queues.lock();
         let mut dead_queue = queues.remove(source).ok_or_else(SqsError::no_such_queue)?;
         let mut moved = BTreeMap::<String, usize>::new();
         for (sequence, from) in dead_queue.movable(now_ms) {
@@ -209,7 +206,7 @@ impl Sqs {
     }
 
     pub(crate) fn view(&self, name: &str) -> Option<QueueView> {
-        let (mut queues, now_ms) = self.clock.lock(&self.queues);
+        let (mut queues, now_ms) = self.queues.lock();
         let queue = queues.get_mut(name)?;
         queue.tick(now_ms);
         let (visible, in_flight, delayed) = queue.counts();
@@ -219,7 +216,7 @@ impl Sqs {
 
     /// The time at which the next message of a queue becomes visible.
     pub(crate) fn next_due_ms(&self, name: &str) -> Option<i64> {
-        let (mut queues, now_ms) = self.clock.lock(&self.queues);
+        let (mut queues, now_ms) = self.queues.lock();
         let queue = queues.get_mut(name)?;
         queue.tick(now_ms);
         queue.next_due_ms()
@@ -227,7 +224,7 @@ impl Sqs {
 
     /// The queues that have messages and are not the dead-letter queue of another queue.
     pub(crate) fn busy(&self) -> Vec<String> {
-        let (queues, _) = self.clock.lock(&self.queues);
+        let (queues, _) = self.queues.lock();
         let is_dead_queue = |name: &String| {
             queues.values().any(|queue| {
                 queue.spec.redrive.as_ref().is_some_and(|redrive| redrive.queue == *name)

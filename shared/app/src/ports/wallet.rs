@@ -57,7 +57,8 @@ pub trait Wallets: Send + Sync {
         id: TransferId,
     ) -> impl Future<Output = PortResult<Option<Transfer>>> + Send;
 
-    /// The wallet's transfers, newest first by the time of decision.
+    /// The wallet's transfers, newest first by the time of decision. Its work is bounded: a page with
+    /// a next one may have fewer rows than `limit`, or none, where the filter matches few.
     fn history(
         &self,
         user: &UserId,

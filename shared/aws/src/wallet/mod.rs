@@ -16,8 +16,8 @@ use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
-use crate::item::{n, s};
-use crate::keys::{self, PK, SK};
+use crate::item::{Reader, n, s};
+use crate::keys::{self, PK, SK, TX};
 use crate::store::Store;
 
 pub(crate) mod codec;
@@ -30,6 +30,10 @@ pub(crate) use codec::{read_posted, read_wallet};
 /// How often a transfer is posted anew after losing against another on the same wallet. Writers of
 /// one process wait for each other, so this counts concurrent processes.
 pub(crate) const POST_TRIES_MAX: u32 = 32;
+
+/// Items that one read of a history reads at most: some 256 KB. A filter that matches few of them
+/// gives a page that is not full.
+const HISTORY_READ_MAX: u32 = 1_000;
 
 /// A request token of an attempt: of the operation's id and what the attempt stands on, since AWS
 /// refuses the same token with other contents. 32 of the 36 characters allowed.
@@ -133,13 +137,17 @@ impl Wallets for Store {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut rows: Vec<Transfer> = Vec::new();
         let mut start = after.map(|id| keys::transfer(user, id));
+        let read_max = HISTORY_READ_MAX.max(limit.saturating_add(1));
+        // First as many as fill the page; if the filter left some out, as many as are allowed.
+        let (mut left, mut step) = (read_max, limit.saturating_add(1));
         loop {
             let got = self
-                .history_query(user, filter, limit)
+                .history_query(user, filter, step)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(|error| port_error("list transfers", error))?;
+            let scanned = u32::try_from(got.scanned_count).unwrap_or(step);
             for item in got.items.unwrap_or_default() {
                 if let Posted::Transfer(transfer) = read_posted(user, &item)? {
                     rows.push(transfer);
@@ -148,13 +156,20 @@ impl Wallets for Store {
             start = got.last_evaluated_key;
             // The filter and voided grants leave rows of a query out, so more queries fill the
             // page; one row beyond it says whether there is a next one.
-            if rows.len() > wanted || start.is_none() {
+            left = left.saturating_sub(scanned);
+            step = left;
+            if rows.len() > wanted || start.is_none() || left == 0 {
                 break;
             }
         }
         let has_more = rows.len() > wanted;
         rows.truncate(wanted);
-        let next = if has_more { rows.last().map(|row| row.order.id) } else { None };
+        let next = match start {
+            _ if has_more => rows.last().map(|row| row.order.id),
+            // Behind the last item that was read, whether or not it is a row.
+            Some(item) => Some(Reader { item: &item, what: "transfer key" }.parse_after(SK, TX)?),
+            None => None,
+        };
         Ok(Page { rows, next })
     }
 }
@@ -250,7 +265,7 @@ impl Store {
             .expression_attribute_values(":first", s(first))
             .expression_attribute_values(":last", s(last))
             .scan_index_forward(false)
-            .limit(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .consistent_read(true);
         match filter.kind {
             None => query,
