@@ -45,7 +45,7 @@ async fn answer(
 ) -> Result<HttpAnswer, Error> {
     let request = request_of(event.payload.get(), &base_path);
     let invocation = invocation_of(event.context);
-    Ok(written(invocation::scope(invocation, router.oneshot(request)).await?).await?)
+    written(invocation::scope(invocation, router.oneshot(request)).await?).await
 }
 
 async fn written(response: Response<Body>) -> Result<HttpAnswer, Error> {
