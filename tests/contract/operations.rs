@@ -134,9 +134,7 @@ fn a_first_deployment_that_failed_leaves_no_name_behind() {
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{id} outlives the stack");
         assert_eq!(table["UpdateReplacePolicy"], "Retain", "{id} outlives its replacement");
     }
-    for queue in ["GrantsQueue"] {
-        assert_eq!(template["Resources"][queue]["DeletionPolicy"], "RetainExceptOnCreate");
-    }
+    assert_eq!(template["Resources"]["GrantsQueue"]["DeletionPolicy"], "RetainExceptOnCreate");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use http::Request;
-use http_body_util::BodyExt;
 use largesse_app::spray::claim::{Claim, ClaimError, claim};
 use largesse_aws::Store;
 use largesse_domain::id::RoomId;
@@ -44,12 +43,7 @@ impl Rig {
             request = request.header("content-type", "application/json");
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status: parts.status.as_u16(), headers: parts.headers, text, body }
+        Reply::read(self.router.clone().oneshot(request).await.unwrap()).await
     }
 }
 

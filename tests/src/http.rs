@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use largesse::compose;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -42,7 +42,7 @@ pub struct Reply {
 }
 
 /// A request as it was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// The method.
     pub method: String,
@@ -55,6 +55,19 @@ pub struct Asked {
 }
 
 impl Reply {
+    /// Reads an answer to its end. What was asked stays empty.
+    ///
+    /// # Panics
+    /// When the body ends early or is no text.
+    pub async fn read(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a body");
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let (status, headers) = (parts.status.as_u16(), parts.headers);
+        Self { status, headers, text, body, asked: Asked::default() }
+    }
+
     /// The error code; empty when there is none.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -160,11 +173,7 @@ impl IntoFuture for Ask {
             let mut request = request.body(Body::from(self.body)).expect("a request");
             *request.headers_mut() = self.headers;
             let response = self.router.oneshot(request).await.expect("an answer");
-            let (parts, body) = response.into_parts();
-            let bytes = to_bytes(body, usize::MAX).await.expect("a body");
-            let text = String::from_utf8(bytes.to_vec()).expect("text");
-            let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-            Reply { status: parts.status.as_u16(), headers: parts.headers, text, body, asked }
+            Reply { asked, ..Reply::read(response).await }
         }
         .boxed()
     }
