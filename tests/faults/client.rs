@@ -8,7 +8,7 @@ use largesse_aws::Store;
 use largesse_domain::id::RoomId;
 use largesse_domain::money::Amount;
 use largesse_domain::spray::Spray;
-use largesse_tests::http::Reply;
+use largesse_tests::http::{Asked, Reply};
 use largesse_tests::user;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -49,7 +49,8 @@ impl Rig {
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status: parts.status.as_u16(), headers: parts.headers, text, body }
+        let asked = Asked::default();
+        Reply { status: parts.status.as_u16(), headers: parts.headers, text, body, asked }
     }
 }
 

@@ -37,12 +37,12 @@ pub struct Reply {
     pub text: String,
     /// The body; null when it is no JSON.
     pub body: Value,
-    /// What was asked.
+    /// What was asked; empty where nobody asks for it.
     pub asked: Asked,
 }
 
 /// A request as it was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// The method.
     pub method: String,
