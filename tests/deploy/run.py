@@ -26,6 +26,7 @@ def whole_story(story, largesse):
     timed(story.only_draws_reach_the_outbox)
     timed(story.answers_and_errors)
     timed(story.a_crowd_is_paid_once_though_all_is_sent_twice)
+    timed(story.the_sweep_finds_everybody_paid)
     timed(story.histories)
     timed(story.a_message_that_cannot_be_read_holds_up_nobody)
     timed(story.a_grant_that_was_given_up_is_paid_by_the_operator, largesse)

@@ -12,8 +12,8 @@ BALANCE_MAX = 9_007_199_254_740_991
 # Of the template: receives until the grants queue gives a message to its dead-letter queue.
 RECEIVES_MAX = 500
 # More shares than a bucket has, so that the crowd meets a full bucket and goes on to the next.
-CROWD = 26
-SHARES = 18
+CROWD = 40
+SHARES = 34
 AMOUNT = 10_007
 
 
@@ -191,6 +191,24 @@ class Story:
         caller.call("GET", f"/api/v2/sprays/{token}", "m00", self.room).expect(
             403, "not the sender"
         )
+
+    def the_sweep_finds_everybody_paid(self):
+        """Buckets wait five minutes for their sweep; here they are put in front of it."""
+        pools, dynamodb = f"{self.stack.name}-pools", self.stack.dynamodb
+        waiting = [one for one in dynamodb.scan(TableName=pools)["Items"] if "sweep_ms" in one]
+        for bucket in waiting:
+            dynamodb.update_item(
+                TableName=pools,
+                Key={"pk": bucket["pk"]},
+                UpdateExpression="SET sweep_ms = :past",
+                ExpressionAttributeValues={":past": {"N": "1"}},
+            )
+        name = self.stack.resources["PoolSweepFunction"]
+        ran = self.lambdas.invoke(FunctionName=name, Payload=b"{}")
+        told = json.loads(ran["Payload"].read())
+        must("FunctionError" not in ran, f"pool-sweep: {told}")
+        must(told["buckets"] == len(waiting) >= 3, f"{len(waiting)} buckets wait: {told}")
+        must(told["resent"] == 0, f"pool-sweep sends again what is paid: {told}")
 
     def everybody_has_what_they_won(self):
         for member in self.members:

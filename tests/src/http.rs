@@ -37,7 +37,7 @@ pub struct Reply {
     pub text: String,
     /// The body; null when it is no JSON.
     pub body: Value,
-    /// What was asked.
+    /// What was asked; empty where nobody asks for it.
     pub asked: Asked,
 }
 
