@@ -64,7 +64,7 @@ fn an_error_does_not_repeat_the_input() {
 #[case(&[], Some("missing"))]
 #[case(&["u1"], None)]
 #[case(&["u1", "u1"], Some("repeated"))]
-#[case(&["u1,u1"], Some("malformed"))]
+#[case(&["u1,u1"], Some("repeated"))]
 #[case(&[""], Some("malformed"))]
 #[case(&["u 1"], Some("malformed"))]
 #[case(&["\u{e9}"], Some("malformed"))]
