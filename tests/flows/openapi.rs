@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The document in the repository.
 const STORED: &str = include_str!("../../docs/openapi.json");
 /// The operations that take no input.
-const ABOUT: [&str; 3] = ["/api/v2/health", "/api/openapi.json", "/docs"];
+const ABOUT: [&str; 4] = ["/", "/api/v2/health", "/api/openapi.json", "/docs"];
 
 fn parts() -> Vec<utoipa::openapi::OpenApi> {
     vec![spray_create::api(), spray_claim::api(), wallet::api(), admin::api(), query::api()]
@@ -89,6 +89,7 @@ async fn every_described_route_is_served() {
     for (method, path) in operations() {
         let reply = api.ask(&method, &path).await;
         let expected = match path.as_str() {
+            "/" => 307,
             path if ABOUT.contains(&path) => 200,
             path if path.starts_with("/api/v1/") => 422,
             _ => 400,

@@ -199,3 +199,9 @@ async fn the_service_describes_itself_without_a_call_to_aws(
     assert_eq!(reply.header("content-type"), kind);
     assert!(reply.text.contains(holds));
 }
+
+#[tokio::test]
+async fn the_root_leads_to_the_page_beside_it() {
+    let reply = refused("GET", "/", &[], "").await.expect(307);
+    assert_eq!((reply.header("location"), reply.text.as_str()), ("docs", ""));
+}

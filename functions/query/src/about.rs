@@ -42,6 +42,22 @@ pub struct Health {
     version: &'static str,
 }
 
+/// Go to the description of the API
+#[utoipa::path(
+    get, path = "/", tag = "operate", operation_id = "root",
+    responses((
+        status = 307, description = "The page is at `Location`, beside this path.",
+        headers(("Location" = String, description = "`docs`")),
+    ))
+)]
+pub async fn root() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    // Relative: a base path or a stage may be in front.
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("docs"));
+    response
+}
+
 /// Check that the service answers
 #[utoipa::path(
     get, path = "/api/v2/health", tag = "operate", operation_id = "health",

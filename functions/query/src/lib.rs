@@ -32,6 +32,7 @@ largesse_edge::routes! { D: Deps =>
     about::health,
     about::openapi,
     about::docs,
+    about::root,
 }
 
 fn refuse(error: ReadError) -> ApiError {
