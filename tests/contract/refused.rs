@@ -167,3 +167,20 @@ async fn a_refund_that_another_run_makes_meanwhile_is_none_of_this_one() {
     let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
     assert_eq!((refunded, balance(&sandbox, "s").await), (Refunded::Before, 20));
 }
+
+/// The other run's refund, and what came after it, leave no room for the amount that is returned already.
+#[tokio::test(start_paused = true)]
+async fn a_refund_that_another_run_makes_into_the_last_room_of_the_wallet_is_no_error() {
+    let sandbox = Arc::new(Sandbox::new(15));
+    let spray = sprayed(&sandbox, 2).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let (other, id) = (sandbox.another_process(91), spray.id);
+    let wallets = Arc::clone(&sandbox);
+    meanwhile(&sandbox, Before(1, "GetItem", "largesse-ledger"), async move {
+        assert_eq!(refund::refund(&*other, id).await.unwrap(), Refunded::Now { amount: 20 });
+        fill(&wallets, "s").await;
+    });
+    let refunded = refund::refund(&*sandbox.store, spray.id).await.unwrap();
+    assert_eq!(refunded, Refunded::Before);
+    sandbox.overwrite_balance("s", 20).await;
+}

@@ -84,14 +84,8 @@ where
             return Err(PortError { operation, kind, cause: Some(std::sync::Arc::new(error)) });
         }
         if buckets.iter().any(|bucket| bucket.status == BucketStatus::Closed) {
-            // The refund closes buckets and marks the spray in one transaction. So another run did
-            // both since the spray was read, or the two tables contradict each other.
-            return match deps.spray(id).await? {
-                Some(spray) if spray.refund.is_none() => Err(PortError::corrupt(
-                    "refund: a bucket is closed, but the spray is not refunded",
-                )),
-                _ => Ok(Refunded::Before),
-            };
+            let said = "refund: a bucket is closed, but the spray is not refunded";
+            return refunded_meanwhile(deps, id, said).await;
         }
         let amount = buckets.iter().map(Bucket::remainder).fold(0, u64::saturating_add);
         match deps.refund_spray(&spray, &buckets, now).await? {
@@ -108,14 +102,26 @@ where
                 return Ok(Refunded::WalletFull { amount });
             }
             RefundOutcome::AlreadyPosted => {
-                return Err(PortError::corrupt(
-                    "refund: the ledger has its transfer, but the spray is not refunded",
-                ));
+                let said = "refund: the ledger has its transfer, but the spray is not refunded";
+                return refunded_meanwhile(deps, id, said).await;
             }
             RefundOutcome::Changed => {}
         }
     }
     Err(PortError::contended("refund: the spray keeps changing"))
+}
+
+/// A refund closes the buckets, posts its transfer and marks the spray in one transaction. So another
+/// run did all three since the spray was read, or the tables contradict each other, as `said`.
+async fn refunded_meanwhile<D: Sprays>(
+    deps: &D,
+    id: SprayId,
+    said: &'static str,
+) -> PortResult<Refunded> {
+    match deps.spray(id).await? {
+        Some(spray) if spray.refund.is_none() => Err(PortError::corrupt(said)),
+        _ => Ok(Refunded::Before),
+    }
 }
 
 /// What a run of the refund did.
