@@ -20,7 +20,7 @@ const POST: &str = "POST /api/v2/wallets/ann/deposits HTTP/1.1\r\nHost: x\r\nX-U
 )]
 #[case::many_headers(format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000)), Some(431))]
 #[case::long_path(format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000)), Some(414))]
-#[case::headers_cut_in_two("GET / HTTP/1.1\r\nX-A: a\r\n\nb\r\n\r\n".to_owned(), Some(404))]
+#[case::headers_cut_in_two("GET / HTTP/1.1\r\nX-A: a\r\n\nb\r\n\r\n".to_owned(), Some(307))]
 #[case::body_cut_short(format!("{POST}Content-Length: 100\r\n\r\n{{\"amount\":5}}"), Some(400))]
 #[case::two_lengths(
     format!("{POST}Content-Length: 12\r\nContent-Length: 13\r\n\r\n{{\"amount\":5}}"),
