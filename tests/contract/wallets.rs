@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use largesse_app::ports::{Clock, HistoryFilter, Money, Once, Payment, Void, Voids, Wallets};
+use largesse_app::wallet::history::numbered;
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{PostRefused, TransferKind, TransferOrder};
 use largesse_domain::money::Balance;
@@ -175,4 +176,56 @@ async fn history_leaves_voided_grants_out_and_its_pages_are_full_all_the_same() 
         found.insert(sandbox.store.transfer(&user("a"), id).await.unwrap().is_some());
     }
     assert_eq!(found, BTreeSet::from([false]));
+}
+
+/// Deposits of these amounts, each decided in the millisecond of its amount, posted in this order.
+async fn posted_late(sandbox: &Sandbox, amounts: &[u32]) {
+    for ms in amounts {
+        let mut order = order(sandbox, "a", TransferKind::Deposit, u64::from(*ms));
+        order.at = Timestamp::from_ms(i64::from(*ms));
+        order.id = TransferId(ulid::Ulid::from_parts(u64::from(*ms), sandbox.id().random()));
+        sandbox.post(order).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_numbered_page_and_its_total_are_those_of_the_whole_history() {
+    let sandbox = Sandbox::new(9);
+    // Payments come late, so the order of posting is not that of decisions; and one grant is void.
+    posted_late(&sandbox, &[40, 10, 70, 20, 90, 30, 80, 60, 50, 20, 90]).await;
+    let before_grants = sandbox.store.now();
+    for is_paid in [true, false, true] {
+        let spray = sprayed(&sandbox, 1).await;
+        let grant = drawn(&sandbox, &spray, "a").await;
+        if is_paid {
+            assert!(matches!(sandbox.store.pay(&[grant]).await[..], [Payment::Paid]));
+        } else {
+            let failed = given_up(&sandbox, &grant).await;
+            assert_eq!(sandbox.store.void(&failed).await.unwrap(), Void::Voided);
+        }
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+
+    let wallet = sandbox.store.wallet(&user("a")).await.unwrap();
+    let kinds = [None, Some(TransferKind::Deposit), Some(TransferKind::Claim)];
+    let times = [10, 25, 50, 90, 95].map(|ms| Some(Timestamp::from_ms(ms)));
+    let times: Vec<Option<Timestamp>> =
+        [None, Some(before_grants), Some(sandbox.store.now())].into_iter().chain(times).collect();
+    let bounds = times.iter().flat_map(|from| times.iter().map(|to| (*from, *to)));
+    let filters = bounds.flat_map(|(from, to)| kinds.map(|kind| HistoryFilter { kind, from, to }));
+    for filter in filters {
+        let all = paged(&sandbox, &filter, 100).await;
+        for per_page in [1, 3, 20] {
+            let pages: Vec<&[u64]> = all.chunks(per_page as usize).collect();
+            for number in 1..=pages.len() as u64 + 2 {
+                let page =
+                    numbered(&*sandbox.store, &wallet, &filter, number, per_page).await.unwrap();
+                let amounts: Vec<u64> =
+                    page.rows.iter().map(|row| row.order.amount.get()).collect();
+                let expected = pages.get(number as usize - 1).copied().unwrap_or_default();
+                assert_eq!(amounts, expected, "{filter:?}, page {number} of {per_page}");
+                assert_eq!(page.total, all.len() as u64, "{filter:?}");
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 mod crowd;
 mod disk;
+mod expiry;
 mod malformed;
 mod money;
 mod openapi;

@@ -85,6 +85,41 @@ async fn grant_pay_pays_once_however_often_it_is_told() {
     }
 }
 
+/// Two environments are handed the same batch at once, with one of its grants in it twice; and again
+/// when the queue and the store have forgotten the first time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_twice_in_a_batch_and_in_two_environments_is_paid_once() {
+    let scene = Scene::with_grants().await;
+    let (bob, carol) = grants();
+    let batch = json!({ "Records": [
+        message("bob", "bob", &bob),
+        message("carol", "carol", &carol),
+        message("bob again", "bob", &bob),
+    ] });
+    let mut first = Bootstrap::start(&scene, "grant-pay").await;
+    let mut second = Bootstrap::start(&scene, "grant-pay").await;
+    for _ in 0..2 {
+        let answers = futures::join!(first.invoke(&batch), second.invoke(&batch));
+        assert_eq!((answers.0.body, answers.1.body), (failures(&[]), failures(&[])));
+        assert_eq!(scene.paid().await, ["bob", "carol"]);
+        scene.world.clock().set_skew_ms(601_000);
+    }
+}
+
+/// Nobody could work nine times; the tenth worker can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_received_ten_times_is_still_paid() {
+    let scene = Scene::with_grants().await;
+    let (bob, _) = grants();
+    let mut received = message("bob", "bob", &bob);
+    received["attributes"]["ApproximateReceiveCount"] = "10".into();
+    let mut pay = Bootstrap::start(&scene, "grant-pay").await;
+    let answered = pay.invoke(&json!({ "Records": [received] })).await;
+    assert_eq!(answered.body, failures(&[]));
+    assert_eq!(scene.paid().await, ["bob"]);
+    assert!(scene.world.queue("largesse-grants-dlq.fifo").unwrap().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_read_returns_alone() {
     let scene = Scene::with_grants().await;

@@ -51,19 +51,29 @@ fn build() -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-/// The settings `key=value` of a file that begin with `start`, without blanks and quotes.
+/// The settings `key=value` of these lines that begin with `start`, without blanks and quotes.
 fn settings(text: &str, start: &str) -> BTreeSet<String> {
     let lines = text.lines().map(|line| line.replace([' ', '"', '\'', ','], ""));
     lines.filter_map(|line| Some(line.strip_prefix(start)?.to_owned())).collect()
 }
 
+/// The settings of a section of Cargo.toml.
+fn section(name: &str) -> BTreeSet<String> {
+    let (_, section) =
+        include_str!("../../Cargo.toml").split_once(&format!("[{name}]\n")).expect("a section");
+    settings(section.split("\n\n").next().unwrap_or_default(), "")
+}
+
 #[test]
 fn what_sam_builds_is_what_is_measured() {
-    let (_, shipped) =
-        include_str!("../../Cargo.toml").split_once("[profile.shipped]\n").expect("a profile");
-    let profile = shipped.split("\n\n").next().unwrap_or_default();
-    let mut profile = settings(profile, "");
-    assert!(profile.remove("inherits=release"));
+    let mut shipped = section("profile.shipped");
+    assert!(shipped.remove("inherits=release"));
+    let packages = section("profile.shipped.package");
+    shipped.extend(packages.iter().map(|setting| format!("package.{setting}")));
     let sam = settings(include_str!("../../CargoLambda.toml"), "profile.release.");
-    assert_eq!(sam, profile);
+    assert_eq!(sam, shipped);
+    // What is cold in the local stack is not in a function.
+    let cold = section("profile.release.package");
+    let back: BTreeSet<String> = cold.iter().map(|s| s.replace("=0", "=s")).collect();
+    assert_eq!(packages, back);
 }

@@ -9,7 +9,7 @@ use largesse_app::spray::read::{Claim, claims_of};
 use largesse_app::wallet::history::{NumberedPage, numbered};
 use largesse_app::wallet::read::{self, is_spray, spray_of};
 use largesse_domain::id::{SprayId, TransferId, UserId};
-use largesse_domain::ledger::{Memo, Transfer, TransferKind};
+use largesse_domain::ledger::{Memo, Transfer, TransferKind, Wallet};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{V1CallerHeader, V1UserId};
@@ -224,8 +224,12 @@ impl ListRequest {
         Ok(Self { user, filter: HistoryFilter { kind, from, to: end }, page, per_page })
     }
 
-    async fn page<D: Deps>(&self, deps: &D) -> Result<(NumberedPage, u64), ApiError> {
-        let page = numbered(deps, &self.user, &self.filter, self.page, self.per_page).await?;
+    async fn page<D: Deps>(
+        &self,
+        deps: &D,
+        wallet: &Wallet,
+    ) -> Result<(NumberedPage, u64), ApiError> {
+        let page = numbered(deps, wallet, &self.filter, self.page, self.per_page).await?;
         let pages = page.total.div_ceil(u64::from(self.per_page));
         Ok((page, pages))
     }
@@ -249,10 +253,10 @@ async fn sprays_of<D: Sprays>(
 )]
 pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let request = ListRequest::read(&call, app.deps.now())?;
-    let balance = read::read(&*app.deps, &request.user).await?.balance.get();
-    let (page, total_pages) = request.page(&*app.deps).await?;
+    let wallet = read::read(&*app.deps, &request.user).await?;
+    let (page, total_pages) = request.page(&*app.deps, &wallet).await?;
     let wallet = V1Wallet {
-        balance,
+        balance: wallet.balance.get(),
         total_count: page.total,
         current_page: request.page,
         total_pages,
@@ -269,7 +273,8 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
 )]
 pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let request = ListRequest::read(&call, app.deps.now())?;
-    let (page, total_pages) = request.page(&*app.deps).await?;
+    let wallet = read::read(&*app.deps, &request.user).await?;
+    let (page, total_pages) = request.page(&*app.deps, &wallet).await?;
     let sprays = sprays_of(&*app.deps, &page.rows).await?;
     let row = |transfer: &Transfer| {
         let spray = spray_of(transfer).and_then(|id| sprays.get(&id));

@@ -29,4 +29,4 @@ pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,
 };
-pub use wallet::{HistoryFilter, Once, Wallets};
+pub use wallet::{Counted, HistoryFilter, Once, Wallets};

@@ -148,3 +148,30 @@ async fn pages_hold_every_row_once_and_count_them() {
         .collect();
     assert_eq!(ids.len(), 20);
 }
+
+/// Half past midnight in Seoul is the afternoon of the day before in UTC.
+#[rstest]
+#[case("start_date=2026-01-02", 0)]
+#[case("start_date=2026-01-01", 1)]
+#[case("start_date=2026-01-01&end_date=2026-01-01", 1)]
+#[case("end_date=2026-01-02&start_date=2026-01-02", 0)]
+#[case("start_date=2026-01-02T00:00:00%2B09:00", 1)]
+#[case("start_date=2026-01-02T00:31:00%2B09:00", 0)]
+#[case("end_date=2026-01-02T00:30:00%2B09:00", 0)]
+#[case("end_date=2026-01-02T00:31:00%2B09:00", 1)]
+#[tokio::test(start_paused = true)]
+async fn a_day_is_one_of_utc_and_a_moment_may_say_its_offset(
+    #[case] query: &str,
+    #[case] receives: usize,
+) {
+    // The world begins at 2026-01-01T00:00:00Z.
+    let v1 = V1::new(4);
+    let room = v1.room(&[1, 2]).await;
+    tokio::time::advance(Duration::from_secs(15 * 3_600 + 30 * 60)).await;
+    let token = v1.spray(1, &room, 10, 1).await;
+    v1.receive(2, &room, &token).await.expect(200);
+    v1.api.settle().await;
+    let reply = v1.get(2, &format!("transactions?{query}")).await.expect(200);
+    assert_eq!(types(&reply).len(), receives, "{}", reply.text);
+    assert_eq!(reply.number("total_count"), receives as u64);
+}

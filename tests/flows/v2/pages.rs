@@ -1,5 +1,6 @@
 //! Cursors page through everything exactly once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use largesse_tests::http::Api;
@@ -141,4 +142,32 @@ async fn a_filter_that_nothing_matches_ends_after_pages_of_a_thousand() {
         cursor = format!("&cursor={next}");
     }
     assert_eq!(pages, 10);
+}
+
+/// Deposits of one millisecond have ids in any order; what comes later is newer than all of them.
+#[rstest]
+#[case(1)]
+#[case(3)]
+#[case(7)]
+#[tokio::test(start_paused = true)]
+async fn forty_deposits_at_once_are_each_on_one_page_while_more_come_in(#[case] limit: usize) {
+    let api = Api::new(6);
+    let deposits = (1..=40).map(|amount| api.deposit("ann", amount));
+    let expected: BTreeSet<String> = futures::future::join_all(deposits)
+        .await
+        .iter()
+        .map(|reply| reply.string("transaction_id"))
+        .collect();
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v2/wallets/ann/transactions?limit={limit}{cursor}");
+        let page = api.get("ann", path).await.expect(200).body;
+        found.extend(texts(page["transactions"].as_array().unwrap(), "transaction_id"));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        api.deposit("ann", 99).await;
+    }
+    assert_eq!(found.len(), 40);
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
 }

@@ -38,6 +38,15 @@ pub struct HistoryFilter {
     pub to: Option<Timestamp>,
 }
 
+/// Some transfers of a history, counted from its newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// How many there are, up to as many as were wanted.
+    pub rows: u64,
+    /// Where the history goes on after them; `None` at its end.
+    pub next: Option<TransferId>,
+}
+
 /// Wallets and their transfers.
 pub trait Wallets: Send + Sync {
     /// The wallet; an empty one for a user who never had a transfer. Strongly consistent.
@@ -66,4 +75,12 @@ pub trait Wallets: Send + Sync {
         after: Option<TransferId>,
         limit: u32,
     ) -> impl Future<Output = PortResult<Page<Transfer, TransferId>>> + Send;
+
+    /// Counts the first `rows` transfers of [`Wallets::history`] without reading what is in them.
+    fn count(
+        &self,
+        user: &UserId,
+        filter: &HistoryFilter,
+        rows: u64,
+    ) -> impl Future<Output = PortResult<Counted>> + Send;
 }

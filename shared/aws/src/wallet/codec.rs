@@ -9,7 +9,7 @@ use crate::item::{Item, Reader, ms, n, s};
 use crate::keys::{self, SK, TX};
 
 /// The kind of an item that is no transfer: the grant of its id is voided.
-const VOID: &str = "void";
+pub(super) const VOID: &str = "void";
 
 pub(crate) fn read_wallet(user: &UserId, item: Option<&Item>) -> PortResult<Wallet> {
     let Some(item) = item else { return Ok(Wallet::empty(user.clone())) };

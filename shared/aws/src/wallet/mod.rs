@@ -6,10 +6,10 @@
 //! gets the new wallet with the refusal and needs no second read.
 
 use aws_sdk_dynamodb::types::{
-    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
 };
 use largesse_app::page::Page;
-use largesse_app::ports::{HistoryFilter, Once, PortResult, Wallets};
+use largesse_app::ports::{Counted, HistoryFilter, Once, PortResult, Wallets};
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, Posted, Transfer, TransferOrder, Wallet};
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
@@ -24,7 +24,7 @@ pub(crate) mod codec;
 mod money;
 mod void;
 
-use codec::transfer_item;
+use codec::{VOID, transfer_item};
 pub(crate) use codec::{read_posted, read_wallet};
 
 /// How often a transfer is posted anew after losing against another on the same wallet. Writers of
@@ -154,8 +154,8 @@ impl Wallets for Store {
                 }
             }
             start = got.last_evaluated_key;
-            // The filter and voided grants leave rows of a query out, so more queries fill the
-            // page; one row beyond it says whether there is a next one.
+            // The filter leaves rows of a query out, so more queries fill the page; one row beyond it
+            // says whether there is a next one.
             left = left.saturating_sub(scanned);
             step = left;
             if rows.len() > wanted || start.is_none() || left == 0 {
@@ -171,6 +171,31 @@ impl Wallets for Store {
             None => None,
         };
         Ok(Page { rows, next })
+    }
+
+    async fn count(&self, user: &UserId, filter: &HistoryFilter, rows: u64) -> PortResult<Counted> {
+        let mut counted = Counted { rows: 0, next: None };
+        let mut start = None;
+        loop {
+            let left = rows.saturating_sub(counted.rows);
+            let got = self
+                .history_query(user, filter, u32::try_from(left).unwrap_or(u32::MAX))
+                .select(Select::Count)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| port_error("count transfers", error))?;
+            counted.rows = counted.rows.saturating_add(u64::try_from(got.count).unwrap_or(0));
+            start = got.last_evaluated_key;
+            if counted.rows >= rows || start.is_none() {
+                break;
+            }
+        }
+        if let Some(item) = start {
+            let reader = Reader { item: &item, what: "transfer key" };
+            counted.next = Some(reader.parse_after(SK, TX)?);
+        }
+        Ok(counted)
     }
 }
 
@@ -267,12 +292,14 @@ impl Store {
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .consistent_read(true);
-        match filter.kind {
-            None => query,
-            Some(kind) => query
-                .filter_expression("#kind = :kind")
-                .expression_attribute_names("#kind", "kind")
-                .expression_attribute_values(":kind", s(kind.as_str())),
-        }
+        // A voided grant is no transfer.
+        let (matches, kind) = match filter.kind {
+            None => ("#kind <> :kind", VOID),
+            Some(kind) => ("#kind = :kind", kind.as_str()),
+        };
+        query
+            .filter_expression(matches)
+            .expression_attribute_names("#kind", "kind")
+            .expression_attribute_values(":kind", s(kind))
     }
 }
