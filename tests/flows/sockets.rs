@@ -1,13 +1,26 @@
 //! What arrives on a socket and is hardly HTTP: refused, and the stack goes on.
 
 use std::future::pending;
+use std::sync::Arc;
 
+use axum::body::Body;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::Request;
 use largesse::serve;
+use largesse_emulator::{Call, Fault, FaultHook, Outcome};
+use largesse_tests::http::Reply;
 use largesse_tests::raw::exchange_cut_short;
 use rstest::rstest;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
 const POST: &str = "POST /api/v2/wallets/ann/deposits HTTP/1.1\r\nHost: x\r\nX-USER-ID: ann\r\n\
     Idempotency-Key: k\r\nContent-Type: application/json\r\n";
+
+const HEALTH: &[u8] = b"GET /api/v2/health HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[rstest]
 #[case::garbage("\0\u{1}\u{2}garbage\r\n\r\n".to_owned(), Some(400))]
@@ -42,11 +55,65 @@ async fn what_is_hardly_http_is_refused_and_changes_nothing(
     let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));
     let status = async |bytes| exchange_cut_short(&address, bytes).await.map(|reply| reply.status);
     assert_eq!(status(bytes.as_bytes()).await, expected);
-    let health = "GET /api/v2/health HTTP/1.1\r\nHost: x\r\n\r\n";
-    assert_eq!(status(health.as_bytes()).await, Some(200));
+    assert_eq!(status(HEALTH).await, Some(200));
     for table in &local.world.stack().tables {
         let items = local.world.database().scan(&table.name).unwrap();
         assert!(items.is_empty(), "{}: {items:?}", table.name);
     }
+    server.abort();
+}
+
+/// Holds up the transaction that moves money.
+struct HoldUp {
+    reached: Semaphore,
+    go_on: Semaphore,
+}
+
+impl FaultHook for HoldUp {
+    fn before<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Option<Fault>> {
+        async {
+            if call.operation == "TransactWriteItems" {
+                self.reached.add_permits(1);
+                self.go_on.acquire().await.unwrap().forget();
+            }
+            None
+        }
+        .boxed()
+    }
+
+    fn after<'a>(&'a self, _: &'a Call, _: Outcome) -> BoxFuture<'a, Option<Fault>> {
+        async { None }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_hangs_up_is_finished() {
+    let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let local = serve::assemble(None).unwrap();
+    let hold_up = Arc::new(HoldUp { reached: Semaphore::new(0), go_on: Semaphore::new(0) });
+    local.world.set_fault_hook(Some(hold_up.clone()));
+    let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));
+
+    let body = r#"{"amount":5}"#;
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    let head = format!("{POST}Content-Length: {}\r\n\r\n{body}", body.len());
+    caller.write_all(head.as_bytes()).await.unwrap();
+    hold_up.reached.acquire().await.unwrap().forget();
+    drop(caller);
+    // By then the server has seen that the caller is gone.
+    for _ in 0..20 {
+        let reply = exchange_cut_short(&address.to_string(), HEALTH).await.unwrap();
+        assert_eq!(reply.status, 200);
+    }
+    hold_up.go_on.add_permits(1);
+
+    let request = Request::post("/api/v2/wallets/ann/deposits")
+        .header("X-USER-ID", "ann")
+        .header("Idempotency-Key", "k")
+        .header("Content-Type", "application/json");
+    let request = request.body(Body::from(body)).unwrap();
+    let reply = Reply::read(local.router.clone().oneshot(request).await.unwrap()).await.expect(201);
+    assert_eq!(reply.header("idempotency-replayed"), "true");
     server.abort();
 }

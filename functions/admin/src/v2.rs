@@ -7,6 +7,7 @@ use largesse_app::room;
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::{ROOM_FIRST_MEMBERS_MAX, RoomName};
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader};
+use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -106,6 +107,7 @@ pub async fn add_member<D: Deps>(
     call: Call,
 ) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
+    Query::of(&call, &[])?;
     let (room, user) = (call.path("room")?, call.path("user")?);
     room::add_member(&*app.deps, room, &caller, &user).await.map_err(crate::refuse)?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
@@ -133,6 +135,7 @@ pub async fn remove_member<D: Deps>(
     call: Call,
 ) -> Result<Answer, ApiError> {
     let caller = call.caller()?;
+    Query::of(&call, &[])?;
     let (room, user) = (call.path("room")?, call.path("user")?);
     room::remove_member(&*app.deps, room, &caller, &user).await.map_err(crate::refuse)?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))

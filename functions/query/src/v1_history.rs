@@ -39,7 +39,7 @@ pub struct V1HistoryQuery {
     /// The last day, to its end, or moment; now by default.
     #[param(example = "2026-01-31")]
     pub end_date: Option<String>,
-    /// Only of this type: `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
+    /// Only of this type: `CHARGE`, `SPRAY`, `RECEIVE`, `REFUND` or `REVERSAL`.
     #[param(rename = "type")]
     pub kind: Option<String>,
     /// The page, from 1.
@@ -203,7 +203,7 @@ struct ListRequest {
 impl ListRequest {
     fn read(call: &Call, now: Timestamp) -> Result<Self, ApiError> {
         const KIND: (&str, &str) =
-            ("enum", "Input should be 'CHARGE', 'SPRAY', 'RECEIVE' or 'REFUND'");
+            ("enum", "Input should be 'CHARGE', 'SPRAY', 'RECEIVE', 'REFUND' or 'REVERSAL'");
         let mut issues = Issues::default();
         let user = issues.caller(call);
         let start = issues.query_time(call, "start_date", parse_start);

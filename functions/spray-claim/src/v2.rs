@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use largesse_edge::openapi::{CallerHeader, RoomHeader};
+use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,6 +38,7 @@ pub struct ShareClaimed {
 )]
 pub async fn claim<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (member, room) = (call.caller()?, call.room()?);
+    Query::of(&call, &[])?;
     let amount =
         claim_share(&*app.deps, member, room, call.param("token")).await.map_err(refuse)?;
     Answer::json(StatusCode::CREATED, &ShareClaimed { amount: amount.get() })

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use largesse_app::ports::{PortError, Rng};
 use largesse_aws::production::{SecureRng, SetupError};
 use largesse_edge::cursor::CursorKey;
@@ -127,9 +131,17 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
+    let router = router.layer(middleware::from_fn(to_the_end));
     // `aws_front` answers callers on this machine only, so it needs the address of the peer.
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(StartError::Server)
+}
+
+/// Finishes a request whose caller hung up, as a function of Lambda does: else its money has moved and
+/// a repeat under its key hears for a while that it is still running.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    let answered = tokio::spawn(next.run(request)).await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 #[cfg(test)]

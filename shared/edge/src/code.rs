@@ -64,7 +64,8 @@ macro_rules! codes {
 
 codes! {
     InvalidRequest = "ERR001", StatusCode::BAD_REQUEST, "Invalid request",
-        when "The request is malformed or outside its limits; `errors` names each field. \
+        when "The request is malformed or outside its limits; `errors` names the \
+              field, in v1 each of them. \
               Also a wrong method (405), a body above 64 KiB (413) and a body that is not \
               `application/json` (415).",
         then "Correct the request. The same request is refused again.",
@@ -90,12 +91,14 @@ codes! {
         then "Check the name.",
         v1 "404; 400 for a token at `POST /receive`";
     IdempotencyConflict = "ERR006", StatusCode::CONFLICT, "Idempotency conflict",
-        when "The Idempotency-Key belongs to a request that is still running after 2 seconds (409, \
-              with Retry-After), or to a request with another payload (422). The key covers the exact bytes of the body.",
+        when "The Idempotency-Key belongs to a request that is still running after 2 seconds, or \
+              whose process ended less than 15 seconds ago (409, with Retry-After), or to a \
+              request with another payload (422). The key covers the exact bytes of the body. A \
+              malformed request (ERR001) is refused before its key is read, and is not kept.",
         then "409: repeat after Retry-After seconds. 422: use a new key for a new request.",
         v1 "409 and 422";
     TooManyRequests = "ERR007", StatusCode::TOO_MANY_REQUESTS, "Too many requests",
-        when "A limit is reached. Retry-After says for how long.",
+        when "A limit is reached. Retry-After says for how long. No route has such a limit yet.",
         then "Wait, then repeat.",
         v1 "429";
     Unavailable = "ERR008", StatusCode::SERVICE_UNAVAILABLE, "Unavailable",
@@ -134,6 +137,18 @@ codes! {
         v1 "400";
 }
 
+impl Code {
+    /// The statuses in v2.
+    #[must_use]
+    pub fn v2(self) -> String {
+        match self {
+            Self::InvalidRequest => "400, 405, 413 and 415".to_owned(),
+            Self::IdempotencyConflict => "409 and 422".to_owned(),
+            _ => self.status().as_u16().to_string(),
+        }
+    }
+}
+
 /// The text of docs/errors.md.
 #[must_use]
 pub fn errors_markdown() -> String {
@@ -146,12 +161,12 @@ pub fn errors_markdown() -> String {
          `detail` is a list of `{loc, msg, type}`.\n",
     );
     for code in Code::ALL {
-        let (name, title, status) = (code.as_str(), code.title(), code.status().as_u16());
+        let (name, title, v2) = (code.as_str(), code.title(), code.v2());
         let (when, then, v1) = (code.when(), code.then(), code.v1());
         // Writing into a String cannot fail.
         let _ = write!(
             text,
-            "\n## {name}\n\n**{title}** · v2: {status} · v1: {v1}\n\n\
+            "\n## {name}\n\n**{title}** · v2: {v2} · v1: {v1}\n\n\
              * When: {when}\n* What to do: {then}\n",
         );
     }

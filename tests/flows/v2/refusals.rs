@@ -35,6 +35,12 @@ async fn a_refused_request_changes_nothing_but_what_is_remembered_of_it() {
         same(api.claim(&room, "ann", &token).await, 403, "ERR101");
         same(api.claim(&room, "bob", &token).await, 409, "ERR102");
         same(api.claim(&room, "eve", &full).await, 409, "ERR103");
+        let claims = format!("/api/v2/sprays/{token}/claims?limit=1");
+        same(api.post("eve", claims).room(&room).await, 400, "ERR001");
+        for method in ["PUT", "DELETE"] {
+            let member = format!("/api/v2/rooms/{room}/members/eve?force=1");
+            same(api.ask(method, member).user("ann").await, 400, "ERR001");
+        }
         same(api.try_spray(&room, "bob", 1_000, 2).await, 409, "ERR501");
         same(api.try_spray(&room, "mob", 1, 1).await, 403, "ERR004");
         same(api.try_spray(NOWHERE, "bob", 1, 1).await, 403, "ERR004");

@@ -56,8 +56,9 @@ fn info() -> Info {
     info.description = Some(
         "Gives money and points to many people at once, exactly once each.\n\n\
          Amounts are integers in the currency's minor unit, 1 to 1,000,000,000,000. Times are RFC \
-         3339 in UTC. Ids are ULIDs. Every answer carries `X-Request-Id`. v2 refuses unknown \
-         fields and parameters; v1 is the wire format of the first clients."
+         3339 in UTC. Ids are ULIDs. Every answer carries `X-Request-Id`, but for those of the \
+         server to what is no HTTP request or has too large a head (400, 414, 431, with no body). \
+         v2 refuses unknown fields and parameters; v1 is the wire format of the first clients."
             .to_owned(),
     );
     info.license = Some(License::new("Apache-2.0"));
@@ -156,6 +157,7 @@ fn error_table() -> utoipa::openapi::extensions::Extensions {
             "code": code.as_str(),
             "title": code.title(),
             "status": code.status().as_u16(),
+            "v2": code.v2(),
             "when": code.when(),
             "then": code.then(),
             "v1": code.v1(),
