@@ -2,7 +2,7 @@
 //!
 //! A [`Reader`] takes the bytes of one part in slices of any size and gives [`Row`]s. A fault in one
 //! row refuses that row; a fault after which the file cannot be trusted stops the reader, and the
-//! caller drops what it gave before. [`write`] makes the CSV files that Largesse gives out, and
+//! caller drops what it gave before. [`mod@write`] makes the CSV files that Largesse gives out, and
 //! [`generate`] makes rows for trials. docs/campaign-input.md says what is accepted.
 //!
 //! Nothing here waits, reads a clock or knows AWS.

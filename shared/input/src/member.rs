@@ -5,14 +5,28 @@ use largesse_domain::id::{USER_ID_LEN_MAX, UserId};
 use crate::code::Code;
 use crate::row::is_blank;
 
-/// What spreadsheets and programs write where they have no value, in lower case. A single hyphen
-/// and some of these words would be ids.
-const PLACEHOLDERS: [&str; 5] = ["null", "n/a", "undefined", "nan", "-"];
+/// What programs write where they have no value, and the error values of spreadsheets. Some of these
+/// words would be ids.
+const PLACEHOLDERS: [&str; 12] = [
+    "null",
+    "undefined",
+    "nan",
+    "n/a",
+    "-",
+    "#n/a",
+    "#null!",
+    "#ref!",
+    "#value!",
+    "#name?",
+    "#num!",
+    "#div/0!",
+];
 
-/// Whether a text stands for a missing value, in any case, or is a spreadsheet's error, such as
-/// `#N/A` or `#REF!`.
+/// Whether a text stands for a missing value, in any case. A spreadsheet shows a value that is wider
+/// than its column as `#` alone.
 pub(crate) fn is_placeholder(text: &str) -> bool {
-    text.starts_with('#') || PLACEHOLDERS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    let is_too_wide = !text.is_empty() && text.bytes().all(|b| b == b'#');
+    is_too_wide || PLACEHOLDERS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Takes a text as a member, exactly as it is.
@@ -86,6 +100,8 @@ mod tests {
     #[case("N/A", Code::MemberPlaceholder)]
     #[case("#N/A", Code::MemberPlaceholder)]
     #[case("#REF!", Code::MemberPlaceholder)]
+    #[case("####", Code::MemberPlaceholder)]
+    #[case("#42", Code::MemberCharacters)]
     #[case("-", Code::MemberPlaceholder)]
     #[case("undefined", Code::MemberPlaceholder)]
     #[case("NaN", Code::MemberPlaceholder)]

@@ -181,7 +181,6 @@ impl Splitter {
         self.text.clear();
         self.marks.clear();
         self.cell_start = 0;
-        self.cell_line = self.line;
         self.row_line = self.line;
         self.row_len = 0;
         self.misplaced = None;

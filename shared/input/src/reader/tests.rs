@@ -118,8 +118,12 @@ fn all_problems_are_counted_and_the_first_thousand_kept() {
         reader.feed(bad.as_bytes(), &mut |_| rows += 1);
         assert!(reader.held_bytes() <= HELD_BYTES_MAX, "{} bytes", reader.held_bytes());
     }
+    assert!(!reader.is_stopped());
+    // What stops the reader is kept after them.
+    reader.feed(b"\"", &mut |_| rows += 1);
     let summary = reader.finish(&mut |_| rows += 1);
-    assert_eq!((rows, summary.refused, summary.problem_count), (0, 2_000, 6_000));
-    assert_eq!((summary.problems.len(), summary.stopped), (crate::PROBLEMS_KEPT_MAX, false));
-    assert_eq!(summary.problems.last().map(|problem| problem.line), Some(335));
+    assert_eq!((rows, summary.refused, summary.problem_count), (0, 2_000, 6_001));
+    let (last, first) = summary.problems.split_last().unwrap();
+    assert_eq!((first.len(), first.last().map(|p| p.line)), (crate::PROBLEMS_KEPT_MAX, Some(335)));
+    assert_eq!((last.line, last.code), (2_002, Code::QuoteUnclosed));
 }

@@ -1,6 +1,7 @@
 //! Files that people who pay in bulk have really sent. `cN` is the row of the collection.
 
-use largesse_input::{Code, Format};
+use largesse_domain::ledger::Memo;
+use largesse_input::{Code, Format, Options};
 use rstest::rstest;
 
 use crate::{cells, csv, lenient, problems, read, strict};
@@ -243,6 +244,15 @@ fn c7_a_header_is_exact_names_in_any_order() {
     assert_eq!(cells(&rows), [(2, "42", 1, "default"), (3, "43", 7, "default")]);
     let (rows, _) = read(Format::Csv, &lenient(), b"member_id\n42\n");
     assert_eq!(cells(&rows), [(2, "42", 7, "default")]);
+}
+
+#[test]
+fn c7_a_blank_default_reason_is_no_default() {
+    let blank = Options { default_reason: Some(Memo::new(" ").unwrap()), ..lenient() };
+    let (_, summary) = read(Format::Csv, &blank, b"member_id,reason\n42,\n");
+    assert_eq!(problems(&summary), [(2, "reason", Code::ReasonEmpty)]);
+    let (_, summary) = read(Format::Csv, &blank, b"member_id\n42\n");
+    assert_eq!(problems(&summary), [(1, "reason", Code::ColumnMissing)]);
 }
 
 #[test]

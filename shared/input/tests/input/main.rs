@@ -1,9 +1,12 @@
 //! The reader as its callers use it: whole files in, rows and problems out.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these helpers are tests")]
+
 mod bounds;
 mod cases;
 mod files;
 mod json;
+mod page;
 
 use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
