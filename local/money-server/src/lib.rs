@@ -21,12 +21,13 @@ mod control;
 mod faults;
 mod line;
 mod rate;
+mod report;
 mod server;
 mod state;
 mod transfers;
 pub mod wire;
 
-pub use books::Report;
 pub use faults::{Fault, FaultShare, Faults, FaultsError, RetryAfter, Verb};
+pub use report::Report;
 pub use server::{Server, Settings, StartError};
 pub use transfers::api;

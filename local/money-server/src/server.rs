@@ -8,9 +8,9 @@ use largesse_app::ports::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::books::Report;
 use crate::faults::{Faults, FaultsError};
 use crate::line::{Line, Lines};
+use crate::report::Report;
 use crate::state::Shared;
 use crate::{control, transfers};
 

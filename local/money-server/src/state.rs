@@ -9,9 +9,10 @@ use http::{HeaderMap, StatusCode};
 use largesse_app::ports::Clock;
 
 use crate::answer::Answer;
-use crate::books::{Books, Report};
+use crate::books::Books;
 use crate::faults::{Fault, Faults, RetryAfter, Verb};
 use crate::rate::{Admission, Rate};
+use crate::report::Report;
 
 /// What changes.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct State {
     outage_until_ms: u64,
     rate: Rate,
     calls: u64,
+    under_way: u64,
+    peak_at_once: u64,
     /// How often each call was made on each transfer.
     made: HashMap<(Verb, String), u64>,
 }
@@ -82,8 +85,17 @@ impl Shared {
             calls: state.calls,
             limit_violations: state.rate.violations,
             peak_per_s: state.rate.peak_per_s,
+            peak_at_once: state.peak_at_once,
             ..state.books.report(now_ms)
         }
+    }
+
+    /// Counts a call as under way until the value is dropped, whether it was answered or given up.
+    pub(crate) fn under_way(&self) -> UnderWay<'_> {
+        let mut state = self.lock();
+        state.under_way = state.under_way.saturating_add(1);
+        state.peak_at_once = state.peak_at_once.max(state.under_way);
+        UnderWay(self)
     }
 
     /// Counts a call, and lets it through or answers it.
@@ -126,6 +138,16 @@ impl Shared {
         let Some(secret) = &self.secret else { return true };
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         given.and_then(|text| text.strip_prefix("Bearer ")) == Some(secret)
+    }
+}
+
+/// A call that is under way.
+pub(crate) struct UnderWay<'a>(&'a Shared);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.under_way = state.under_way.saturating_sub(1);
     }
 }
 

@@ -59,6 +59,7 @@ async fn serve(
     call: Call<'_>,
     act: impl FnOnce(&mut Books, &Faults, Through) -> Answer,
 ) -> Response {
+    let _under_way = shared.under_way();
     let (answer, fault, faults) = {
         let mut state = shared.lock();
         let state = &mut *state;

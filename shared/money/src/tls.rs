@@ -32,6 +32,17 @@ pub fn config(roots: RootCertStore) -> Result<ClientConfig, SetupError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
+/// A client for plain HTTP to this machine: it trusts no root.
+///
+/// # Panics
+/// When the process cannot make a client at all, as [`reqwest::Client::new`] does.
+#[must_use]
+pub fn local_client() -> reqwest::Client {
+    let config = config(RootCertStore::empty()).ok();
+    let build = |config| reqwest::Client::builder().tls_backend_preconfigured(config).build().ok();
+    config.and_then(build).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

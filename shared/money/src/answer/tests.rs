@@ -1,3 +1,6 @@
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use largesse_domain::grant::Reason;
 use largesse_domain::money::Amount;
 
@@ -97,4 +100,37 @@ fn a_404_that_is_not_the_services_own_says_nothing() {
     let never = r#"{"code":"never_paid"}"#;
     assert!(matches!(reversal(never), Read::Known(Ok(Reversal::NotPaid))));
     assert!(matches!(reversal("<html>no route</html>"), Read::Known(Err(_))));
+}
+
+/// What is written to a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_an_operator_must_look_at_is_logged_as_an_error_and_names_no_member() {
+    let other = transfer("paid").replace(r#""amount":5"#, r#""amount":6"#);
+    for (status, body) in [(201, other.as_str()), (409, "{}")] {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || written.clone()).finish();
+        let mut grant = grant();
+        grant.member = "canary".parse().unwrap();
+        tracing::subscriber::with_default(log, || {
+            drop(answer(status, body).payment(&grant, Timestamp::from_ms(NOW)));
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("ERROR") && text.contains(&grant.id.to_string()), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
 }

@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 use crate::scene::{grant, scene};
 
 async fn send(method: reqwest::Method, server: &Server, path: &str, body: &str) -> (u16, Value) {
-    let config = tls::config(rustls::RootCertStore::empty()).unwrap();
-    let client = reqwest::Client::builder().tls_backend_preconfigured(config).build().unwrap();
-    let request = client.request(method, format!("{}{path}", server.url()));
+    let request = tls::local_client().request(method, format!("{}{path}", server.url()));
     let response = request.body(body.to_owned()).send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }

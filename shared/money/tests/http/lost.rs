@@ -64,6 +64,13 @@ async fn a_reset_before_the_commit_comes_back() {
 }
 
 #[tokio::test]
+async fn a_reset_is_one_and_no_orderly_end() {
+    let scene = scene(Faults::default().with(Fault::ResetBefore, 1_000)).await;
+    let Payment::Unknown(cause) = scene.pay(&grant(1)).await else { panic!("known") };
+    assert!(cause.causes().contains("reset by peer"), "{}", cause.causes());
+}
+
+#[tokio::test]
 async fn a_failure_of_the_service_comes_back() {
     is_found_not_paid(Fault::Fail).await;
 }

@@ -1,5 +1,7 @@
 //! The adapter against the reference server, over real sockets.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 mod cases;
 mod connections;
 mod control;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use largesse_app::ports::{Money, Standing};
 use largesse_money_server::{Fault, Faults};
 
-use crate::scene::{adapter, grant, scene, settings, word};
+use crate::scene::{Scene, adapter, grant, scene, serving, settings, word};
 
 const GRANTS: u64 = 2_000;
 /// A storm that does not end is a defect: each round decides more than half of what is left.
@@ -67,4 +67,24 @@ async fn after_a_storm_every_grant_is_paid_once_or_refused_and_the_books_agree()
     // Grant by grant, the service says the same.
     assert_eq!(scene.money.lookup(&paid).await.unwrap(), vec![Standing::Paid; paid.len()]);
     assert_eq!(scene.money.lookup(&refused).await.unwrap(), vec![Standing::NotPaid; refused.len()]);
+}
+
+/// What sixty grants come to, one after the other.
+async fn outcomes(seed: u64) -> Vec<&'static str> {
+    let faults = Faults { burst: 100, burst_calls: 5, ..storm().with(Fault::Stall, 0) };
+    let of_server = largesse_money_server::Settings { seed, faults, ..Default::default() };
+    let server = serving(of_server).await;
+    let scene = Scene { money: adapter(settings(&server)), server };
+    let mut outcomes = Vec::new();
+    for n in 0..60 {
+        outcomes.push(scene.paid(n).await);
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn a_run_repeats_under_its_seed() {
+    let (first, again, other) = tokio::join!(outcomes(7), outcomes(7), outcomes(8));
+    assert_eq!(first, again);
+    assert_ne!(first, other);
 }
