@@ -108,7 +108,8 @@ pub async fn run(args: MoneyServerArgs) -> Result<(), MoneyServerError> {
     say(&banner(&server.url(), has_secret));
     stopping.await;
     let report = server.report();
-    let (calls, paid, sum) = (report.calls, report.paid, report.paid_sum);
+    let (calls, sum) = (report.calls, report.paid_sum);
+    let paid = report.paid.saturating_add(report.reversed);
     say(&format!("\nStopped after {calls} calls: {paid} paid, {sum} in all. Nothing is kept."));
     Ok(())
 }

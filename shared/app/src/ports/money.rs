@@ -148,3 +148,20 @@ pub trait Voids: Send + Sync {
     /// grant that was given up is voided.
     fn void(&self, given_up: &FailedGrant) -> impl Future<Output = PortResult<Void>> + Send;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_code_is_one_to_32_of_its_letters() {
+        let longest = "a".repeat(REFUSAL_CODE_LEN_MAX);
+        for code in ["account_closed", "e42", &longest] {
+            let read: RefusalCode = code.parse().unwrap();
+            assert_eq!(read.to_string(), code);
+        }
+        for text in ["", "Closed", "a b", "a-b", "é", &format!("{longest}a")] {
+            assert_eq!(text.parse::<RefusalCode>(), Err(NoRefusalCode), "{text}");
+        }
+    }
+}
