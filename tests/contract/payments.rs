@@ -32,6 +32,7 @@ fn words(payments: &[Payment]) -> Vec<&'static str> {
         Payment::AlreadyPaid => "before",
         Payment::Voided => "voided",
         Payment::Refused(Refusal::WalletFull) => "full",
+        Payment::Refused(Refusal::Service(_)) => "refused",
         Payment::NotNow { .. } => "later",
         Payment::Unknown(_) => "unknown",
     };

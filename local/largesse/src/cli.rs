@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::{self, Section};
 use crate::dlq::command::{Action, Where};
+use crate::money_server::{self, MoneyServerArgs};
 use crate::up::say;
 use crate::{demo, dlq, up};
 
@@ -42,6 +43,8 @@ enum Command {
         #[command(flatten)]
         place: Where,
     },
+    /// Run a reference of the HTTP money API on this machine, with faults on demand.
+    MoneyServer(MoneyServerArgs),
     /// Print the OpenAPI document of all routes.
     Openapi,
 }
@@ -133,6 +136,7 @@ async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
             }
             Ok(result?)
         }
+        Some(Command::MoneyServer(args)) => Ok(money_server::run(args).await?),
         Some(Command::Openapi) => {
             say(include_str!("../../../docs/openapi.json").trim_end());
             Ok(())

@@ -60,7 +60,7 @@ impl Client {
     /// A caller of the stack at that address, for instance `http://127.0.0.1:3000`.
     #[must_use]
     pub fn new(base: String) -> Self {
-        Self { http: reqwest::Client::new(), base }
+        Self { http: largesse_money::tls::local_client(), base }
     }
 
     /// Sends a request as `user`, in `room` if there is one.

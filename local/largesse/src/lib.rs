@@ -13,6 +13,7 @@ pub mod client;
 pub mod compose;
 pub mod demo;
 pub mod dlq;
+pub mod money_server;
 pub mod plain;
 pub mod serve;
 pub mod up;

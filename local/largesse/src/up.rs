@@ -66,7 +66,7 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 }
 
 /// A future that ends at Ctrl-C or SIGTERM. The process listens for both from this call on.
-fn signal_to_stop() -> Result<impl Future<Output = ()>, StartError> {
+pub(crate) fn signal_to_stop() -> Result<impl Future<Output = ()>, StartError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;

@@ -23,7 +23,10 @@ pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
 pub use idempotency::{Begun, Idempotency, StoredAnswer};
-pub use money::{Money, Payment, Refusal, Reversal, Standing, Void, Voids};
+pub use money::{
+    Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
+    Void, Voids,
+};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{

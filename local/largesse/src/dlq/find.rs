@@ -95,7 +95,7 @@ impl Known {
             (Standing::Paid, _) => GrantStatus::Success,
             (Standing::Voided, _) => GrantStatus::Voided,
             (Standing::NotPaid, Some(failed)) => failed.status,
-            (Standing::NotPaid, None) => GrantStatus::Pending,
+            (Standing::NotPaid, None) | (Standing::Unknown, _) => GrantStatus::Pending,
         }
     }
 

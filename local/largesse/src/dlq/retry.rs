@@ -278,7 +278,8 @@ impl Dlq {
     async fn decide(&self, known: Known) -> Decided {
         let Known { grant, failed, standing } = known;
         match standing {
-            Standing::NotPaid => Ok(Ok(Unpaid { grant, failed })),
+            // Of an unknown outcome, a retry under the same id finds out.
+            Standing::NotPaid | Standing::Unknown => Ok(Ok(Unpaid { grant, failed })),
             Standing::Voided => Ok(Err(Retry::Voided)),
             Standing::Paid => {
                 // Killed between the payment and the end of the item: a paid grant has none.

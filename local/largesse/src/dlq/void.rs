@@ -40,7 +40,8 @@ impl Dlq {
         let outcome = match (grant.standing, &grant.failed) {
             (Standing::Paid, _) => Some(Void::Paid),
             (Standing::Voided, _) => Some(Void::AlreadyVoided),
-            (Standing::NotPaid, None) => Some(Void::NotGivenUp),
+            // It may still be paid, so it cannot be voided.
+            (Standing::NotPaid, None) | (Standing::Unknown, _) => Some(Void::NotGivenUp),
             (Standing::NotPaid, Some(_)) if !grant.is_given_up() => Some(Void::NotGivenUp),
             (Standing::NotPaid, Some(_)) if !is_confirmed => None,
             (Standing::NotPaid, Some(failed)) => Some(operate::void(&self.store, failed).await?),

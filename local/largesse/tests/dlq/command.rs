@@ -98,7 +98,7 @@ fn where_nothing_is_up_the_command_says_how_to_reach_something() {
 #[tokio::test]
 async fn the_embedded_aws_answers_this_machine_only() {
     let list = |address: &str, host: Option<&'static str>| {
-        let request = reqwest::Client::new().post(format!("http://{address}/_aws/"));
+        let request = largesse_money::tls::local_client().post(format!("http://{address}/_aws/"));
         let request = request.header("x-amz-target", "DynamoDB_20120810.ListTables").body("{}");
         host.map_or(request.try_clone().unwrap(), |host| request.header("host", host)).send()
     };

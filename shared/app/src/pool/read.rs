@@ -46,6 +46,8 @@ pub async fn statuses<D: Money + Grants>(
     let status = |(grant, standing): (&Grant, Standing)| match standing {
         Standing::Paid => Some(GrantStatus::Success),
         Standing::Voided => Some(GrantStatus::Voided),
+        // Sent again under the same id, it finds out.
+        Standing::Unknown => Some(GrantStatus::Pending),
         Standing::NotPaid => {
             failed.get(grant.member.as_str()).copied().unwrap_or(Some(GrantStatus::Pending))
         }

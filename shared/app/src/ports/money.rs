@@ -1,6 +1,8 @@
-//! The money service: where grants are paid. The ledger is its first adapter.
+//! The money service: where grants are paid. The ledger is its first adapter, an HTTP API the second.
 
+use std::fmt;
 use std::future::Future;
+use std::str::FromStr;
 
 use largesse_domain::grant::{FailedGrant, Grant};
 use largesse_domain::ledger::Posted;
@@ -8,11 +10,46 @@ use largesse_domain::ledger::Posted;
 use super::{PortError, PortResult};
 
 /// Why the money service refuses a payment. It is the only failure that counts as an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The member's wallet would hold more than a wallet may.
     #[error("the wallet cannot hold that much")]
     WalletFull,
+    /// The service gave a code of its own.
+    #[error("the money service refused: {0}")]
+    Service(RefusalCode),
+}
+
+/// The longest refusal code, in characters: it is stored with the failed grant and read in a table.
+pub const REFUSAL_CODE_LEN_MAX: usize = 32;
+
+/// A money service's own word for a refusal: 1 to 32 of `[a-z0-9_]`, for instance `account_closed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalCode(String);
+
+/// A text is no refusal code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a refusal code is 1 to 32 characters of [a-z0-9_]")]
+pub struct NoRefusalCode;
+
+impl FromStr for RefusalCode {
+    type Err = NoRefusalCode;
+
+    fn from_str(text: &str) -> Result<Self, NoRefusalCode> {
+        let length_fits = (1..=REFUSAL_CODE_LEN_MAX).contains(&text.len());
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if length_fits && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NoRefusalCode)
+        }
+    }
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// What became of a payment.
@@ -46,6 +83,9 @@ pub enum Standing {
     Voided,
     /// Neither.
     NotPaid,
+    /// The service has accepted it and not decided yet, or its record is not the grant's: the money
+    /// may have moved. The grant may be sent again under the same id; it is never voided.
+    Unknown,
 }
 
 /// What became of taking a payment back.
@@ -107,4 +147,21 @@ pub trait Voids: Send + Sync {
     /// Returns the amount to the funder and bars the payment for ever, in one transaction. Only a
     /// grant that was given up is voided.
     fn void(&self, given_up: &FailedGrant) -> impl Future<Output = PortResult<Void>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_code_is_one_to_32_of_its_letters() {
+        let longest = "a".repeat(REFUSAL_CODE_LEN_MAX);
+        for code in ["account_closed", "e42", &longest] {
+            let read: RefusalCode = code.parse().unwrap();
+            assert_eq!(read.to_string(), code);
+        }
+        for text in ["", "Closed", "a b", "a-b", "é", &format!("{longest}a")] {
+            assert_eq!(text.parse::<RefusalCode>(), Err(NoRefusalCode), "{text}");
+        }
+    }
 }
