@@ -25,7 +25,7 @@ use largesse_domain::rate::Rate;
 
 use super::Held;
 use super::circuit::Circuit;
-use super::governor::Governor;
+use super::governor::{Governor, Waiting};
 use crate::ports::{
     Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortError, PortResult, Reversal, Rng,
     Standing,
@@ -60,6 +60,7 @@ where
     /// Makes a call as soon as it may be made, and counts its outcome.
     async fn call<T, F>(
         &self,
+        waiting: Waiting<'_>,
         call: impl FnOnce() -> F,
         is_failure: impl FnOnce(&T) -> bool,
     ) -> Result<T, Held>
@@ -68,7 +69,7 @@ where
     {
         let deps = &*self.deps;
         let pass = self.circuit.admit(deps).await?;
-        if let Err(held) = self.governor.permit(deps).await {
+        if let Err(held) = self.governor.permit(deps, waiting).await {
             self.circuit.withdraw(deps, pass).await;
             return Err(held);
         }
@@ -79,24 +80,24 @@ where
         Ok(answer)
     }
 
-    async fn pay_one(&self, grant: &Grant) -> Payment {
+    async fn pay_one(&self, waiting: Waiting<'_>, grant: &Grant) -> Payment {
         let pay = || async {
             let paid = self.inner.pay(std::slice::from_ref(grant)).await.pop();
             // A service that tells nothing may have paid.
             paid.unwrap_or_else(|| Payment::Unknown(PortError::corrupt("pay: no outcome")))
         };
-        match self.call(pay, is_failure).await {
+        match self.call(waiting, pay, is_failure).await {
             Ok(payment) => payment,
             Err(Held { retry_after_ms, cause }) => Payment::NotNow { retry_after_ms, cause },
         }
     }
 
-    async fn look_up_one(&self, grant: &Grant) -> PortResult<Standing> {
+    async fn look_up_one(&self, waiting: Waiting<'_>, grant: &Grant) -> PortResult<Standing> {
         let look_up = || async {
             let found = self.inner.lookup(std::slice::from_ref(grant)).await?.pop();
             found.ok_or_else(|| PortError::corrupt("look up payment: no outcome"))
         };
-        self.call(look_up, PortResult::is_err).await.map_err(|held| held.cause).flatten()
+        self.call(waiting, look_up, PortResult::is_err).await.map_err(|held| held.cause).flatten()
     }
 }
 
@@ -114,17 +115,22 @@ where
     D: Permits + Breakers + Clock + Pause + Ids + Rng,
 {
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
-        join_all(grants.iter().map(|grant| self.pay_one(grant))).await
+        let pay = |grant| self.pay_one(self.governor.wait(), grant);
+        join_all(grants.iter().map(pay)).await
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
-        let found = join_all(grants.iter().map(|grant| self.look_up_one(grant))).await;
+        let look_up = |grant| self.look_up_one(self.governor.wait(), grant);
+        let found = join_all(grants.iter().map(look_up)).await;
         found.into_iter().collect()
     }
 
     async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
         let reverse = || self.inner.reverse(grant);
-        self.call(reverse, PortResult::is_err).await.map_err(|held| held.cause).flatten()
+        self.call(self.governor.wait(), reverse, PortResult::is_err)
+            .await
+            .map_err(|held| held.cause)
+            .flatten()
     }
 }
 

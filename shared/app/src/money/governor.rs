@@ -54,15 +54,8 @@ enum Next {
     NotBefore(Moment),
 }
 
-/// Counts a task as waiting, also when it is dropped meanwhile.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
+/// A call that wants a permit, counted until it has one or is dropped.
+pub(super) struct Waiting<'a>(&'a AtomicU32);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -89,11 +82,26 @@ impl Governor {
         Self { service, state: Mutex::new(state), waiting: AtomicU32::new(0) }
     }
 
+    /// Counts a call that will want a permit. A caller counts all of its calls before the first one
+    /// waits, so that one lease is for all of them.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
+    }
+
     /// Waits for a permit and for its moment. The caller issues its call before it waits for anything
     /// else.
-    pub(super) async fn permit<D: Permits + Clock + Pause>(&self, deps: &D) -> Result<(), Held> {
+    pub(super) async fn permit<'a, D>(
+        &'a self,
+        deps: &D,
+        mut waiting: Waiting<'a>,
+    ) -> Result<(), Held>
+    where
+        D: Permits + Clock + Pause,
+    {
         loop {
             let permit = self.reserve(deps).await?;
+            drop(waiting);
             loop {
                 let now = now(deps);
                 match permit.due(now) {
@@ -103,11 +111,11 @@ impl Governor {
                     Due::Late => break,
                 }
             }
+            waiting = self.wait();
         }
     }
 
     async fn reserve<D: Permits + Clock + Pause>(&self, deps: &D) -> Result<Permit, Held> {
-        let _waiting = Waiting::new(&self.waiting);
         loop {
             // Not held during a pause, so that a task with an earlier deadline can give up.
             let next = self.next(deps, &mut *self.state.lock().await).await?;

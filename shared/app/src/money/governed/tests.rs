@@ -252,13 +252,13 @@ async fn each_grant_is_one_call_at_the_moment_of_its_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_that_wait_together_share_one_lease() {
+async fn the_grants_of_one_call_share_one_lease_and_no_permit_is_leased_for_nobody() {
     let scene = scene(1_000, 1);
     let worker = &scene.workers[0];
-    let (all, two) = (grants(100), grants(2));
-    let (all, two) = futures::join!(worker.pay(&all), worker.pay(&two));
-    assert_eq!((all.len(), two.len(), scene.bank.calls()), (100, 2, 102));
-    assert!(scene.memory.state(|state| state.leases) <= 2);
+    let begin = Moment::of(scene.memory.now()).plus_ms(25);
+    assert_eq!(letters(&worker.pay(&grants(100)).await), "P".repeat(100));
+    let (leases, rate) = scene.memory.state(|state| (state.leases, state.rate.unwrap()));
+    assert_eq!((leases, rate.tat.0), (1, begin.0 + rate.rate.span_ns(100)));
 }
 
 #[tokio::test(start_paused = true)]
