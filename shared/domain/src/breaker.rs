@@ -38,7 +38,8 @@ pub struct BreakerPolicy {
 }
 
 impl Default for BreakerPolicy {
-    /// 5 failures; 2 s, at most 60 s; 15 s for a probe (docs/limits.md).
+    /// 5 failures; 2 s, at most 60 s; 15 s for a probe, since a permit is
+    /// leased at most 5 s ahead and a call takes seconds (docs/limits.md).
     fn default() -> Self {
         Self { failures_max: 5, open_ms_first: 2_000, open_ms_max: 60_000, probe_ms: 15_000 }
     }

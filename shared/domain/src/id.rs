@@ -285,6 +285,17 @@ mod tests {
     }
 
     #[rstest]
+    #[case("bank-2", true)]
+    #[case("", false)]
+    #[case("Bank", false)]
+    #[case("a#b", false)]
+    fn a_service_has_a_name_of_lower_case(#[case] text: &str, #[case] fits: bool) {
+        assert_eq!(text.parse::<ServiceId>().is_ok(), fits);
+        assert!("x".repeat(32).parse::<ServiceId>().is_ok());
+        assert!("x".repeat(33).parse::<ServiceId>().is_err());
+    }
+
+    #[rstest]
     #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("01arz3ndektsv4rrffq69g5fav", false)]
     #[case("81ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
