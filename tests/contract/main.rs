@@ -6,6 +6,8 @@ mod batches;
 mod digits;
 mod draws;
 mod dropped;
+mod governed;
+mod governor;
 mod grants;
 mod guarantees;
 mod idempotency;

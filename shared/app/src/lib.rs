@@ -8,6 +8,7 @@
 
 pub mod grant;
 pub mod invocation;
+pub mod money;
 pub mod page;
 pub mod pool;
 pub mod ports;

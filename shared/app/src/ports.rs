@@ -5,17 +5,20 @@
 //! outcome is never a failure: the call may have taken effect. Every write here is therefore
 //! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
+mod breaker;
 mod environment;
 mod error;
 mod event;
 mod grant;
 mod idempotency;
 mod money;
+mod permits;
 mod pool;
 mod room;
 mod spray;
 mod wallet;
 
+pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
 pub use event::{Event, Events};
@@ -27,6 +30,7 @@ pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,
 };
+pub use permits::{Leased, Permits};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{

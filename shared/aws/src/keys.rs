@@ -2,7 +2,7 @@
 
 use largesse_app::page::{DueKey, DuePage};
 use largesse_app::ports::{INDEX_SHARDS, PortResult, TOKEN_SHARDS};
-use largesse_domain::id::{PoolId, RoomId, SprayId, Token, TransferId, UserId};
+use largesse_domain::id::{PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId};
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
 use ulid::Ulid;
@@ -138,6 +138,16 @@ pub fn grant(source: PoolId, member: &UserId) -> Item {
 
 pub(crate) fn idempotency(key: &str) -> Item {
     item([(PK, s(format!("IDEM#{key}")))])
+}
+
+/// The rate of calls to a money service.
+pub fn rate(service: &ServiceId) -> Item {
+    item([(PK, s(format!("RATE#{service}")))])
+}
+
+/// The circuit breaker before a money service.
+pub fn breaker(service: &ServiceId) -> Item {
+    item([(PK, s(format!("BREAKER#{service}")))])
 }
 
 /// Where a spray stands in the index by sender.

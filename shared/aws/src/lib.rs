@@ -11,6 +11,7 @@
 #![doc = include_str!("pool/SCHEMA.md")]
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
+#![doc = include_str!("governor/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -20,6 +21,7 @@ mod cache;
 mod deadline;
 mod errors;
 mod events;
+mod governor;
 pub mod grant;
 mod idempotency;
 mod item;

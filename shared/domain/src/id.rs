@@ -20,6 +20,9 @@ pub enum IdError {
     /// Not 3 characters of `[A-Z0-9]`.
     #[error("a token is 3 characters of [A-Z0-9]")]
     Token,
+    /// Not 1 to 32 characters of `[a-z0-9-]`.
+    #[error("the name of a money service is 1 to 32 characters of [a-z0-9-]")]
+    Service,
     /// Not the name of a pool as the store writes it.
     #[error("a pool is KIND#ULID")]
     Pool,
@@ -55,6 +58,33 @@ impl FromStr for UserId {
 }
 
 impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The longest name of a money service, in characters.
+const SERVICE_ID_LEN_MAX: usize = 32;
+
+/// A money service, named by the deployment: 1 to 32 of `[a-z0-9-]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(String);
+
+impl FromStr for ServiceId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let length_fits = (1..=SERVICE_ID_LEN_MAX).contains(&text.len());
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if length_fits && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Service)
+        }
+    }
+}
+
+impl fmt::Display for ServiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -252,6 +282,17 @@ mod tests {
         assert_eq!(text.parse::<UserId>().is_ok(), fits);
         assert!("x".repeat(64).parse::<UserId>().is_ok());
         assert!("x".repeat(65).parse::<UserId>().is_err());
+    }
+
+    #[rstest]
+    #[case("bank-2", true)]
+    #[case("", false)]
+    #[case("Bank", false)]
+    #[case("a#b", false)]
+    fn a_service_has_a_name_of_lower_case(#[case] text: &str, #[case] fits: bool) {
+        assert_eq!(text.parse::<ServiceId>().is_ok(), fits);
+        assert!("x".repeat(32).parse::<ServiceId>().is_ok());
+        assert!("x".repeat(33).parse::<ServiceId>().is_err());
     }
 
     #[rstest]

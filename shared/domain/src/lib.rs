@@ -9,11 +9,13 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod audit;
+pub mod breaker;
 pub mod grant;
 pub mod id;
 pub mod ledger;
 pub mod money;
 pub mod pool;
+pub mod rate;
 pub mod room;
 pub mod split;
 pub mod spray;

@@ -1,0 +1,138 @@
+//! A money service behind its rate and its circuit breaker.
+//!
+//! Each grant is a call of its own: the breaker is asked, a permit is taken, its moment is waited for,
+//! and one grant goes to the service. Look-ups and reversals take permits too, since a money service
+//! counts requests and not payments.
+//!
+//! A call that is held back is [`Payment::NotNow`], or a port error of kind
+//! [`PortErrorKind::Throttled`](crate::ports::PortErrorKind) from look-up and reversal. Nothing has
+//! happened, and nothing counts as an attempt (docs/guarantees.md, G13).
+//!
+//! # Guarantees
+//! * A payment without a permit, or before an open breaker, is not made and is "not now":
+//!   `a_payment_that_would_wait_beyond_the_deadline_is_not_now`,
+//!   `failures_in_a_row_open_the_breaker_for_all_and_one_probe_closes_it`.
+//! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`.
+//! * A refusal is an answer of a service that works: `a_refusal_is_no_failure_of_the_service`.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use largesse_domain::breaker::BreakerPolicy;
+use largesse_domain::grant::Grant;
+use largesse_domain::id::ServiceId;
+use largesse_domain::rate::Rate;
+
+use super::Held;
+use super::circuit::Circuit;
+use super::governor::{Governor, Waiting};
+use crate::ports::{
+    Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortError, PortResult, Reversal, Rng,
+    Standing,
+};
+
+/// Any money service, called within its rate and through its circuit breaker. A process has one for
+/// each service, and all its tasks share it.
+pub struct Governed<M, D> {
+    inner: Arc<M>,
+    deps: Arc<D>,
+    governor: Governor,
+    circuit: Circuit,
+}
+
+impl<M, D> Governed<M, D>
+where
+    M: Money,
+    D: Permits + Breakers + Clock + Pause + Ids + Rng,
+{
+    /// `inner` under the name of the service. `rate` is used until the store has one.
+    pub fn new(
+        inner: Arc<M>,
+        deps: Arc<D>,
+        service: ServiceId,
+        rate: Rate,
+        policy: BreakerPolicy,
+    ) -> Self {
+        let governor = Governor::new(service.clone(), rate);
+        Self { inner, deps, governor, circuit: Circuit::new(service, policy) }
+    }
+
+    /// Makes a call as soon as it may be made, and counts its outcome.
+    async fn call<T, F>(
+        &self,
+        waiting: Waiting<'_>,
+        call: impl FnOnce() -> F,
+        is_failure: impl FnOnce(&T) -> bool,
+    ) -> Result<T, Held>
+    where
+        F: Future<Output = T>,
+    {
+        let deps = &*self.deps;
+        let pass = self.circuit.admit(deps).await?;
+        if let Err(held) = self.governor.permit(deps, waiting).await {
+            self.circuit.withdraw(deps, pass).await;
+            return Err(held);
+        }
+        // From here to the call nothing is waited for: the permit is of this moment.
+        self.circuit.still_admits(pass, deps.now())?;
+        let answer = call().await;
+        self.circuit.report(deps, pass, is_failure(&answer)).await;
+        Ok(answer)
+    }
+
+    async fn pay_one(&self, waiting: Waiting<'_>, grant: &Grant) -> Payment {
+        let pay = || async {
+            let paid = self.inner.pay(std::slice::from_ref(grant)).await.pop();
+            // A service that tells nothing may have paid.
+            paid.unwrap_or_else(|| Payment::Unknown(PortError::corrupt("pay: no outcome")))
+        };
+        match self.call(waiting, pay, is_failure).await {
+            Ok(payment) => payment,
+            Err(Held { retry_after_ms, cause }) => Payment::NotNow { retry_after_ms, cause },
+        }
+    }
+
+    async fn look_up_one(&self, waiting: Waiting<'_>, grant: &Grant) -> PortResult<Standing> {
+        let look_up = || async {
+            let found = self.inner.lookup(std::slice::from_ref(grant)).await?.pop();
+            found.ok_or_else(|| PortError::corrupt("look up payment: no outcome"))
+        };
+        self.call(waiting, look_up, PortResult::is_err).await.map_err(|held| held.cause).flatten()
+    }
+}
+
+/// Whether the service did not work. A refusal and a void are answers.
+const fn is_failure(payment: &Payment) -> bool {
+    match payment {
+        Payment::NotNow { .. } | Payment::Unknown(_) => true,
+        Payment::Paid | Payment::AlreadyPaid | Payment::Voided | Payment::Refused(_) => false,
+    }
+}
+
+impl<M, D> Money for Governed<M, D>
+where
+    M: Money,
+    D: Permits + Breakers + Clock + Pause + Ids + Rng,
+{
+    async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
+        let pay = |grant| self.pay_one(self.governor.wait(), grant);
+        join_all(grants.iter().map(pay)).await
+    }
+
+    async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
+        let look_up = |grant| self.look_up_one(self.governor.wait(), grant);
+        let found = join_all(grants.iter().map(look_up)).await;
+        found.into_iter().collect()
+    }
+
+    async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
+        let reverse = || self.inner.reverse(grant);
+        self.call(self.governor.wait(), reverse, PortResult::is_err)
+            .await
+            .map_err(|held| held.cause)
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests;

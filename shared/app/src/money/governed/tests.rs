@@ -1,0 +1,418 @@
+//! The decorator over ports in memory: rules are the domain's own, time is virtual.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use largesse_domain::breaker::Breaker;
+use largesse_domain::grant::Reason;
+use largesse_domain::id::Ulid;
+use largesse_domain::money::Amount;
+use largesse_domain::rate::{Moment, RateState, Tolerance, Wish};
+use largesse_domain::time::Timestamp;
+use tokio::time::Instant;
+
+use super::*;
+use crate::invocation::{self, Invocation};
+use crate::ports::{BreakerWritten, Leased, PortErrorKind, Refusal, StoredBreaker};
+
+const BEGINS_MS: i64 = 1_000_000;
+
+/// Ports in memory, one store for all workers.
+struct Memory {
+    start: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    rate: Option<RateState>,
+    breaker: StoredBreaker,
+    is_away: bool,
+    leases: u32,
+    reads: u32,
+    writes: u32,
+    ulids: u128,
+}
+
+impl Memory {
+    #[expect(clippy::disallowed_methods, reason = "the virtual clock of the test")]
+    fn new() -> Arc<Self> {
+        Arc::new(Self { start: Instant::now(), state: Mutex::default() })
+    }
+
+    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn ask<T>(&self, with: impl FnOnce(&mut State) -> T) -> PortResult<T> {
+        self.state(
+            |state| {
+                if state.is_away { Err(error(PortErrorKind::Unknown)) } else { Ok(with(state)) }
+            },
+        )
+    }
+}
+
+fn error(kind: PortErrorKind) -> PortError {
+    PortError { operation: "test", kind, cause: None }
+}
+
+impl Permits for Memory {
+    async fn lease(&self, _: &ServiceId, rate: Rate, wish: &Wish) -> PortResult<Leased> {
+        self.ask(|state| {
+            state.leases += 1;
+            let rate = state.rate.get_or_insert(RateState { rate, tat: Moment(0) });
+            match rate.lease(wish) {
+                Ok(block) => {
+                    rate.tat = block.end();
+                    Leased::Block(block)
+                }
+                Err(next) => Leased::None { next },
+            }
+        })
+    }
+
+    async fn set_rate(&self, _: &ServiceId, rate: Rate) -> PortResult<()> {
+        self.ask(|state| state.rate = state.rate.map(|state| state.change(rate)))
+    }
+}
+
+impl Breakers for Memory {
+    async fn breaker(&self, _: &ServiceId) -> PortResult<StoredBreaker> {
+        self.ask(|state| {
+            state.reads += 1;
+            state.breaker
+        })
+    }
+
+    async fn put_breaker(
+        &self,
+        _: &ServiceId,
+        seen: StoredBreaker,
+        breaker: Breaker,
+    ) -> PortResult<BreakerWritten> {
+        self.ask(|state| {
+            if state.breaker != seen {
+                return BreakerWritten::Changed(state.breaker);
+            }
+            state.writes += 1;
+            state.breaker = StoredBreaker { breaker, version: seen.version + 1 };
+            BreakerWritten::Done(state.breaker)
+        })
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> Timestamp {
+        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap();
+        Timestamp::from_ms(BEGINS_MS).plus_ms(elapsed)
+    }
+}
+
+impl Pause for Memory {
+    async fn pause_ms(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+impl Ids for Memory {
+    fn ulid(&self) -> Ulid {
+        self.state(|state| {
+            state.ulids += 1;
+            Ulid::from_parts(self.now().ms_unsigned(), state.ulids)
+        })
+    }
+}
+
+impl Rng for Memory {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+/// A service that answers as it is told, in order, and pays when it is told nothing.
+struct Bank {
+    memory: Arc<Memory>,
+    answers: Mutex<VecDeque<Payment>>,
+    calls: Mutex<Vec<i64>>,
+}
+
+impl Bank {
+    fn call(&self) -> Payment {
+        let now = self.memory.now().ms() - BEGINS_MS;
+        self.calls.lock().unwrap().push(now);
+        self.answers.lock().unwrap().pop_front().unwrap_or(Payment::Paid)
+    }
+
+    fn will(&self, answers: impl IntoIterator<Item = Payment>) {
+        self.answers.lock().unwrap().extend(answers);
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+}
+
+impl Money for Bank {
+    async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
+        assert_eq!(grants.len(), 1);
+        vec![self.call()]
+    }
+
+    async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
+        assert_eq!(grants.len(), 1);
+        match self.call() {
+            Payment::Unknown(error) => Err(error),
+            _ => Ok(vec![Standing::Paid]),
+        }
+    }
+
+    async fn reverse(&self, _: &Grant) -> PortResult<Reversal> {
+        match self.call() {
+            Payment::Unknown(error) => Err(error),
+            _ => Ok(Reversal::Reversed),
+        }
+    }
+}
+
+struct Scene {
+    memory: Arc<Memory>,
+    bank: Arc<Bank>,
+    workers: Vec<Governed<Bank, Memory>>,
+}
+
+fn scene(limit: u32, workers: usize) -> Scene {
+    let memory = Memory::new();
+    let (answers, calls) = (Mutex::default(), Mutex::default());
+    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls });
+    let rate = Rate::new(limit, Tolerance::default()).unwrap();
+    let worker = |_| {
+        let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
+        Governed::new(bank.clone(), memory.clone(), service, rate, policy)
+    };
+    let workers = (0..workers).map(worker).collect();
+    Scene { memory, bank, workers }
+}
+
+fn grants(count: usize) -> Vec<Grant> {
+    let grant = Grant {
+        id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        source: "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap(),
+        member: "m".parse().unwrap(),
+        amount: Amount::new(5).unwrap(),
+        reason: Reason::Share,
+        funder: "f".parse().unwrap(),
+    };
+    vec![grant; count]
+}
+
+/// P for paid, R for refused, N for not now, U for unknown.
+fn letters(payments: &[Payment]) -> String {
+    let letter = |payment: &Payment| match payment {
+        Payment::Paid | Payment::AlreadyPaid | Payment::Voided => 'P',
+        Payment::Refused(_) => 'R',
+        Payment::NotNow { .. } => 'N',
+        Payment::Unknown(_) => 'U',
+    };
+    payments.iter().map(letter).collect()
+}
+
+fn unknown() -> Payment {
+    Payment::Unknown(error(PortErrorKind::Unknown))
+}
+
+fn not_now() -> Payment {
+    Payment::NotNow { retry_after_ms: None, cause: error(PortErrorKind::Throttled) }
+}
+
+fn retry_after_ms(payment: &Payment) -> Option<u64> {
+    match payment {
+        Payment::NotNow { retry_after_ms, cause } => {
+            assert_eq!(cause.kind, PortErrorKind::Throttled, "nothing has happened");
+            *retry_after_ms
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Within an invocation that is over so many milliseconds from now.
+async fn within<F: Future>(memory: &Memory, ms: u64, work: F) -> F::Output {
+    invocation::scope(Invocation::until(memory.now().plus_ms(ms)), work).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_grant_is_one_call_at_the_moment_of_its_permit() {
+    let scene = scene(10, 1);
+    let paid = scene.workers[0].pay(&grants(5)).await;
+    assert_eq!(letters(&paid), "PPPPP");
+    // The first lies the lead ahead; then one every 102 ms. At 10 calls a second a block holds two.
+    assert_eq!(*scene.bank.calls.lock().unwrap(), [25, 127, 229, 331, 433]);
+    assert_eq!(scene.memory.state(|state| state.leases), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_grants_of_one_call_share_one_lease_and_no_permit_is_leased_for_nobody() {
+    let scene = scene(1_000, 1);
+    let worker = &scene.workers[0];
+    let begin = Moment::of(scene.memory.now()).plus_ms(25);
+    assert_eq!(letters(&worker.pay(&grants(100)).await), "P".repeat(100));
+    let (leases, rate) = scene.memory.state(|state| (state.leases, state.rate.unwrap()));
+    assert_eq!((leases, rate.tat.0), (1, begin.0 + rate.rate.span_ns(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_would_wait_beyond_the_deadline_is_not_now() {
+    let scene = scene(10, 2);
+    let (worker, grants) = (&scene.workers[0], grants(10));
+    let paid = within(&scene.memory, 300, worker.pay(&grants)).await;
+    assert_eq!(letters(&paid), "PPPNNNNNNN");
+    assert!(scene.memory.now().ms() - BEGINS_MS <= 300);
+    // The fourth permit is 331 ms after the beginning.
+    assert!((31..=331).contains(&retry_after_ms(&paid[9]).unwrap()), "{paid:?}");
+    // The refused ones have leased nothing: the next worker begins right there.
+    let leases = scene.memory.state(|state| state.leases);
+    assert_eq!(letters(&scene.workers[1].pay(&grants[..1]).await), "P");
+    assert!(scene.bank.calls.lock().unwrap()[3] <= 331);
+    // Too little time for any permit: not even a write.
+    let late = within(&scene.memory, 10, worker.pay(&grants)).await;
+    assert_eq!(letters(&late), "NNNNNNNNNN");
+    assert_eq!(scene.memory.state(|state| state.leases), leases + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_holds_payments_back_and_is_asked_once_a_second() {
+    let scene = scene(1_000, 1);
+    let worker = &scene.workers[0];
+    assert_eq!(letters(&worker.pay(&grants(1)).await), "P");
+    scene.memory.state(|state| state.is_away = true);
+    // The breaker was read a moment ago; permits cannot be leased.
+    let paid = worker.pay(&grants(3)).await;
+    assert_eq!(letters(&paid), "NNN");
+    retry_after_ms(&paid[0]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Now the breaker cannot be read either.
+    assert_eq!(letters(&worker.pay(&grants(3)).await), "NNN");
+    scene.memory.state(|state| state.is_away = false);
+    assert_eq!(letters(&worker.pay(&grants(1)).await), "N");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(letters(&worker.pay(&grants(3)).await), "PPP");
+    assert_eq!(scene.bank.calls(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_in_a_row_open_the_breaker_for_all_and_one_probe_closes_it() {
+    let scene = scene(1_000, 2);
+    let [first, second] = &scene.workers[..] else { panic!() };
+    scene.bank.will([unknown(), not_now(), unknown(), unknown(), not_now()]);
+    assert_eq!(letters(&first.pay(&grants(8)).await), "UNUUNNNN");
+    assert_eq!(scene.bank.calls(), 5);
+    let paid = second.pay(&grants(1)).await;
+    // Half of 2 s for sure; the random half is 0 here.
+    assert!(retry_after_ms(&paid[0]).unwrap() <= 1_000);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The probe fails: it stays open, for longer.
+    scene.bank.will([unknown()]);
+    assert_eq!(letters(&second.pay(&grants(3)).await), "UNN");
+    assert_eq!(letters(&first.pay(&grants(3)).await), "NNN");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(letters(&first.pay(&grants(3)).await), "NNN");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (ours, theirs) = (grants(3), grants(3));
+    let (ours, theirs) = futures::join!(first.pay(&ours), second.pay(&theirs));
+    let both = letters(&ours) + &letters(&theirs);
+    assert_eq!(both.matches('P').count(), 1, "{both}");
+    assert_eq!(scene.memory.state(|state| state.breaker.breaker), Breaker::Closed);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(letters(&second.pay(&grants(3)).await), "PPP");
+    assert_eq!(
+        scene.memory.state(|state| state.writes),
+        5,
+        "opened, probed, opened, probed, closed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_never_reports_is_followed_by_another() {
+    let scene = scene(1_000, 2);
+    let [first, second] = &scene.workers[..] else { panic!() };
+    scene.bank.will((0..5).map(|_| unknown()));
+    first.pay(&grants(5)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Killed while it waits for its permit.
+    let killed = tokio::time::timeout(Duration::from_millis(5), first.pay(&grants(1))).await;
+    assert!(killed.is_err());
+    for seconds in [1, 13] {
+        assert_eq!(letters(&second.pay(&grants(1)).await), "N");
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+    assert_eq!(letters(&second.pay(&grants(1)).await), "N");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(letters(&second.pay(&grants(1)).await), "P");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_without_a_permit_is_given_back() {
+    let scene = scene(1_000, 2);
+    let [first, second] = &scene.workers[..] else { panic!() };
+    scene.bank.will((0..5).map(|_| unknown()));
+    first.pay(&grants(5)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let held = within(&scene.memory, 10, first.pay(&grants(1))).await;
+    assert_eq!(letters(&held), "N");
+    assert_eq!(letters(&second.pay(&grants(1)).await), "P");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_no_failure_of_the_service() {
+    let scene = scene(1_000, 1);
+    let refused = || Payment::Refused(Refusal::WalletFull);
+    let four_and_one = || (0..4).map(|_| unknown()).chain([refused()]);
+    scene.bank.will(four_and_one().chain(four_and_one()).chain((0..9).map(|_| refused())));
+    let paid = letters(&scene.workers[0].pay(&grants(20)).await);
+    assert_eq!(paid, "UUUURUUUURRRRRRRRRRP");
+    assert_eq!(scene.memory.state(|state| state.writes), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn look_ups_and_reversals_take_permits_too() {
+    let scene = scene(10, 1);
+    let (worker, all) = (&scene.workers[0], grants(3));
+    assert_eq!(worker.lookup(&all).await.unwrap(), [Standing::Paid; 3]);
+    assert_eq!(worker.reverse(&all[0]).await.unwrap(), Reversal::Reversed);
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= 102), "{calls:?}");
+    let held = within(&scene.memory, 10, worker.reverse(&all[0])).await.unwrap_err();
+    assert_eq!(held.kind, PortErrorKind::Throttled);
+    // Their failures count.
+    scene.bank.will((0..5).map(|_| unknown()));
+    assert_eq!(worker.lookup(&grants(4)).await.unwrap_err().kind, PortErrorKind::Unknown);
+    assert!(worker.reverse(&all[0]).await.is_err());
+    assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_rate_is_followed_behind_the_permits_that_are_leased() {
+    let scene = scene(10, 1);
+    let worker = &scene.workers[0];
+    worker.pay(&grants(2)).await;
+    let slow = Rate::new(2, Tolerance::default()).unwrap();
+    scene.memory.set_rate(&"bank".parse().unwrap(), slow).await.unwrap();
+    worker.pay(&grants(2)).await;
+    // A second and the tolerances after the last permit of the old rate, and then half as much.
+    assert_eq!(*scene.bank.calls.lock().unwrap(), [25, 127, 1_147, 1_657]);
+}
+
+/// A timer that fires too late loses its permit, and the task takes another one.
+#[tokio::test(start_paused = true)]
+async fn a_permit_whose_moment_has_passed_is_not_used() {
+    let scene = scene(10, 1);
+    let two = grants(2);
+    let mut pay = std::pin::pin!(scene.workers[0].pay(&two));
+    // It has its permits, and is then not run for as long as the first one may be late, and more.
+    assert!(futures::poll!(&mut pay).is_pending());
+    tokio::time::advance(Duration::from_millis(36)).await;
+    assert_eq!(letters(&pay.await), "PP");
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert_eq!(calls, [127, 229]);
+}
