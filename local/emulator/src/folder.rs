@@ -55,8 +55,7 @@ fn is_empty(data: &Path) -> Result<bool, WorldError> {
         return Ok(true);
     }
     let tables = Database::tables_of(data);
-    let tables =
-        tables.map_err(|source| WorldError::Damaged { file: data.to_owned(), source })?;
+    let tables = tables.map_err(|source| WorldError::Damaged { file: data.to_owned(), source })?;
     if !tables.is_empty() && !tables.iter().any(|table| table == ENGINE_TABLE) {
         return Err(WorldError::Foreign { file: data.to_owned() });
     }

@@ -20,12 +20,12 @@ use crate::clock::WorldClock;
 use crate::connector::{Connector, Services};
 use crate::dynamo::Database;
 use crate::faults::FaultHook;
-use crate::{folder, names};
 use crate::pump::{Activity, Progress, Pump, SchedulePump, StreamPump};
 use crate::recorder::Recorder;
 use crate::signals::Signals;
 use crate::sqs::{QueueView, Sqs};
 use crate::stack::Stack;
+use crate::{folder, names};
 
 /// The reason why a world cannot be created.
 #[derive(Debug, thiserror::Error)]

@@ -36,7 +36,7 @@ impl Dlq {
         run: &mut Run<'_>,
     ) -> Result<Voided, DlqError> {
         let found = self.find(wanted, run).await?;
-        let grant = found.grant.ok_or_else(|| DlqError::NotFound(wanted.to_string()))?;
+        let grant = found.grant.ok_or_else(|| DlqError::not_found(wanted))?;
         let outcome = match (grant.standing, &grant.failed) {
             (Standing::Paid, _) => Some(Void::Paid),
             (Standing::Voided, _) => Some(Void::AlreadyVoided),
