@@ -4,7 +4,7 @@ use axum::http::Uri;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::Value;
 
-use largesse_app::ports::{Clock, Void};
+use largesse_app::ports::Clock;
 use largesse_app::spray::refund::Refunded;
 use largesse_domain::id::{GrantId, PoolId, SprayId};
 
@@ -188,10 +188,8 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
                 return Err(DlqError::RefundNotVoided(PoolId::Spray(id)));
             }
             let voided = dlq.void(&key.wanted()?, yes).await?;
-            // Without an outcome nothing was to be done: it was not confirmed.
-            let is_done = matches!(voided.outcome, None | Some(Void::Voided | Void::AlreadyVoided));
             let (text, json) = (text::void_text(&voided), json::void_json(&voided));
-            Ok(Said::of(text, json, Ended::of(is_done)))
+            Ok(Said::of(text, json, Ended::of(voided.is_done())))
         }
         Action::Drop { message: Some(id), .. } => {
             if id.parse::<GrantId>().is_ok() || id.parse::<PoolId>().is_ok() {

@@ -370,6 +370,29 @@ mod tests {
     }
 
     #[test]
+    fn a_spray_that_is_over_waits_for_the_next_run_and_not_for_its_end() {
+        let (open, over) = (Timestamp::from_ms(599_999), Timestamp::from_ms(600_000));
+        assert!(of_refund(&spray(), open).ends_with("returned when the spray is over"));
+        let next = "not refused: returned at the next run of refund-batch, each minute";
+        assert_eq!(of_refund(&spray(), over), next);
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        let one = DropReport { deleted: 1, records: 1, unreadable: 1, not_deleted: 1 };
+        let said = "outbox: 1 report of the mapping deleted\n1 record of entries: kept\n\
+                    1 unreadable message: kept\n1 report not deleted by the queue: run it again";
+        assert_eq!(drop_text(&one), said);
+        let one = RetryReport { refunded: 1, sent: 1, ..RetryReport::default() };
+        assert_eq!(
+            retry_text(&one),
+            "1 sent to be paid, from the queue\n1 refund returned to the sender"
+        );
+        assert_eq!(messages_text(1, 1), "1 message, unreadable");
+        assert_eq!(messages_text(2, 1), "2 messages, 1 of them unreadable");
+    }
+
+    #[test]
     fn a_refused_refund_is_listed_with_whose_it_is_since_when_and_how_much() {
         let refused = Some(RefusedRefund { amount: 20, since: Timestamp::from_ms(600_000) });
         let refused = Spray { refused, ..spray() };

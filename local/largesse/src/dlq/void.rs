@@ -16,6 +16,14 @@ pub struct Voided {
     pub outcome: Option<Void>,
 }
 
+impl Voided {
+    /// Whether the grant is voided, or nothing was to be done yet.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.outcome, None | Some(Void::Voided | Void::AlreadyVoided))
+    }
+}
+
 impl Dlq {
     /// Voids a grant that was given up, and deletes its message. Without `is_confirmed` nothing
     /// changes.

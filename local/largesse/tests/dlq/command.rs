@@ -3,11 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
+use largesse::client::Client;
+use largesse_app::ports::GrantMessage;
+use largesse_aws::grant::message::write_body;
 use largesse_aws::production::emulator_config;
 use largesse_emulator::REGION;
 use serde_json::Value;
 
-use super::scene::{GRANTS_DLQ, OUTBOX_DLQ, send};
+use super::scene::{GRANTS_DLQ, OUTBOX_DLQ, send, synthetic};
 
 /// The real binary, up.
 struct Up {
@@ -80,6 +83,42 @@ async fn the_exit_code_tells_whether_all_is_done() {
         assert_eq!(code, 2, "{words:?}: {text}");
         assert!(text.contains(said), "{words:?}: {text}");
     }
+}
+
+/// What a command does not do is no success: an open spray is not refunded, a grant that was not given
+/// up is not voided, and a message about a grant is not dropped.
+#[tokio::test]
+async fn what_was_not_done_is_said_and_the_exit_code_is_one() {
+    let up = Up::start("127.0.0.1:0");
+    let endpoint = format!("http://{}/_aws", up.address);
+    let config = emulator_config(&endpoint, REGION);
+    let dlq = |arguments: &[&str]| dlq_at(&endpoint, arguments);
+    let client = Client::new(format!("http://{}", up.address));
+    client.deposit("ann", 10).await.unwrap();
+    let room = client.room("ann").await.unwrap();
+    client.join(&room, "ann", "bob").await.unwrap();
+    let token = client.spray(&room, "ann", "key", 10, 2).await.unwrap();
+    assert_eq!(client.claim(&room, "bob", &token).await.unwrap().status, 201);
+    let dynamo = aws_sdk_dynamodb::Client::new(&config);
+    let sprays = dynamo.scan().table_name("largesse-sprays").send().await.unwrap();
+    let mut keys = sprays.items().iter().map(|item| item["pk"].as_s().unwrap());
+    let source = keys.find(|key| key.starts_with("SPRAY#")).unwrap();
+    let (code, said) = dlq(&["retry", source]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("kept: the spray is open until"), "{said}");
+    let (code, said) = dlq(&["void", source, "bob", "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("it cannot be voided"), "{said}");
+    let (code, said) = dlq(&["show", source]);
+    assert_eq!(code, 0, "{said}");
+
+    let body = write_body(&GrantMessage::first(synthetic(1))).unwrap();
+    send(&config, GRANTS_DLQ, "carol", &body).await;
+    let (_, listed) = dlq(&["list", "--queue", "grants"]);
+    let id = listed.lines().nth(2).unwrap().split_whitespace().next().unwrap();
+    let (code, said) = dlq(&["drop", id]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("kept: it is about a grant"), "{said}");
 }
 
 #[test]
