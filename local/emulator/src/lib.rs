@@ -21,6 +21,7 @@ mod clock;
 mod connector;
 mod dynamo;
 mod faults;
+mod folder;
 mod names;
 mod pattern;
 mod pump;

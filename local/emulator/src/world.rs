@@ -1,6 +1,6 @@
 //! The world: one value that owns all services, and the ways to reach them.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -20,21 +20,22 @@ use crate::clock::WorldClock;
 use crate::connector::{Connector, Services};
 use crate::dynamo::Database;
 use crate::faults::FaultHook;
-use crate::names;
 use crate::pump::{Activity, Progress, Pump, SchedulePump, StreamPump};
 use crate::recorder::Recorder;
 use crate::signals::Signals;
 use crate::sqs::{QueueView, Sqs};
 use crate::stack::Stack;
-
-/// The file that one process holds locked while it uses a folder.
-const LOCK_FILE: &str = "lock";
-/// The file of tables, queues and stream positions.
-const DATA_FILE: &str = "world.db";
+use crate::{folder, names};
 
 /// The reason why a world cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
+    /// What should be the folder is a file.
+    #[error("{} is a file, not a folder", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder cannot be created or written.
     #[error("cannot write to the data folder {}", folder.display())]
     Unwritable {
@@ -49,6 +50,37 @@ pub enum WorldError {
     Locked {
         /// The folder.
         folder: PathBuf,
+    },
+    /// The folder holds other files, and its data is missing or empty.
+    #[error(
+        "{} is missing or empty, but its folder holds other files, so it was used before: restore \
+         the file, or choose an empty folder",
+        file.display()
+    )]
+    Lost {
+        /// The file of the data.
+        file: PathBuf,
+    },
+    /// The file of the data is another program's.
+    #[error(
+        "{} is a database of another program: restore Largesse's, or choose an empty folder",
+        file.display()
+    )]
+    Foreign {
+        /// The file of the data.
+        file: PathBuf,
+    },
+    /// The file of the data cannot be used.
+    #[error(
+        "cannot use {}; if it is damaged, restore it from a copy, or choose an empty folder",
+        file.display()
+    )]
+    Damaged {
+        /// The file of the data.
+        file: PathBuf,
+        /// The error of the engine.
+        #[source]
+        source: dynoxide::DynoxideError,
     },
     /// The database engine failed.
     #[error("the emulated DynamoDB failed")]
@@ -107,7 +139,9 @@ impl World {
     /// Module `dynamo` says what a power failure may cost.
     ///
     /// # Errors
-    /// When the folder cannot be written to, another process uses it, or the engine refuses.
+    /// When the folder cannot be written to, another process uses it, its data is missing, damaged
+    /// or another program's, or the engine refuses. A folder that was not used before may hold
+    /// folders and hidden files, and nothing else.
     pub fn on_disk(stack: &Stack, folder: &Path) -> Result<Self, WorldError> {
         Self::on_disk_at(stack, folder, WorldClock::real())
     }
@@ -117,18 +151,14 @@ impl World {
     /// # Errors
     /// As [`World::on_disk`].
     pub fn on_disk_at(stack: &Stack, folder: &Path, clock: WorldClock) -> Result<Self, WorldError> {
-        let unwritable = |source| WorldError::Unwritable { folder: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
-        let lock = File::create(folder.join(LOCK_FILE)).map_err(unwritable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(WorldError::Locked { folder: folder.to_owned() });
-            }
-            Err(TryLockError::Error(source)) => return Err(unwritable(source)),
-        }
-        let database = Database::on_disk(&folder.join(DATA_FILE), &clock)?;
-        Self::build(stack, clock, database, Some(lock))
+        let folder::Folder { data, lock } = folder::open(folder)?;
+        let world = Database::on_disk(&data, &clock)
+            .map_err(WorldError::from)
+            .and_then(|database| Self::build(stack, clock, database, Some(lock)));
+        world.map_err(|error| match error {
+            WorldError::Engine(source) => WorldError::Damaged { file: data, source },
+            other => other,
+        })
     }
 
     fn build(

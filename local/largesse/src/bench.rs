@@ -27,6 +27,7 @@ use largesse_aws::production::SetupError;
 
 use crate::client::ClientError;
 use crate::compose::ComposeError;
+use crate::plain;
 use report::Table;
 
 /// What is measured.
@@ -95,41 +96,41 @@ pub async fn run(
     let mut tables = Vec::new();
     let mut keep = |measured: Vec<Table>| {
         if !is_json {
-            measured.iter().for_each(|table| say(&table.to_text()));
+            measured.iter().try_for_each(|table| say(&table.to_text()))?;
         }
         tables.extend(measured);
+        Ok::<_, BenchError>(())
     };
     if wanted(Section::Counts) {
-        keep(alone(counts::measure).await?);
+        keep(alone(counts::measure).await?)?;
     }
     if wanted(Section::Tokens) {
-        keep(vec![alone(tokens::measure).await?]);
+        keep(vec![alone(tokens::measure).await?])?;
     }
     if section == Section::Refunds {
-        keep(vec![alone(refunds::measure).await?]);
+        keep(vec![alone(refunds::measure).await?])?;
     }
     if section == Section::DeadLetters {
-        keep(vec![alone(dead_letters::measure).await?]);
+        keep(vec![alone(dead_letters::measure).await?])?;
     }
     let each = Duration::from_secs(u64::from(seconds));
     if wanted(Section::Draws) {
-        keep(vec![alone(move || draws::measure(each)).await?]);
+        keep(vec![alone(move || draws::measure(each)).await?])?;
     }
     if wanted(Section::Http) {
-        keep(http::measure(each, false).await?);
+        keep(http::measure(each, false).await?)?;
     }
     if section == Section::HttpLong {
-        keep(http::measure(each, true).await?);
+        keep(http::measure(each, true).await?)?;
     }
     if wanted(Section::Functions) {
-        keep(vec![functions::measure(functions).await?]);
+        keep(vec![functions::measure(functions).await?])?;
     }
     if is_json {
-        say(&report::to_json(&tables).to_string());
+        say(&report::to_json(&tables).to_string())
     } else {
-        say(&report::verdict(&tables));
+        say(&report::verdict(&tables))
     }
-    Ok(())
 }
 
 /// Measures on a thread with a runtime of its own, where nothing else runs between two steps.
@@ -157,7 +158,6 @@ fn started() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::print_stdout, reason = "this is a command's output")]
-fn say(text: &str) {
-    println!("{text}");
+fn say(text: &str) -> Result<(), BenchError> {
+    plain::print(text).map_err(|source| process("cannot write to standard output", source))
 }

@@ -1,23 +1,33 @@
 //! The command line.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use largesse_domain::money::AMOUNT_MAX;
 
 use crate::bench::{self, Section};
-use crate::dlq::command::{Action, Where};
+use crate::dlq::command::{Action, Ended, Where};
 use crate::money_server::{self, MoneyServerArgs};
-use crate::up::say;
-use crate::{demo, dlq, up};
+use crate::serve::StartError;
+use crate::{demo, dlq, plain, up};
+
+/// Where `up` listens, if no address is named.
+const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3_000));
+/// The exit code of a wrong command line, as clap has it.
+const WRONG_USE: u8 = 2;
+
+/// The output of a command is lost.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct PrintError(#[source] std::io::Error);
 
 /// Money to many people at once, exactly once each: the whole system on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "largesse", version, about, max_term_width = 100)]
-// Arguments before a command belong to no command: they are refused, not ignored.
-#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -57,27 +67,51 @@ enum Scene {
 
 #[derive(Debug, Args)]
 struct UpArgs {
-    /// The address to listen on.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
-    listen: SocketAddr,
+    /// The address to listen on [default: 127.0.0.1:3000].
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    listen: Option<SocketAddr>,
     /// Keep all data in this folder; without it, in memory only.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
+impl UpArgs {
+    /// The options before and behind the command `up`: each stands once.
+    fn joined(self, behind: Self) -> Result<Self, clap::Error> {
+        let is_twice = (self.listen.is_some() && behind.listen.is_some())
+            || (self.data.is_some() && behind.data.is_some());
+        if is_twice {
+            return Err(wrong("an option stands before `up` and behind it"));
+        }
+        Ok(Self { listen: self.listen.or(behind.listen), data: self.data.or(behind.data) })
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "it is an IP address and a port, as 127.0.0.1:3000; port 0 is any free one".to_owned()
+    })
+}
+
+/// A command line whose arguments do not go together.
+fn wrong(why: &str) -> clap::Error {
+    Cli::command().error(ErrorKind::ArgumentConflict, why)
+}
+
 #[derive(Debug, Args)]
 struct SprayArgs {
-    /// How many members claim.
+    /// How many members claim, 1 to 100,000.
     #[arg(long, default_value_t = 1_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     people: u32,
-    /// How many shares there are.
+    /// How many shares there are, 1 to 1,000.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     shares: u32,
-    /// The amount, in won.
+    /// The amount, in won: at least 1 for each share, at most 1,000,000,000,000.
     #[arg(long, default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=AMOUNT_MAX))]
     amount: u64,
-    /// How many requests are under way at once.
+    /// How many requests are under way at once, 1 to 1,024.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     clients: u16,
 }
@@ -104,12 +138,12 @@ struct BenchArgs {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result: Result<(), Box<dyn Error>> = match runtime {
+    let result = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(cli)),
         Err(error) => Err(error.into()),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             print_error(&*error);
             ExitCode::FAILURE
@@ -117,31 +151,59 @@ pub fn run() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
+async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
+    let is_for_up = matches!(cli.command, None | Some(Command::Up(_)));
+    if !is_for_up && (cli.up.listen.is_some() || cli.up.data.is_some()) {
+        // They would be ignored.
+        wrong("--listen and --data are options of `up`, and cannot be used with this command")
+            .exit()
+    }
     match cli.command {
-        None => Ok(up::run(cli.up.listen, cli.up.data.as_deref()).await?),
-        Some(Command::Up(args)) => Ok(up::run(args.listen, args.data.as_deref()).await?),
+        None => up(cli.up).await?,
+        Some(Command::Up(args)) => {
+            up(cli.up.joined(args).unwrap_or_else(|error| error.exit())).await?
+        }
         Some(Command::Demo { scene: Scene::Spray(args) }) => {
             let SprayArgs { people, shares, amount, clients } = args;
-            Ok(demo::spray::run(people, shares, amount, clients).await?)
+            if amount < u64::from(shares) {
+                wrong("--amount is less than --shares: a share is 1 won at least").exit()
+            }
+            demo::spray::run(people, shares, amount, clients).await?;
         }
         Some(Command::Bench(args)) => {
             let BenchArgs { section, json, seconds, functions } = args;
-            Ok(bench::run(section, json, seconds, functions).await?)
+            bench::run(section, json, seconds, functions).await?;
         }
         Some(Command::Dlq { action, place }) => {
             let (text, result) = dlq::command::run(action, place).await;
             if let Some(text) = text {
-                say(&text);
+                print(&text)?;
             }
-            Ok(result?)
+            return match result {
+                Ok(Ended::Done) => Ok(ExitCode::SUCCESS),
+                Ok(Ended::Kept) => Ok(ExitCode::FAILURE),
+                Err(error) if error.is_wrong_use() => {
+                    print_error(&error);
+                    Ok(ExitCode::from(WRONG_USE))
+                }
+                Err(error) => Err(error.into()),
+            };
         }
-        Some(Command::MoneyServer(args)) => Ok(money_server::run(args).await?),
+        Some(Command::MoneyServer(args)) => money_server::run(args).await?,
         Some(Command::Openapi) => {
-            say(include_str!("../../../docs/openapi.json").trim_end());
-            Ok(())
+            print(include_str!("../../../docs/openapi.json").trim_end())?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn up(args: UpArgs) -> Result<(), StartError> {
+    let listen = args.listen.unwrap_or(LISTEN);
+    up::run(listen, args.data.as_deref()).await
+}
+
+fn print(text: &str) -> Result<(), PrintError> {
+    plain::print(text).map_err(PrintError)
 }
 
 /// Prints an error and its causes in one line.

@@ -28,6 +28,9 @@ pub enum DemoError {
     /// The audit found a discrepancy.
     #[error("money is not conserved: {0:?}")]
     NotConserved(Vec<String>),
+    /// The output is lost.
+    #[error("cannot write to standard output")]
+    Print(#[source] std::io::Error),
     /// The outcome is not the expected one.
     #[error("{0}")]
     Broken(String),

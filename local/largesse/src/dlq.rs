@@ -34,22 +34,21 @@ mod retry;
 mod text;
 mod void;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use aws_sdk_sqs::error::SdkError;
+use aws_sdk_sqs::error::{ConnectorError, SdkError};
 use aws_types::SdkConfig;
 use clap::ValueEnum;
 use largesse_app::ports::PortError;
 use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
 use largesse_aws::{Environment, Names, Store};
-use largesse_domain::id::SprayId;
+use largesse_domain::id::{GrantId, PoolId, SprayId};
 use largesse_emulator::REGION;
 
 pub use drop::{DropReport, Dropped};
 pub use find::{Found, Wanted};
-pub use list::{GrantsView, OutboxRow, OutboxView, Row, TableView};
+pub use list::{GrantsView, OutboxKind, OutboxRow, OutboxView, Row, TableView};
 pub use queue::DeadMessage;
 use queue::DeadQueue;
 pub use report::RetryReport;
@@ -98,6 +97,13 @@ pub enum DlqError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// No grant that was refused has this id, and no message that is visible.
+    #[error(
+        "found no failed grant {0}: it is paid, it was never refused, or the id is wrong; \
+         `largesse dlq show SOURCE MEMBER` tells. A message that another run has received is visible \
+         again after 15 minutes at the latest"
+    )]
+    NoFailedGrant(GrantId),
     /// The key names neither a message nor a grant.
     #[error(
         "found no {0}; a message that another run has received is visible again after 15 minutes at \
@@ -110,9 +116,48 @@ pub enum DlqError {
     /// The key is no message id, no grant id, and no source with a member.
     #[error("{0} is no message id, no grant id, and no source and member")]
     BadKey(String),
+    /// The key is a refund.
+    #[error(
+        "{0} is a refund, which cannot be voided: `largesse dlq retry {0}` tries it again; to void a \
+         grant, name its member, too"
+    )]
+    RefundNotVoided(PoolId),
+    /// The key of what is to be dropped is no message id.
+    #[error(
+        "{0} is no message id: drop takes the id of a message, as `largesse dlq list` prints it; \
+         retry or void a grant"
+    )]
+    NotAMessage(String),
 }
 
 impl DlqError {
+    /// Whether the command line was wrong, and nothing was tried.
+    #[must_use]
+    pub const fn is_wrong_use(&self) -> bool {
+        matches!(self, Self::BadKey(_) | Self::RefundNotVoided(_) | Self::NotAMessage(_))
+    }
+
+    fn not_found(wanted: &Wanted) -> Self {
+        match wanted {
+            Wanted::Grant(id) => Self::NoFailedGrant(*id),
+            Wanted::Entry(..) | Wanted::Message(_) => Self::NotFound(wanted.to_string()),
+        }
+    }
+
+    /// The same error; with the endpoint, if it could not be reached or was lost.
+    #[must_use]
+    pub fn at(self, endpoint: &str) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&self);
+        while let Some(error) = cause {
+            if error.is::<ConnectorError>() {
+                let endpoint = endpoint.to_owned();
+                return Self::Unreachable { endpoint, source: Box::new(self) };
+            }
+            cause = error.source();
+        }
+        self
+    }
+
     fn unsendable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Sqs { what: "cannot make a request to SQS".to_owned(), source: Box::new(error) }
     }
@@ -157,13 +202,8 @@ impl Dlq {
         let sqs = aws_sdk_sqs::Client::new(config);
         let url = async |name: String| {
             let got = sqs.get_queue_url().queue_name(&name).send().await;
-            let got = got.map_err(|error| match (config.endpoint_url(), error) {
-                (Some(endpoint), SdkError::DispatchFailure(failure)) => {
-                    let source = Box::new(SdkError::<Infallible>::DispatchFailure(failure));
-                    DlqError::Unreachable { endpoint: endpoint.to_owned(), source }
-                }
-                (_, error) => failed(format!("cannot find the queue {name}"), error),
-            })?;
+            let got =
+                got.map_err(|error| failed(format!("cannot find the queue {name}"), error))?;
             Ok::<_, DlqError>(got.queue_url.unwrap_or_default())
         };
         let grants_url = url(format!("{stack}-grants.fifo")).await?;

@@ -1,5 +1,7 @@
 //! Aligned columns for a terminal, a pipe or a log: no frame, no colour, no wrapping.
 
+use std::io::{ErrorKind, Write};
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// Lays out rows under a header, each line indented by two spaces. The first `left` columns stand to
@@ -16,6 +18,28 @@ pub fn columns(header: &[&str], rows: &[Vec<String>], left: usize) -> String {
         column.set_padding((if position == 0 { 2 } else { 1 }, 1));
     }
     table.trim_fmt()
+}
+
+/// A count with its noun: `no messages`, `1 message`, `2 messages`.
+#[must_use]
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        0 => format!("no {many}"),
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    }
+}
+
+/// Prints a line on standard output. A reader that has gone is no error.
+///
+/// # Errors
+/// When the text cannot be written, as to a full disk.
+pub fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Lays out names and values, a line each.

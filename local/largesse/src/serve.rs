@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::future::Future;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use largesse_app::ports::{PortError, Rng};
+use largesse_app::settings::SettingError;
 use largesse_aws::production::{SecureRng, SetupError};
 use largesse_edge::cursor::CursorKey;
 use largesse_emulator::World;
@@ -25,7 +26,7 @@ use crate::compose::{self, ComposeError, Local};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another process listens there, or this process may not.
-    #[error("cannot listen on {listen}: is another program using it? Try --listen 127.0.0.1:0")]
+    #[error("cannot listen on {listen}: {}", hint(source.kind()))]
     Listen {
         /// The address.
         listen: SocketAddr,
@@ -36,6 +37,9 @@ pub enum StartError {
     /// The stack could not be put together.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// An environment variable is malformed.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -57,6 +61,18 @@ pub enum StartError {
     /// The server stopped by itself.
     #[error("the server stopped")]
     Server(#[source] std::io::Error),
+}
+
+/// What an operator may do about an address.
+fn hint(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::AddrInUse => "is another program using it? Try --listen 127.0.0.1:0",
+        ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; 127.0.0.1 is for this machine, 0.0.0.0 for all"
+        }
+        ErrorKind::PermissionDenied => "this user may not; ports from 1024 are free for all",
+        _ => "try --listen 127.0.0.1:0",
+    }
 }
 
 /// The file of the secret that signs cursors: cursors stay valid after a restart.
@@ -89,11 +105,15 @@ pub async fn check_store(local: &Local) -> Result<(), StartError> {
 
 fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
     let file = data.map(|folder| folder.join(SECRET_FILE));
-    if let Some(file) = &file
-        && let Ok(kept) = std::fs::read_to_string(file)
-        && CursorKey::new(&kept).is_some()
-    {
-        return Ok(kept);
+    if let Some(file) = &file {
+        match std::fs::read_to_string(file) {
+            Ok(kept) if CursorKey::new(&kept).is_some() => return Ok(kept),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Ok(_) | Err(_) => tracing::warn!(
+                "{} cannot be used and is made again: the cursors of before are refused",
+                file.display()
+            ),
+        }
     }
     let mut bytes = [0; 32];
     rng.fill(&mut bytes);

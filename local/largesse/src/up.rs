@@ -1,17 +1,17 @@
 //! `largesse up`: runs everything until Ctrl-C.
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use largesse_app::settings::{SettingError, Variables};
 use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::aws_front;
 use crate::serve::{self, StartError};
+use crate::{aws_front, plain};
 
 /// How often expired items are deleted. DynamoDB's TTL deletes them some days later.
 const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`StartError`].
 pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartError> {
-    log_to_stderr();
+    log_to_stderr(&Variables::of_process())?;
     let listener = serve::bind(listen).await?;
     let local = serve::assemble(data)?;
     serve::check_store(&local).await?;
@@ -78,19 +78,28 @@ pub(crate) fn signal_to_stop() -> Result<impl Future<Output = ()>, StartError> {
     })
 }
 
-fn log_to_stderr() {
-    let wanted = std::env::var("RUST_LOG").ok();
-    let filter = wanted.and_then(|text| text.parse::<Targets>().ok());
+fn log_to_stderr(variables: &Variables<'_>) -> Result<(), SettingError> {
+    let expected = "targets and levels, as `info` or `info,grant_pay=debug`";
+    let filter = variables.optional("RUST_LOG", expected, |text| text.parse::<Targets>().ok())?;
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Ok(())
 }
 
-/// Writes to standard output. A reader that has gone is no error.
+/// Says where it is. Where that cannot be written, it serves all the same.
 pub(crate) fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
-    let _ = out.flush();
+    let _ = plain::print(text);
+}
+
+/// An address that a client of this machine reaches: all addresses are no address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 fn banner(address: SocketAddr, data: Option<&Path>) -> String {
@@ -103,6 +112,7 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
     } else {
         "not served: only while listening on loopback".to_owned()
     };
+    let address = reachable(address);
     format!(
         r#"Largesse is up.
 
@@ -145,6 +155,14 @@ mod tests {
         let mut has_ended = false;
         let lines = lines.take_while(|line| !std::mem::replace(&mut has_ended, *line == end));
         lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn the_banner_of_all_addresses_names_one_that_can_be_reached() {
+        let text = banner("0.0.0.0:4414".parse().unwrap(), None);
+        assert!(text.contains("API=http://127.0.0.1:4414/api/v2"), "{text}");
+        assert!(!text.contains("0.0.0.0") && text.contains("not served"), "{text}");
+        assert!(banner("[::]:80".parse().unwrap(), None).contains("http://[::1]:80/docs"));
     }
 
     #[test]

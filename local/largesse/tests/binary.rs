@@ -233,13 +233,81 @@ async fn wallets_in_the_end(data: &Path) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn what_stands_before_a_command_is_refused_instead_of_ignored() {
+fn options_of_up_may_stand_before_it_and_are_never_ignored() {
     let data = folder("before");
     let path = data.to_str().unwrap();
-    let (code, said) = failure(&["--data", path, "up", "--listen", "127.0.0.1:0"]);
+    for words in [&["openapi"][..], &["dlq", "list"]] {
+        let (code, said) = failure(&[&["--data", path], words].concat());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("cannot be used with this command"), "{said}");
+    }
+    let (code, said) = failure(&["--data", path, "up", "--data", path]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("cannot be used"), "{said}");
     assert!(!data.exists());
+    let mut child = command(&["--data", path, "--listen", "127.0.0.1:0", "up"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let kept = lines.find(|line| line.starts_with("  data"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(kept.unwrap(), format!("  data   in {path}, and survives kill -9"));
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_explained() {
+    for address in ["localhost:4414", "127.0.0.1"] {
+        let (code, said) = failure(&["up", "--listen", address]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("an IP address and a port, as 127.0.0.1:3000"), "{said}");
+    }
+    // A documentation address (RFC 5737), which no machine has.
+    let (code, said) = failure(&["up", "--listen", "192.0.2.1:80"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("this machine has no such address"), "{said}");
+}
+
+#[test]
+fn a_malformed_log_filter_is_named_and_the_exit_code_is_one() {
+    let mut up = command(&["up", "--listen", "127.0.0.1:0"]);
+    let output = up.env("RUST_LOG", "info,grant_pay=debgu").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let hint = "largesse: the environment variable RUST_LOG is malformed: it must be targets and \
+                levels, as `info` or `info,grant_pay=debug`\n";
+    assert_eq!(said, hint);
+}
+
+#[test]
+fn a_demonstration_that_is_not_possible_is_refused_with_its_limits() {
+    for (options, limit) in [
+        (["--amount", "10", "--shares", "20"], "a share is 1 won at least"),
+        (["--amount", "0", "--shares", "1"], "1..=1000000000000"),
+        (["--amount", "1000000000001", "--shares", "1"], "1..=1000000000000"),
+    ] {
+        let (code, said) = failure(&[&["demo", "spray"], &options[..]].concat());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(limit), "{said}");
+    }
+    let help = command(&["demo", "spray", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for limit in ["1 to 100,000", "1 to 1,000", "at most 1,000,000,000,000", "1 to 1,024"] {
+        assert!(help.contains(limit), "{help}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command(&["openapi"]).stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("largesse: cannot write to standard output"), "{said}");
+}
+
+#[test]
+fn a_folder_of_functions_that_is_not_there_is_named() {
+    let (code, said) = failure(&["bench", "functions", "--functions", "/nope"]);
+    assert_eq!((code, said.as_str()), (Some(1), "largesse: there is no folder /nope\n"));
 }
 
 #[test]
@@ -253,18 +321,52 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
     assert_eq!((first, said.as_str()), (*b"{", ""));
 }
 
-/// A process that was killed while it wrote the secret does not stop the next one, and only the user
-/// can read the secret.
+/// A secret that a power failure cut off does not stop the next start, and only the user can read it
+/// and the data.
 #[test]
-fn a_broken_cursor_secret_is_replaced() {
+fn a_broken_cursor_secret_is_replaced_with_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let data = folder("secret");
-    std::fs::create_dir_all(&data).unwrap();
     let secret = data.join("cursor.secret");
+    let start = || {
+        let mut up = Up::start(&["--data", data.to_str().unwrap()]);
+        up.child.kill().unwrap();
+        let mut said = String::new();
+        up.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        up.child.wait().unwrap();
+        said
+    };
+    assert_eq!(start(), "");
+    for file in [&data, &secret] {
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o077, 0);
+    }
+    let first = std::fs::read_to_string(&secret).unwrap();
+    assert_eq!(start(), "");
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), first);
     std::fs::write(&secret, "").unwrap();
-    drop(Up::start(&["--data", data.to_str().unwrap()]));
-    assert_eq!(std::fs::read_to_string(&secret).unwrap().len(), 64);
-    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o077, 0);
+    let said = start();
+    let warning = format!("{} cannot be used and is made again", secret.display());
+    assert!(said.contains(&warning), "{said}");
+    let second = std::fs::read_to_string(&secret).unwrap();
+    assert_eq!(second.len(), 64);
+    assert_ne!(second, first);
+}
+
+#[tokio::test]
+async fn a_used_folder_without_its_data_is_refused() {
+    let data = folder("lost");
+    let path = data.to_str().unwrap();
+    let up = Up::start(&["--data", path]);
+    up.client.deposit("ann", 5).await.unwrap();
+    drop(up);
+    for file in ["world.db", "world.db-wal", "world.db-shm"] {
+        let _ = std::fs::remove_file(data.join(file));
+    }
+    let (code, said) = failure(&["up", "--listen", "127.0.0.1:0", "--data", path]);
+    assert_eq!(code, Some(1), "{said}");
+    let hint = format!("largesse: {path}/world.db is missing or empty, but its folder holds other");
+    assert!(said.starts_with(&hint), "{said}");
+    assert!(!data.join("world.db").exists());
 }
 
 #[test]

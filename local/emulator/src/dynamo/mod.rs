@@ -78,6 +78,17 @@ impl Database {
         Self::prepare(storage, clock)
     }
 
+    /// The names of the tables in a file. It stays as it is: it may belong to another program.
+    pub(crate) fn tables_of(file: &Path) -> Result<Vec<String>, DynoxideError> {
+        let storage = Storage::memory()?;
+        let conn = storage.conn();
+        conn.execute("ATTACH DATABASE ?1 AS kept", (file.to_string_lossy(),))?;
+        let sql = "SELECT name FROM kept.sqlite_master WHERE type = 'table'";
+        let mut statement = conn.prepare(sql)?;
+        let names = statement.query_map((), |row| row.get(0))?;
+        names.map(|name| name.map_err(DynoxideError::from)).collect()
+    }
+
     fn prepare(storage: Storage, clock: &WorldClock) -> Result<Self, DynoxideError> {
         let storage = storage.with_clock(Arc::new(clock.clone()));
         storage.conn().set_prepared_statement_cache_capacity(STATEMENTS_MAX);

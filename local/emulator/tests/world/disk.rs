@@ -118,8 +118,101 @@ async fn a_folder_that_cannot_be_written_is_refused() {
     std::fs::create_dir_all(&folder.0).unwrap();
     let file = folder.0.join("a-file");
     std::fs::write(&file, "a file").unwrap();
-    let refused = World::on_disk(&stack(), &file);
+    let refused = World::on_disk(&stack(), &file.join("below"));
     assert!(matches!(refused, Err(WorldError::Unwritable { .. })));
+    let refused = World::on_disk(&stack(), &file).unwrap_err().to_string();
+    assert_eq!(refused, format!("{} is a file, not a folder", file.display()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_folder_that_the_world_creates_is_closed_to_other_users() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("mode");
+    let mode = || std::fs::metadata(&folder.0).unwrap().permissions().mode() & 0o777;
+    drop(open(&folder, START_MS));
+    assert_eq!(mode(), 0o700);
+    std::fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o755)).unwrap();
+    drop(open(&folder, START_MS));
+    assert_eq!(mode(), 0o755);
+}
+
+/// What a folder holds when a first start was killed, or before it, is no reason to refuse it.
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_was_not_used_is_opened() {
+    let empty_database = {
+        let folder = Folder::new("made");
+        drop(open(&folder, START_MS));
+        // SQLite's first page alone: the header, and a root without tables.
+        let page = std::fs::read(folder.0.join("world.db")).unwrap();
+        let mut page = page[..4_096].to_vec();
+        page[28..32].copy_from_slice(&1_u32.to_be_bytes());
+        page[100..108].copy_from_slice(&[0x0d, 0, 0, 0, 0, 0x10, 0, 0]);
+        page
+    };
+    let contents: [&[(&str, &[u8])]; 4] = [
+        &[],
+        &[("lock", b"")],
+        &[("lock", b""), ("world.db", b""), ("world.db-journal", b"")],
+        &[("lock", b""), ("world.db", &empty_database), ("world.db-wal", b"")],
+    ];
+    for files in contents {
+        let folder = Folder::new("unused");
+        std::fs::create_dir_all(folder.0.join("lost+found")).unwrap();
+        std::fs::write(folder.0.join(".hidden"), "").unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.0.join(name), content).unwrap();
+        }
+        put(&dynamo(&open(&folder, START_MS)), "pools", "p", vec![]).await;
+        assert_eq!(open(&folder, START_MS).database().scan("pools").unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_folder_without_its_data_is_refused_and_stays_as_it_is() {
+    let folder = Folder::new("lost");
+    put(&dynamo(&open(&folder, START_MS)), "pools", "p", vec![]).await;
+    // What the owner of the world keeps beside it.
+    std::fs::write(folder.0.join("cursor.secret"), "a secret").unwrap();
+    let file = folder.0.join("world.db");
+    let kept = std::fs::read(&file).unwrap();
+    let refused = || World::on_disk(&stack(), &folder.0).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(refused(), WorldError::Lost { .. }));
+    assert!(!file.exists());
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(refused(), WorldError::Lost { .. }));
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+    std::fs::write(&file, kept).unwrap();
+    assert_eq!(open(&folder, START_MS).database().scan("pools").unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_of_another_program_is_refused_and_stays_as_it_is() {
+    let folder = Folder::new("foreign");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("world.db");
+    let foreign = include_bytes!("foreign.db");
+    std::fs::write(&file, foreign).unwrap();
+    let refused = World::on_disk(&stack(), &folder.0).unwrap_err();
+    assert!(matches!(refused, WorldError::Foreign { .. }), "{refused}");
+    assert_eq!(std::fs::read(&file).unwrap(), foreign);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_file_is_named() {
+    use std::error::Error;
+    let folder = Folder::new("damaged");
+    drop(open(&folder, START_MS));
+    let file = folder.0.join("world.db");
+    let whole = std::fs::read(&file).unwrap();
+    let garbage = "no database ".repeat(1_000);
+    for content in [garbage.as_bytes(), &whole[..6_000]] {
+        std::fs::write(&file, content).unwrap();
+        let refused = World::on_disk(&stack(), &folder.0).unwrap_err();
+        assert!(refused.to_string().starts_with(&format!("cannot use {}; ", file.display())));
+        let why = refused.source().unwrap().to_string();
+        assert!(!why.contains("encrypted"), "{why}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

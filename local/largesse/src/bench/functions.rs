@@ -37,6 +37,9 @@ const HEAD_BYTES_MAX: usize = 4_096;
 /// # Errors
 /// [`BenchError`].
 pub async fn measure(folder: Option<PathBuf>) -> Result<Table, BenchError> {
+    if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
+        return Err(BenchError::Broken(format!("there is no folder {}", folder.display())));
+    }
     let stack = compose::stack()?;
     let mut table = Table {
         name: "functions",

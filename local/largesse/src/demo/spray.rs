@@ -1,14 +1,14 @@
 //! Many members claim one spray at once.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use largesse_domain::audit::{Totals, audit};
 
 use super::{DemoError, Stage};
 use crate::client::ClientError;
+use crate::plain::{self, counted};
 
 /// The share that a member got.
 struct Share {
@@ -31,9 +31,11 @@ struct Answers {
 pub async fn run(people: u32, shares: u32, amount: u64, clients: u16) -> Result<(), DemoError> {
     let stage = Stage::start().await?;
     say(&format!(
-        "{people} members, one spray of {amount} won in {shares} shares, \
-         {clients} requests at once.\n"
-    ));
+        "{}, one spray of {amount} won in {}, {} at once.\n",
+        counted(people.into(), "member", "members"),
+        counted(shares.into(), "share", "shares"),
+        counted(clients.into(), "request", "requests"),
+    ))?;
     let room = gather(&stage, people, clients).await?;
     stage.client.deposit("sender", amount).await?;
     let token = stage.client.spray(&room, "sender", "the-spray", amount, shares).await?;
@@ -45,13 +47,17 @@ pub async fn run(people: u32, shares: u32, amount: u64, clients: u16) -> Result<
     let expected = u64::from(shares.min(people));
     let table = closing_table(&answers, &totals, people, took, paid_after);
     stage.stop().await;
-    say(&table);
+    say(&table)?;
     let won = u64::try_from(answers.shares.len()).unwrap_or(0);
     if won != expected || !answers.others.is_empty() {
         let first = answers.others.first().cloned().unwrap_or_default();
         return Err(DemoError::Broken(format!("{won} won instead of {expected}; {first}")));
     }
     Ok(())
+}
+
+fn say(text: &str) -> Result<(), DemoError> {
+    plain::print(text).map_err(DemoError::Print)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a demonstration measures how long it takes")]
@@ -61,8 +67,14 @@ fn started() -> Instant {
 
 fn bar(len: u32, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(u64::from(len));
-    let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {pos}/{len}  {per_sec}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉ "));
+    let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {pos}/{len}  {rate}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉ ");
+    bar.set_style(style.with_key(
+        "rate",
+        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        },
+    ));
     bar.set_message(what);
     bar
 }
@@ -132,15 +144,13 @@ fn closing_table(
 ) -> String {
     let mut rows = vec![String::new(), "  shares".to_owned()];
     let row = |share: &Share| format!("    {:<12} {:>12} won", share.user, share.amount);
-    let (most, least) = (answers.shares.iter().take(3), answers.shares.iter().rev().take(2));
-    rows.extend(most.map(row));
-    let between = answers.shares.len().saturating_sub(5);
-    if between > 0 {
-        rows.push(format!("    … and {between} more …"));
+    let (most, others) = answers.shares.split_at(answers.shares.len().min(3));
+    let (between, least) = others.split_at(others.len().saturating_sub(2));
+    rows.extend(most.iter().map(row));
+    if !between.is_empty() {
+        rows.push(format!("    … and {} more …", between.len()));
     }
-    let mut least: Vec<String> = least.map(row).collect();
-    least.reverse();
-    rows.extend(least);
+    rows.extend(least.iter().map(row));
     let sum: u64 = answers.shares.iter().fold(0, |sum, share| sum.saturating_add(share.amount));
     let per_second =
         u128::from(people).saturating_mul(1_000).checked_div(took.as_millis().max(1)).unwrap_or(0);
@@ -162,7 +172,27 @@ fn closing_table(
     rows.join("\n")
 }
 
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_winner_stands_once_in_the_table() {
+        let totals = Totals::default();
+        for won in 0..8 {
+            let share = |n| Share { user: format!("user-{n}"), amount: 1 };
+            let shares = (0..won).map(share).collect();
+            let answers = Answers { shares, ..Answers::default() };
+            let took = Duration::from_millis(1);
+            let table = closing_table(&answers, &totals, 8, took, took);
+            let shown: Vec<&str> = table
+                .lines()
+                .filter_map(|line| line.trim().split_once(' '))
+                .filter_map(|(user, _)| user.starts_with("user-").then_some(user))
+                .collect();
+            let expected: Vec<String> =
+                (0..won).filter(|n| *n < 3 || *n + 2 >= won).map(|n| format!("user-{n}")).collect();
+            assert_eq!(shown, expected);
+        }
+    }
 }

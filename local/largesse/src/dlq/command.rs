@@ -1,20 +1,41 @@
 //! The command: its arguments, and what it prints.
 
+use axum::http::Uri;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::Value;
 
-use largesse_domain::id::{PoolId, SprayId};
+use largesse_app::ports::Clock;
+use largesse_app::spray::refund::Refunded;
+use largesse_domain::id::{GrantId, PoolId, SprayId};
 
 use super::find::{Wanted, why_unreadable};
+use crate::aws_front;
+
 use super::{
     Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, config, json, text,
 };
+
+/// Where `largesse up` serves the emulator, if its address is not named.
+const ENDPOINT: &str = "http://127.0.0.1:3000/_aws";
+
+/// An endpoint that can be one of `largesse up`: the SDK's errors about others are hard to read.
+fn endpoint(text: &str) -> Result<String, String> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(format!("it begins with http:// or https://, as {ENDPOINT}"));
+    }
+    let url = text.parse::<Uri>().map_err(|error| format!("{error}; it is as {ENDPOINT}"))?;
+    if url.path().trim_end_matches('/') != aws_front::PATH {
+        return Err(format!("its path is {}, as {ENDPOINT}", aws_front::PATH));
+    }
+    Ok(text.to_owned())
+}
 
 /// Which deployment, and how to print.
 #[derive(Clone, Debug, Args)]
 pub struct Where {
     /// The emulator of a running `largesse up`.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/_aws", global = true)]
+    #[arg(long, value_name = "URL", default_value = ENDPOINT, global = true)]
+    #[arg(value_parser = endpoint)]
     endpoint: String,
     /// AWS itself, with the credentials and the region of the environment.
     #[arg(long, conflicts_with = "endpoint", global = true)]
@@ -105,27 +126,44 @@ pub enum Action {
     },
 }
 
+/// How a command ended that no error stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All is done.
+    Done,
+    /// Something stays as it was.
+    Kept,
+}
+
+impl Ended {
+    const fn of(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::Kept }
+    }
+}
+
 /// Does it. Gives what is to be printed, also of a run that ended in an error.
-pub async fn run(action: Action, place: Where) -> (Option<String>, Result<(), DlqError>) {
+pub async fn run(action: Action, place: Where) -> (Option<String>, Result<Ended, DlqError>) {
     let is_json = place.json;
-    match act(action, place).await {
+    let endpoint = (!place.aws).then(|| place.endpoint.clone());
+    let (text, result) = match act(action, place).await {
         Ok(Said { text, json, result }) => {
             (Some(if is_json { json.to_string() } else { text }), result)
         }
         Err(error) => (None, Err(error)),
-    }
+    };
+    (text, result.map_err(|error| endpoint.iter().fold(error, |error, url| error.at(url))))
 }
 
 /// What a command says, in both forms, and how it ended.
 struct Said {
     text: String,
     json: Value,
-    result: Result<(), DlqError>,
+    result: Result<Ended, DlqError>,
 }
 
 impl Said {
-    const fn of(text: String, json: Value) -> Self {
-        Self { text, json, result: Ok(()) }
+    const fn of(text: String, json: Value, ended: Ended) -> Self {
+        Self { text, json, result: Ok(ended) }
     }
 }
 
@@ -140,24 +178,34 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
         Action::Retry { all: true, .. } => {
             let mut report = RetryReport::default();
             let result = dlq.retry_all(&mut report).await;
+            let result = result.map(|()| Ended::of(report.is_complete()));
             let (text, json) = (text::retry_text(&report), json::retry_json(&report));
             Ok(Said { text, json, result })
         }
         Action::Retry { key, .. } => retry(&dlq, &key).await,
         Action::Void { key, yes } => {
+            if let Some(id) = key.refund() {
+                return Err(DlqError::RefundNotVoided(PoolId::Spray(id)));
+            }
             let voided = dlq.void(&key.wanted()?, yes).await?;
-            Ok(Said::of(text::void_text(&voided), json::void_json(&voided)))
+            let (text, json) = (text::void_text(&voided), json::void_json(&voided));
+            Ok(Said::of(text, json, Ended::of(voided.is_done())))
         }
         Action::Drop { message: Some(id), .. } => {
+            if id.parse::<GrantId>().is_ok() || id.parse::<PoolId>().is_ok() {
+                return Err(DlqError::NotAMessage(id));
+            }
             let (is_deleted, text) = match dlq.drop_one(&Wanted::Message(id.clone())).await? {
                 Dropped::Deleted => (true, format!("message {id}: deleted")),
                 Dropped::Kept(why) => (false, format!("message {id}: kept: {why}")),
             };
-            Ok(Said::of(text, serde_json::json!({ "deleted": is_deleted })))
+            let json = serde_json::json!({ "deleted": is_deleted });
+            Ok(Said::of(text, json, Ended::of(is_deleted)))
         }
         Action::Drop { message: None, .. } => {
             let mut report = DropReport::default();
             let result = dlq.drop_reports(&mut report).await;
+            let result = result.map(|()| Ended::of(report.is_complete()));
             let (text, json) = (text::drop_text(&report), json::drop_json(&report));
             Ok(Said { text, json, result })
         }
@@ -167,18 +215,22 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
 async fn show(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
     if let Some(id) = key.refund() {
         let spray = dlq.find_spray(id).await?;
-        return Ok(Said::of(text::refund_text(&spray), json::refund_json(&spray)));
+        let now = dlq.store.now();
+        let (text, json) = (text::refund_text(&spray, now), json::refund_json(&spray, now));
+        return Ok(Said::of(text, json, Ended::Done));
     }
     let found = dlq.show(&key.wanted()?).await?;
     let why = why(dlq, &found).await?;
-    Ok(Said::of(text::found_text(&found, &why), json::found_json(&found, &why)))
+    let (text, json) = (text::found_text(&found, &why), json::found_json(&found, &why));
+    Ok(Said::of(text, json, Ended::Done))
 }
 
 async fn retry(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
     if let Some(id) = key.refund() {
         let (spray, refunded) = dlq.retry_refund(id).await?;
         let text = text::refund_retry_text(&spray, refunded);
-        return Ok(Said::of(text, json::refund_retry_json(refunded)));
+        let is_done = matches!(refunded, Refunded::Now { .. } | Refunded::Before);
+        return Ok(Said::of(text, json::refund_retry_json(refunded), Ended::of(is_done)));
     }
     let wanted = key.wanted()?;
     let (word, text) = match dlq.retry(&wanted).await? {
@@ -187,7 +239,7 @@ async fn retry(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
         Retry::Voided => ("voided", format!("{wanted}: voided, it is never paid")),
         Retry::Kept(why) => ("kept", format!("{wanted}: kept: {why}")),
     };
-    Ok(Said::of(text, serde_json::json!({ "outcome": word })))
+    Ok(Said::of(text, serde_json::json!({ "outcome": word }), Ended::of(word != "kept")))
 }
 
 async fn list(dlq: &Dlq, queue: Option<Queue>, limit: usize) -> Result<Said, DlqError> {
@@ -202,15 +254,16 @@ async fn list(dlq: &Dlq, queue: Option<Queue>, limit: usize) -> Result<Said, Dlq
     }
     if queue.is_none() {
         let refunds = dlq.list_refunds().await?;
-        texts.push(text::refunds_text(&refunds, limit));
-        json.insert("refunds".to_owned(), json::refunds_json(&refunds, limit));
+        let now = dlq.store.now();
+        texts.push(text::refunds_text(&refunds, limit, now));
+        json.insert("refunds".to_owned(), json::refunds_json(&refunds, limit, now));
     }
     if queue != Some(Queue::Grants) {
         let outbox = dlq.list_outbox(limit).await?;
         texts.push(text::outbox_text(&outbox));
         json.insert("outbox_queue".to_owned(), json::outbox_json(&outbox));
     }
-    Ok(Said::of(texts.join("\n"), Value::Object(json)))
+    Ok(Said::of(texts.join("\n"), Value::Object(json), Ended::Done))
 }
 
 async fn why(dlq: &Dlq, found: &Found) -> Result<String, DlqError> {

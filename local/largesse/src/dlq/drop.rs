@@ -1,11 +1,11 @@
 //! Deleting messages that nothing depends on.
 
-use largesse_aws::grant::dead::read_dead_record;
 use largesse_aws::grant::message::{BodyError, read_body};
 
 use super::find::{Wanted, find_message};
 use super::queue::Run;
-use super::{DeadMessage, Dlq, DlqError, Queue};
+use super::report::increase;
+use super::{Dlq, DlqError, OutboxKind, Queue};
 
 /// What became of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,18 @@ pub struct DropReport {
     pub deleted: u64,
     /// Records of entries that cannot be: they stay.
     pub records: u64,
+    /// Messages that are neither: they stay.
+    pub unreadable: u64,
     /// Messages that the queue did not delete.
     pub not_deleted: u64,
+}
+
+impl DropReport {
+    /// Whether nothing stays.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.records == 0 && self.unreadable == 0 && self.not_deleted == 0
+    }
 }
 
 impl Dlq {
@@ -41,7 +51,7 @@ impl Dlq {
                 return Ok(done);
             }
         }
-        Err(DlqError::NotFound(wanted.to_string()))
+        Err(DlqError::not_found(wanted))
     }
 
     /// Deletes every report of the outbox's mapping. pool-sweep sends what the reported records held.
@@ -83,13 +93,17 @@ async fn delete_reports(run: &mut Run<'_>, report: &mut DropReport) -> Result<()
         if messages.is_empty() {
             return Ok(());
         }
-        let is_record = |message: &&DeadMessage| read_dead_record(&message.body).is_some();
-        let (records, reports): (Vec<_>, Vec<_>) = messages.iter().partition(is_record);
-        let count = |messages: &[&DeadMessage]| u64::try_from(messages.len()).unwrap_or(u64::MAX);
+        let mut reports = Vec::new();
+        for message in &messages {
+            match OutboxKind::of(&message.body) {
+                OutboxKind::Report => reports.push(message),
+                OutboxKind::Record => increase(&mut report.records),
+                OutboxKind::Unreadable => increase(&mut report.unreadable),
+            }
+        }
         let not_deleted = run.delete(&reports).await?;
-        report.records = report.records.saturating_add(count(&records));
         report.not_deleted = report.not_deleted.saturating_add(not_deleted);
-        let deleted = count(&reports).saturating_sub(not_deleted);
-        report.deleted = report.deleted.saturating_add(deleted);
+        let count = u64::try_from(reports.len()).unwrap_or(u64::MAX);
+        report.deleted = report.deleted.saturating_add(count.saturating_sub(not_deleted));
     }
 }

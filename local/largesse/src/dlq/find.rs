@@ -26,8 +26,8 @@ impl Wanted {
     /// # Errors
     /// [`DlqError::BadKey`].
     pub fn parse(first: &str, member: Option<&str>) -> Result<Self, DlqError> {
-        let bad =
-            || DlqError::BadKey([Some(first), member].map(Option::unwrap_or_default).join(" "));
+        let words = || [Some(first), member].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let bad = || DlqError::BadKey(words());
         match member {
             Some(member) => {
                 let source = first.parse().map_err(|_| bad())?;
@@ -122,7 +122,7 @@ impl Dlq {
         run.end().await?;
         match message? {
             Some(message) => Ok(Found { message: Some((Queue::Outbox, message)), grant: None }),
-            None => Err(DlqError::NotFound(wanted.to_string())),
+            None => Err(DlqError::not_found(wanted)),
         }
     }
 

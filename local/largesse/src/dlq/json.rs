@@ -6,13 +6,16 @@ use largesse_app::ports::Void;
 use largesse_app::spray::refund::Refunded;
 use largesse_app::spray::refused::RefusedRefunds;
 use largesse_domain::spray::Spray;
+use largesse_domain::time::Timestamp;
 use largesse_edge::time::format as format_time;
 use serde_json::{Value, json};
 
 use super::find::Known;
 use super::report::Kept;
 use super::text::{of_refund, queue_name};
-use super::{DropReport, Found, GrantsView, OutboxView, RetryReport, Row, TableView, Voided};
+use super::{
+    DropReport, Found, GrantsView, OutboxKind, OutboxView, RetryReport, Row, TableView, Voided,
+};
 
 fn grant_json(known: &Known) -> Value {
     let Known { grant, failed, .. } = known;
@@ -57,14 +60,21 @@ pub(super) fn table_json(view: &TableView) -> Value {
 
 pub(super) fn outbox_json(view: &OutboxView) -> Value {
     let row = |row: &super::OutboxRow| {
-        let kind = if row.is_report { "mapping report" } else { "unreadable record" };
+        let kind = match row.kind {
+            OutboxKind::Report => "mapping report",
+            OutboxKind::Record => "unreadable record",
+            OutboxKind::Unreadable => "unreadable message",
+        };
         json!({ "message_id": row.message_id, "kind": kind, "why": row.why })
     };
     let rows: Vec<Value> = view.rows.iter().map(row).collect();
-    json!({ "messages": view.messages, "others": view.others, "rows": rows })
+    json!({
+        "messages": view.messages, "unreadable": view.unreadable, "others": view.others,
+        "rows": rows,
+    })
 }
 
-pub(super) fn refund_json(spray: &Spray) -> Value {
+pub(super) fn refund_json(spray: &Spray, now: Timestamp) -> Value {
     let (refund, refused) = (spray.refund.as_ref(), spray.refused.as_ref());
     json!({
         "source": spray.pool().to_string(),
@@ -74,13 +84,13 @@ pub(super) fn refund_json(spray: &Spray) -> Value {
         "returned_at": refund.map(|refund| format_time(refund.at)),
         "refused": refused.map(|refused| refused.amount),
         "refused_at": refused.map(|refused| format_time(refused.since)),
-        "why": of_refund(spray),
+        "why": of_refund(spray, now),
     })
 }
 
-pub(super) fn refunds_json(found: &RefusedRefunds, limit: usize) -> Value {
+pub(super) fn refunds_json(found: &RefusedRefunds, limit: usize, now: Timestamp) -> Value {
     let RefusedRefunds { sprays, unreadable } = found;
-    let rows: Vec<Value> = sprays.iter().take(limit).map(refund_json).collect();
+    let rows: Vec<Value> = sprays.iter().take(limit).map(|spray| refund_json(spray, now)).collect();
     json!({ "refused": sprays.len(), "unreadable": unreadable, "rows": rows })
 }
 
@@ -130,6 +140,9 @@ pub(super) fn void_json(voided: &Voided) -> Value {
 }
 
 pub(super) fn drop_json(report: &DropReport) -> Value {
-    let DropReport { deleted, records, not_deleted } = report;
-    json!({ "deleted": deleted, "records": records, "not_deleted": not_deleted })
+    let DropReport { deleted, records, unreadable, not_deleted } = report;
+    json!({
+        "deleted": deleted, "records": records, "unreadable": unreadable,
+        "not_deleted": not_deleted,
+    })
 }

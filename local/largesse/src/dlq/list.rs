@@ -55,13 +55,36 @@ pub struct TableView {
     pub unreadable_count: u64,
 }
 
+/// What a message of the outbox's dead-letter queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutboxKind {
+    /// The mapping wrote it: stream positions that it gave up on.
+    Report,
+    /// The outbox wrote it: entries that it cannot send.
+    Record,
+    /// Neither of them wrote it.
+    Unreadable,
+}
+
+impl OutboxKind {
+    /// Reads a message's body.
+    #[must_use]
+    pub fn of(body: &str) -> Self {
+        match read_dead_record(body) {
+            Some(_) => Self::Record,
+            None if text::of_report(body).is_some() => Self::Report,
+            None => Self::Unreadable,
+        }
+    }
+}
+
 /// A message of the outbox's dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct OutboxRow {
     /// The message's id.
     pub message_id: String,
-    /// Whether the mapping wrote it: stream positions, and not entries.
-    pub is_report: bool,
+    /// What it is.
+    pub kind: OutboxKind,
     /// Why it is here, and what to do.
     pub why: String,
 }
@@ -73,6 +96,8 @@ pub struct OutboxView {
     pub rows: Vec<OutboxRow>,
     /// How many messages were received.
     pub messages: u64,
+    /// How many of them can be neither a record nor a report.
+    pub unreadable: u64,
     /// How many others the queue has: another run holds them.
     pub others: u64,
 }
@@ -204,6 +229,9 @@ impl Dlq {
             }
             for message in messages {
                 view.messages = view.messages.saturating_add(1);
+                if OutboxKind::of(&message.body) == OutboxKind::Unreadable {
+                    view.unreadable = view.unreadable.saturating_add(1);
+                }
                 if view.rows.len() < limit {
                     view.rows.push(self.explain_outbox(&message).await?);
                 }
@@ -219,13 +247,15 @@ impl Dlq {
     /// [`DlqError`].
     pub async fn explain_outbox(&self, message: &DeadMessage) -> Result<OutboxRow, DlqError> {
         let message_id = message.id.clone();
+        let kind = OutboxKind::of(&message.body);
         let Some(record) = read_dead_record(&message.body) else {
             let why = text::of_report(&message.body);
-            return Ok(OutboxRow { message_id, is_report: true, why });
+            let why = why.unwrap_or_else(|| text::NEITHER.to_owned());
+            return Ok(OutboxRow { message_id, kind, why });
         };
         let impossible = self.impossible_now(&record).await?;
         let why = text::of_record(&record, impossible.as_deref());
-        Ok(OutboxRow { message_id, is_report: false, why })
+        Ok(OutboxRow { message_id, kind, why })
     }
 
     /// The members of the record whose entries cannot be as the bucket stands now; `None` when the

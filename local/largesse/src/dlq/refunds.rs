@@ -52,9 +52,8 @@ impl Dlq {
                 }
                 Err(error) => match error.kind {
                     // It is about this spray alone.
-                    PortErrorKind::Contended | PortErrorKind::Corrupt => {
-                        report.keep(error.causes(), &source);
-                    }
+                    PortErrorKind::Contended => report.keep(text::CONTENDED.to_owned(), &source),
+                    PortErrorKind::Corrupt => report.keep(error.causes(), &source),
                     PortErrorKind::Throttled | PortErrorKind::Unknown | PortErrorKind::Rejected => {
                         return Err(error.into());
                     }

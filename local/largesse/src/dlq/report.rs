@@ -48,6 +48,15 @@ pub struct RetryReport {
 }
 
 impl RetryReport {
+    /// Whether nothing stays that an operator could act on.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.kept.is_empty()
+            && self.came_back == 0
+            && self.not_deleted == 0
+            && self.unreadable_items.is_empty()
+    }
+
     /// The messages, grants and refunds that stay.
     #[must_use]
     pub fn kept_count(&self) -> u64 {

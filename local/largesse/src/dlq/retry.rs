@@ -16,6 +16,7 @@ use largesse_domain::time::Timestamp;
 use super::find::{Known, Wanted, why_unreadable};
 use super::queue::Run;
 use super::report::{RetryReport, increase};
+use super::text::CONTENDED;
 use super::{DeadMessage, Dlq, DlqError};
 
 /// Grants of the table that are retried at the same time.
@@ -66,11 +67,16 @@ impl Dlq {
         let Some(grant) = found.grant else {
             let unreadable = message.and_then(|message| read_body(&message.body).err());
             let unreadable = unreadable.map(|error| Retry::Kept(why_unreadable(&error)));
-            return unreadable.ok_or_else(|| DlqError::NotFound(wanted.to_string()));
+            return unreadable.ok_or_else(|| DlqError::not_found(wanted));
         };
         let decided = vec![self.decide(grant).await];
         let done = self.send_again(decided).await.pop();
-        let done = done.ok_or_else(|| DlqError::NotFound(wanted.to_string()))??;
+        let done = match done.ok_or_else(|| DlqError::not_found(wanted))? {
+            Err(error) if error.kind == PortErrorKind::Contended => {
+                return Ok(Retry::Kept(CONTENDED.to_owned()));
+            }
+            done => done?,
+        };
         if let Some(message) = message {
             run.delete(&[&message]).await?;
         }
@@ -179,9 +185,8 @@ impl Dlq {
                     report.keep(why, &one.message.id);
                     continue;
                 }
-                // Another operator or grant-pay is at it.
                 Err(error) if error.kind == PortErrorKind::Contended => {
-                    report.keep(error.to_string(), &one.message.id);
+                    report.keep(CONTENDED.to_owned(), &one.message.id);
                     continue;
                 }
                 Err(error) => {
@@ -252,7 +257,7 @@ impl Dlq {
                 Ok(Retry::Voided) => {}
                 Ok(Retry::Kept(why)) => report.keep(why, &failed.grant.id.to_string()),
                 Err(error) if error.kind == PortErrorKind::Contended => {
-                    report.keep(error.to_string(), &failed.grant.id.to_string());
+                    report.keep(CONTENDED.to_owned(), &failed.grant.id.to_string());
                 }
                 Err(error) => failure = Some(error),
             }

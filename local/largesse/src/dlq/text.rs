@@ -6,6 +6,7 @@ use largesse_app::spray::refused::RefusedRefunds;
 use largesse_aws::grant::dead::DeadRecord;
 use largesse_domain::grant::GrantStatus;
 use largesse_domain::spray::Spray;
+use largesse_domain::time::Timestamp;
 use largesse_edge::time::format as format_time;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use super::report::Kept;
 use super::{
     DropReport, Found, GrantsView, OutboxView, Queue, RetryReport, Row, TableView, Voided,
 };
-use crate::plain;
+use crate::plain::{self, counted};
 
 /// Why a grant is here.
 pub(super) fn of_grant(known: &Known) -> String {
@@ -22,34 +23,48 @@ pub(super) fn of_grant(known: &Known) -> String {
         (GrantStatus::Success, _) => "paid: nothing is owed".to_owned(),
         (GrantStatus::Voided, _) => "voided: returned to its funder".to_owned(),
         (GrantStatus::PermanentlyFailed, Some(failed)) => {
-            format!("given up after {} refusals: {}", failed.attempts, failed.failure)
+            let refusals = counted(failed.attempts.into(), "refusal", "refusals");
+            format!("given up after {refusals}: {}", failed.failure)
         }
         (_, Some(failed)) if failed.attempts == 0 => {
             format!("sent again by an operator after: {}", failed.failure)
         }
         (_, Some(failed)) => {
-            format!("refused {} times, still retried: {}", failed.attempts, failed.failure)
+            let times = counted(failed.attempts.into(), "time", "times");
+            format!("refused {times}, still retried: {}", failed.failure)
         }
         (_, None) => "never refused: its message was received too often".to_owned(),
     }
 }
 
-/// Why the outbox's mapping gave up, as Lambda reports it, and what to do.
-pub(super) fn of_report(body: &str) -> String {
-    let report: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    let field = |path: &str| match report.pointer(path) {
+/// Why something stays that somebody else changed at the same moment.
+pub(super) const CONTENDED: &str =
+    "another run or grant-pay works on it, which does no harm; retry it if it is still there";
+
+/// What a message of the outbox's queue is that is neither a record nor a report.
+pub(super) const NEITHER: &str = "the message is neither a record nor a report";
+
+/// Why the outbox's mapping gave up, as Lambda reports it, and what to do; `None` when the message
+/// is no such report.
+pub(super) fn of_report(body: &str) -> Option<String> {
+    let report: Value = serde_json::from_str(body).ok()?;
+    let condition = report.pointer("/requestContext/condition")?.as_str()?;
+    let batch = report.get("DDBStreamBatchInfo")?.as_object()?;
+    let field = |name: &str| match batch.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => "?".to_owned(),
         Some(other) => other.to_string(),
     };
-    format!(
-        "{}: {} records from {} to {} of {}; pool-sweep sends what they held, so drop it",
-        field("/requestContext/condition"),
-        field("/DDBStreamBatchInfo/batchSize"),
-        field("/DDBStreamBatchInfo/startSequenceNumber"),
-        field("/DDBStreamBatchInfo/endSequenceNumber"),
-        field("/DDBStreamBatchInfo/shardId"),
-    )
+    let records = match batch.get("batchSize").and_then(Value::as_u64) {
+        Some(size) => counted(size, "record", "records"),
+        None => "records".to_owned(),
+    };
+    Some(format!(
+        "{condition}: {records} from {} to {} of {}; pool-sweep sends what they held, so drop it",
+        field("startSequenceNumber"),
+        field("endSequenceNumber"),
+        field("shardId"),
+    ))
 }
 
 /// What the outbox refused to send, and what to do. `impossible`: the members whose entries cannot
@@ -99,14 +114,6 @@ fn rows_text(rows: &[Row]) -> Option<String> {
     (!rows.is_empty()).then(|| plain::columns(&HEADER, &cells, HEADER.len()))
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
-    match count {
-        0 => format!("no {many}"),
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    }
-}
-
 fn not_shown(shown: usize, all: u64) -> Option<String> {
     let more = all.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
     (more > 0).then(|| format!("  and {more} more: --limit shows them"))
@@ -114,17 +121,24 @@ fn not_shown(shown: usize, all: u64) -> Option<String> {
 
 fn others_text(others: u64) -> Option<String> {
     (others > 0).then(|| {
+        let others = counted(others, "other", "others");
         format!(
-            "  and {others} others: another run holds them, or they are behind others of a member"
+            "  and {others}: another run has received it, or it is behind another of its member"
         )
     })
 }
 
-pub(super) fn grants_text(view: &GrantsView) -> String {
-    let mut head = format!("grants queue: {}", counted(view.messages, "message", "messages"));
-    if view.unreadable > 0 {
-        head.push_str(&format!(", {} of them unreadable", view.unreadable));
+fn messages_text(messages: u64, unreadable: u64) -> String {
+    let all = counted(messages, "message", "messages");
+    match unreadable {
+        0 => all,
+        unreadable if unreadable == messages => format!("{all}, unreadable"),
+        unreadable => format!("{all}, {unreadable} of them unreadable"),
     }
+}
+
+pub(super) fn grants_text(view: &GrantsView) -> String {
+    let head = format!("grants queue: {}", messages_text(view.messages, view.unreadable));
     let more = not_shown(view.rows.len(), view.messages);
     join([Some(head), rows_text(&view.rows), more, others_text(view.others)])
 }
@@ -151,15 +165,18 @@ pub(super) fn table_text(view: &TableView) -> String {
 pub(super) const REFUND_REFUSED: &str = "the sender's wallet cannot hold that much";
 
 /// Where the refund of a spray stands.
-pub(super) fn of_refund(spray: &Spray) -> String {
+pub(super) fn of_refund(spray: &Spray, now: Timestamp) -> String {
     match (spray.refund, spray.refused) {
         (Some(refund), _) => format!("returned {}", format_time(refund.at)),
         (None, Some(_)) => format!("{REFUND_REFUSED}; tried every hour"),
+        (None, None) if spray.window.is_over(now) => {
+            "not refused: returned at the next run of refund-batch, each minute".to_owned()
+        }
         (None, None) => "not refused: returned when the spray is over".to_owned(),
     }
 }
 
-pub(super) fn refunds_text(found: &RefusedRefunds, limit: usize) -> String {
+pub(super) fn refunds_text(found: &RefusedRefunds, limit: usize, now: Timestamp) -> String {
     const HEADER: [&str; 5] = ["source", "sender", "amount", "refused", "why"];
     let RefusedRefunds { sprays, unreadable } = found;
     let count = u64::try_from(sprays.len()).unwrap_or(u64::MAX);
@@ -168,7 +185,8 @@ pub(super) fn refunds_text(found: &RefusedRefunds, limit: usize) -> String {
         let (amount, since) = spray.refused.map_or_else(Default::default, |refused| {
             (refused.amount.to_string(), format_time(refused.since))
         });
-        vec![spray.pool().to_string(), spray.sender.to_string(), amount, since, of_refund(spray)]
+        let why = of_refund(spray, now);
+        vec![spray.pool().to_string(), spray.sender.to_string(), amount, since, why]
     };
     let rows: Vec<_> = sprays.iter().take(limit).map(row).collect();
     let table = (!rows.is_empty()).then(|| plain::columns(&HEADER, &rows, HEADER.len()));
@@ -178,12 +196,12 @@ pub(super) fn refunds_text(found: &RefusedRefunds, limit: usize) -> String {
     join([Some(head), table, more, unreadable])
 }
 
-pub(super) fn refund_text(spray: &Spray) -> String {
+pub(super) fn refund_text(spray: &Spray, now: Timestamp) -> String {
     let mut pairs = vec![
         ("source", spray.pool().to_string()),
         ("sender", spray.sender.to_string()),
         ("over", format_time(spray.window.closes)),
-        ("why", of_refund(spray)),
+        ("why", of_refund(spray, now)),
     ];
     if let Some(refund) = spray.refund {
         pairs.push(("returned", refund.amount.to_string()));
@@ -211,7 +229,7 @@ pub(super) fn refund_retry_text(spray: &Spray, refunded: Refunded) -> String {
 }
 
 pub(super) fn outbox_text(view: &OutboxView) -> String {
-    let head = format!("outbox queue: {}", counted(view.messages, "message", "messages"));
+    let head = format!("outbox queue: {}", messages_text(view.messages, view.unreadable));
     let rows: Vec<_> =
         view.rows.iter().map(|row| vec![row.message_id.clone(), row.why.clone()]).collect();
     let table = (!rows.is_empty()).then(|| plain::columns(&["message", "why"], &rows, 2));
@@ -270,7 +288,7 @@ pub(super) fn retry_text(report: &RetryReport) -> String {
     let mut rows = Vec::new();
     let mut line = |count: u64, what: &str| {
         if count > 0 {
-            rows.push(vec![count.to_string(), what.to_owned()]);
+            rows.push(format!("{count} {what}"));
         }
     };
     line(report.sent, "sent to be paid, from the queue");
@@ -279,9 +297,10 @@ pub(super) fn retry_text(report: &RetryReport) -> String {
     line(report.voided, "deleted: voided");
     line(report.twice, "deleted: there twice");
     line(report.paid_in_table, "removed from the table: paid");
-    line(report.refunded, "refunds returned to their senders");
+    let refunds = if report.refunded == 1 { "refund" } else { "refunds" };
+    line(report.refunded, &format!("{refunds} returned to the sender"));
     line(report.came_back, "refused and given up again during this run");
-    line(report.still_retried, "in the table, still retried by themselves");
+    line(report.still_retried, "in the table, still retried without an operator");
     line(report.not_deleted, "handled, but not deleted by the queue: run it again");
     for (why, Kept { count, examples }) in &report.kept {
         line(*count, &format!("kept: {why} ({})", examples.join(", ")));
@@ -292,7 +311,7 @@ pub(super) fn retry_text(report: &RetryReport) -> String {
     if rows.is_empty() {
         return "nothing to retry".to_owned();
     }
-    rows.iter().map(|row| row.join("  ")).collect::<Vec<_>>().join("\n")
+    rows.join("\n")
 }
 
 /// What voiding does, or why it is not possible.
@@ -321,11 +340,19 @@ pub(super) fn void_text(voided: &Voided) -> String {
 }
 
 pub(super) fn drop_text(report: &DropReport) -> String {
-    let DropReport { deleted, records, not_deleted } = report;
-    format!(
-        "outbox: {deleted} reports of the mapping deleted, {records} records of entries kept, \
-         {not_deleted} not deleted"
-    )
+    let DropReport { deleted, records, unreadable, not_deleted } = *report;
+    let deleted = counted(deleted, "report of the mapping", "reports of the mapping");
+    let kept = |count: u64, one, many| (count > 0).then(|| counted(count, one, many));
+    join([
+        Some(format!("outbox: {deleted} deleted")),
+        kept(records, "record of entries: kept", "records of entries: kept"),
+        kept(unreadable, "unreadable message: kept", "unreadable messages: kept"),
+        kept(
+            not_deleted,
+            "report not deleted by the queue: run it again",
+            "reports not deleted by the queue: run it again",
+        ),
+    ])
 }
 
 #[cfg(test)]
@@ -333,7 +360,6 @@ mod tests {
     use super::*;
     use largesse_domain::split::{Seed, Split};
     use largesse_domain::spray::{Refund, RefusedRefund, Terms};
-    use largesse_domain::time::Timestamp;
 
     fn spray() -> Spray {
         let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -341,6 +367,29 @@ mod tests {
         let terms = Terms::new(20, 2, Split::Equal, 600).unwrap();
         let (token, now) = ("ABC".parse().unwrap(), Timestamp::from_ms(0));
         Spray::new(id.parse().unwrap(), token, room, sender, &terms, Seed([7; 32]), now)
+    }
+
+    #[test]
+    fn a_spray_that_is_over_waits_for_the_next_run_and_not_for_its_end() {
+        let (open, over) = (Timestamp::from_ms(599_999), Timestamp::from_ms(600_000));
+        assert!(of_refund(&spray(), open).ends_with("returned when the spray is over"));
+        let next = "not refused: returned at the next run of refund-batch, each minute";
+        assert_eq!(of_refund(&spray(), over), next);
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        let one = DropReport { deleted: 1, records: 1, unreadable: 1, not_deleted: 1 };
+        let said = "outbox: 1 report of the mapping deleted\n1 record of entries: kept\n\
+                    1 unreadable message: kept\n1 report not deleted by the queue: run it again";
+        assert_eq!(drop_text(&one), said);
+        let one = RetryReport { refunded: 1, sent: 1, ..RetryReport::default() };
+        assert_eq!(
+            retry_text(&one),
+            "1 sent to be paid, from the queue\n1 refund returned to the sender"
+        );
+        assert_eq!(messages_text(1, 1), "1 message, unreadable");
+        assert_eq!(messages_text(2, 1), "2 messages, 1 of them unreadable");
     }
 
     #[test]
@@ -353,14 +402,14 @@ mod tests {
             SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV  ann     20      1970-01-01T00:10:00.000Z  \
             the sender's wallet cannot hold that much; tried every hour\n  \
             and 1 more: --limit shows them";
-        assert_eq!(refunds_text(&found, 1), listed);
-        let shown = refund_text(&refused);
+        assert_eq!(refunds_text(&found, 1, Timestamp::from_ms(700_000)), listed);
+        let shown = refund_text(&refused, Timestamp::from_ms(700_000));
         assert!(shown.ends_with("refused  20\nsince    1970-01-01T00:10:00.000Z"), "{shown}");
         let kept = refund_retry_text(&refused, Refunded::WalletFull { amount: 20 });
         assert!(kept.ends_with("kept: the wallet of ann cannot hold 20 more"), "{kept}");
         let returned = Refund { amount: 20, shares: 2, at: Timestamp::from_ms(700_000) };
         let returned = Spray { refund: Some(returned), refused: None, ..refused };
-        let shown = refund_text(&returned);
+        let shown = refund_text(&returned, Timestamp::from_ms(800_000));
         assert!(shown.ends_with("returned 1970-01-01T00:11:40.000Z\nreturned  20"), "{shown}");
     }
 }

@@ -16,6 +16,14 @@ pub struct Voided {
     pub outcome: Option<Void>,
 }
 
+impl Voided {
+    /// Whether the grant is voided, or nothing was to be done yet.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.outcome, None | Some(Void::Voided | Void::AlreadyVoided))
+    }
+}
+
 impl Dlq {
     /// Voids a grant that was given up, and deletes its message. Without `is_confirmed` nothing
     /// changes.
@@ -36,7 +44,7 @@ impl Dlq {
         run: &mut Run<'_>,
     ) -> Result<Voided, DlqError> {
         let found = self.find(wanted, run).await?;
-        let grant = found.grant.ok_or_else(|| DlqError::NotFound(wanted.to_string()))?;
+        let grant = found.grant.ok_or_else(|| DlqError::not_found(wanted))?;
         let outcome = match (grant.standing, &grant.failed) {
             (Standing::Paid, _) => Some(Void::Paid),
             (Standing::Voided, _) => Some(Void::AlreadyVoided),

@@ -90,13 +90,15 @@ async fn a_void_waits_for_room_in_the_funders_wallet_and_loses_nothing() {
     let (scene, _) = full().await;
     let dlq = scene.dlq().await;
     let wanted = Wanted::Grant(scene.grant.id);
-    assert_eq!(dlq.void(&wanted, true).await.unwrap().outcome, Some(Void::FunderFull));
+    let voided = dlq.void(&wanted, true).await.unwrap();
+    assert_eq!((voided.outcome, voided.is_done()), (Some(Void::FunderFull), false));
     // It is as it was: given up, with its message, to be retried or voided.
     assert_eq!(scene.status().await, Some(GrantStatus::PermanentlyFailed));
     assert_eq!(scene.messages(GRANTS_DLQ), 1);
     assert_eq!(dlq.list_grants(10).await.unwrap().messages, 1);
     scene.overwrite_balance("ann", 0).await;
-    assert_eq!(dlq.void(&wanted, true).await.unwrap().outcome, Some(Void::Voided));
+    let voided = dlq.void(&wanted, true).await.unwrap();
+    assert_eq!((voided.outcome, voided.is_done()), (Some(Void::Voided), true));
     assert_eq!((scene.balance("ann").await, scene.messages(GRANTS_DLQ)), (10, 0));
     assert_eq!(dlq.retry(&wanted).await.unwrap(), Retry::Voided);
     // The wallet that the test filled behind the ledger's back.

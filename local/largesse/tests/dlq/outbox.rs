@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse::dlq::{DlqError, DropReport, Dropped, Retry, RetryReport, Wanted};
+use largesse::dlq::{DlqError, DropReport, Dropped, OutboxKind, Retry, RetryReport, Wanted};
 use largesse_app::ports::Clock;
 use largesse_domain::grant::GrantStatus;
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn an_entry_that_cannot_be_is_explained_and_never_paid() {
     let view = dlq.list_outbox(10).await.unwrap();
     assert_eq!((view.messages, view.others), (1, 0));
     let row = view.rows.first().unwrap();
-    assert!(!row.is_report);
+    assert_eq!(row.kind, OutboxKind::Record);
     let why = format!(
         "entries that no draw can have written: {source}#0 (carol); the entries of carol are not \
          paid: repair the bucket"
@@ -88,10 +88,15 @@ async fn a_report_of_the_mapping_is_explained_and_dropped_and_the_sweep_pays() {
                so drop it";
     let view = dlq.list_outbox(10).await.unwrap();
     assert_eq!((view.messages, view.rows.len()), (25, 10));
-    assert_eq!((view.rows[0].why.as_str(), view.rows[0].is_report), (why, true));
+    assert_eq!((view.rows[0].why.as_str(), view.rows[0].kind), (why, OutboxKind::Report));
+    // What cannot be read may be anything, so it stays.
+    scene.send(OUTBOX_DLQ, "", "more junk").await;
+    let view = dlq.list_outbox(100).await.unwrap();
+    assert_eq!((view.messages, view.unreadable), (26, 1));
     let mut dropped = DropReport::default();
     dlq.drop_reports(&mut dropped).await.unwrap();
-    assert_eq!((dropped.deleted, scene.messages(OUTBOX_DLQ)), (25, 0));
+    assert_eq!((dropped.deleted, dropped.unreadable, dropped.is_complete()), (25, 1, false));
+    assert_eq!(scene.messages(OUTBOX_DLQ), 1);
     // The stream is never read here: pool-sweep alone leads to the payment.
     tokio::time::advance(Duration::from_secs(400)).await;
     let stop_at = scene.store.now().plus_ms(60_000);
