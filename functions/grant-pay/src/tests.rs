@@ -253,3 +253,22 @@ fn the_policy_is_the_environments() {
         assert!(settings::policy(&variables).is_err(), "{value}");
     }
 }
+
+/// A table that was restored may hold an item of an earlier grant of the same member and source.
+#[tokio::test]
+async fn an_item_of_another_grant_gives_up_none() {
+    let bank = Bank { refuses: Some("a"), ..Bank::default() };
+    let mut other = grant_of("a");
+    other.id = GrantId::of_draw(&other.source, &other.member, Timestamp::from_ms(1));
+    let item = FailedGrant {
+        grant: other,
+        status: GrantStatus::PermanentlyFailed,
+        attempts: 4,
+        failure: Refusal::WalletFull.to_string(),
+        failed_at: Timestamp::from_ms(2),
+    };
+    bank.failed.lock().unwrap().insert(item.grant.member.clone(), item.clone());
+    assert_eq!(failures(&bank, &[("a", body_of("a"))], 1).await.len(), 1, "it comes back");
+    assert!(bank.dead.lock().unwrap().is_empty());
+    assert_eq!(bank.failed.lock().unwrap().values().collect::<Vec<_>>(), [&item]);
+}

@@ -173,6 +173,13 @@ async fn a_record_that_comes_again_is_not_dead_lettered_yet() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_not_dead_lettered_comes_again_although_a_later_one_is_not_taken_either() {
+    let queue = Queue { refuses: Some("b"), dead_max: Some(0), ..Queue::default() };
+    let records = [impossible(0, ["x", "y"]), entry(1, "a"), entry(2, "b")];
+    assert_eq!(failures(&queue, &records).await, ["0"]);
+}
+
+#[tokio::test]
 async fn what_is_no_bucket_is_passed_over() {
     let queue = Queue::default();
     let probe = record(0, json!({}), json!({ "pk": { "S": "PROBE#1" }, "taken": { "N": "7" } }));

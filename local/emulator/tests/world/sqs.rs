@@ -23,6 +23,7 @@ async fn a_group_gives_no_more_messages_while_one_of_it_is_in_flight() {
     assert!(receive(&client, 10).await.is_empty());
 
     for message in &first {
+        assert!(receive(&client, 10).await.is_empty(), "one of group a is still in flight");
         let deleting = client.delete_message().queue_url(queue_url(QUEUE));
         deleting.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
     }

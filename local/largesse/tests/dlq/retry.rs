@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue as Av;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use largesse::dlq::{DlqError, RetryReport, Wanted};
@@ -46,6 +48,22 @@ async fn a_grant_that_was_given_up_is_explained_retried_and_paid_once() {
     assert_eq!(retry_all(&dlq).await.paid, 1);
     scene.paid_once().await;
     assert_eq!(scene.messages(GRANTS_DLQ), 0);
+}
+
+/// The message is all that says what is owed, until its item can be read again.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_kept_stays_in_the_queue() {
+    let scene = Scene::given_up().await;
+    let dlq = scene.dlq().await;
+    scene.set_wallet("bob", None).await;
+    scene.overwrite_attempts(Av::S("four".to_owned())).await;
+    let report = retry_all(&dlq).await;
+    assert_eq!((report.sent, report.kept_count(), scene.messages(GRANTS_DLQ)), (0, 1, 1));
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    scene.overwrite_attempts(Av::N("4".to_owned())).await;
+    let report = retry_all(&dlq).await;
+    assert_eq!((report.sent, report.kept_count(), scene.messages(GRANTS_DLQ)), (1, 0, 0));
+    scene.paid_once().await;
 }
 
 #[tokio::test(start_paused = true)]

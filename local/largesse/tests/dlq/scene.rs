@@ -109,6 +109,15 @@ impl Scene {
         update.send().await.unwrap();
     }
 
+    /// Overwrites how often bob's grant was refused.
+    pub(super) async fn overwrite_attempts(&self, attempts: Av) {
+        let update = self.dynamo().update_item().table_name("largesse-grants");
+        let update = update.key("pk", Av::S(self.grant.source.to_string()));
+        let update = update.key("sk", Av::S("MEMBER#bob".to_owned()));
+        let update = update.update_expression("SET attempts = :attempts");
+        update.expression_attribute_values(":attempts", attempts).send().await.unwrap();
+    }
+
     pub(super) async fn balance(&self, name: &str) -> u64 {
         self.store.wallet(&user(name)).await.unwrap().balance.get()
     }

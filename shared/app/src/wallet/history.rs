@@ -104,3 +104,6 @@ async fn total<D: Wallets>(deps: &D, wallet: &Wallet, filter: &HistoryFilter) ->
     let older = deps.count(user, &older, u64::MAX).await?.rows;
     Ok(wallet.seq.saturating_sub(older))
 }
+
+#[cfg(test)]
+mod tests;
