@@ -3,7 +3,7 @@
 //! # The hashes
 //! * Of a chunk: member, amount and reason of each row that is kept, in the order of the members'
 //!   bytes.
-//! * Of the rows: the hashes of all chunks, by their numbers. Two campaigns with the same rows have
+//! * Of the rows: the hashes of all chunks, by their numbers. Two campaigns with equal rows have
 //!   it in common, so a seal can warn about it.
 //! * Of content: the terms, the hash of the rows, and the totals. Refused rows and duplicates are in
 //!   the totals: going on without them is a choice that the start makes by naming the hash.
