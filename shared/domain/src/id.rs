@@ -127,6 +127,10 @@ ulid_id!(
     SprayId
 );
 ulid_id!(
+    /// A campaign; its rows are paid under ids that follow from it ([`crate::campaign::RowKey`]).
+    CampaignId
+);
+ulid_id!(
     /// A grant: the permanent name under which one member is paid, whatever is retried.
     GrantId
 );
@@ -136,7 +140,7 @@ ulid_id!(
 );
 
 /// 80 bits of SHA-256 over texts that hold no line feed, for the random part of a ULID.
-fn random_part(texts: &[&str]) -> u128 {
+pub(crate) fn random_part(texts: &[&str]) -> u128 {
     let digest = Sha256::digest(texts.join("\n").as_bytes());
     digest.iter().take(10).fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
 }

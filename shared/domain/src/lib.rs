@@ -4,12 +4,14 @@
 //! of `(state, command, now)`, so the store and the model checker call the same code.
 //!
 //! A [`pool`] is drawn from, a draw is a [`grant`], one transfer of the [`ledger`] pays a grant.
+//! A [`campaign`] pays rows.
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod audit;
 pub mod breaker;
+pub mod campaign;
 pub mod grant;
 pub mod id;
 pub mod ledger;
