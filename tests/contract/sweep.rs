@@ -10,7 +10,7 @@ use largesse_app::ports::{Clock, Grants, INDEX_SHARDS, Money, Payment, Pools, Vo
 use largesse_app::spray::read;
 use largesse_aws::grant::message::read_body;
 use largesse_domain::grant::GrantStatus;
-use largesse_domain::id::PoolId;
+use largesse_domain::id::{GrantId, PoolId};
 use largesse_domain::pool::{Bucket, Entry};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
@@ -230,4 +230,19 @@ async fn an_entry_whose_failed_grant_cannot_be_read_is_left_and_stops_no_other()
     sandbox.store.remove_failed(&grants[1]).await.unwrap();
     assert_eq!(swept(&sandbox, &spray).await, Swept { resent: 1, ..Swept::default() });
     assert_eq!(sent(&sandbox), vec!["pending"; 3]);
+}
+
+/// After a restore of the pools, a member may draw again under another id.
+#[tokio::test(start_paused = true)]
+async fn an_entry_is_sent_again_although_an_earlier_grant_of_its_member_was_given_up() {
+    let sandbox = Sandbox::new(9);
+    let spray = sprayed(&sandbox, 1).await;
+    let grant = drawn(&sandbox, &spray, "a").await;
+    let mut earlier = grant.clone();
+    earlier.id = GrantId::of_draw(&grant.source, &grant.member, Timestamp::from_ms(1));
+    given_up(&sandbox, &earlier).await;
+    pass(SWEEP_AFTER_MS).await;
+    assert_eq!(swept(&sandbox, &spray).await.resent, 1);
+    // The audit knows no grant of that id.
+    sandbox.store.remove_failed(&earlier).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::PoolId;
+use largesse_domain::id::{GrantId, PoolId};
 use largesse_domain::pool::{Bucket, bucket_count};
 
 use crate::ports::{Grants, Money, Pools, PortError, PortResult, Standing};
@@ -48,9 +48,12 @@ pub async fn statuses<D: Money + Grants>(
         Standing::Voided => Some(GrantStatus::Voided),
         // Sent again under the same id, it finds out.
         Standing::Unknown => Some(GrantStatus::Pending),
-        Standing::NotPaid => {
-            failed.get(grant.member.as_str()).copied().unwrap_or(Some(GrantStatus::Pending))
-        }
+        Standing::NotPaid => match failed.get(grant.member.as_str()) {
+            Some(None) => None,
+            Some(Some((id, status))) if *id == grant.id => Some(*status),
+            // An item of another grant: the pool was restored, and the member drew again.
+            Some(Some(_)) | None => Some(GrantStatus::Pending),
+        },
     };
     Ok(grants.iter().zip(standings).map(status).collect())
 }
@@ -58,12 +61,13 @@ pub async fn statuses<D: Money + Grants>(
 async fn failed_by_member<D: Grants>(
     deps: &D,
     source: PoolId,
-) -> PortResult<BTreeMap<String, Option<GrantStatus>>> {
+) -> PortResult<BTreeMap<String, Option<(GrantId, GrantStatus)>>> {
     let mut statuses = BTreeMap::new();
     let mut after = None;
     loop {
         let page = deps.failed_grants(source, after, FAILED_STEP).await?;
-        statuses.extend(page.rows.iter().map(|f| (f.grant.member.to_string(), Some(f.status))));
+        let rows = page.rows.iter();
+        statuses.extend(rows.map(|f| (f.grant.member.to_string(), Some((f.grant.id, f.status)))));
         if !page.unreadable.is_empty() {
             let (pool, count) = (source.to_string(), page.unreadable.len());
             tracing::error!(pool.id = pool, grants.unreadable = count, "failed grants unread");
