@@ -37,6 +37,8 @@ impl Settings {
                 sprays: table(variables, "TABLE_SPRAYS")?,
                 pools: table(variables, "TABLE_POOLS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
+                campaigns: table(variables, "TABLE_CAMPAIGNS")?,
+                campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read_with_cursors(variables)?,

@@ -87,6 +87,8 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         pools: name("TABLE_POOLS"),
         grants: name("TABLE_GRANTS"),
         edge: name("TABLE_EDGE"),
+        campaigns: name("TABLE_CAMPAIGNS"),
+        campaign_rows: name("TABLE_CAMPAIGN_ROWS"),
         queue_grants_url: name("QUEUE_GRANTS_URL"),
         queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
         queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),

@@ -6,6 +6,7 @@
 //! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
 mod breaker;
+mod campaign;
 mod environment;
 mod error;
 mod event;
@@ -19,6 +20,7 @@ mod spray;
 mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
+pub use campaign::{COUNT_SHARDS, Campaigns, Change, CountsChange, Versioned};
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
 pub use event::{Event, Events};

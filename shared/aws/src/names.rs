@@ -20,6 +20,10 @@ pub struct Names {
     pub grants: String,
     /// Table of idempotency keys: `TABLE_EDGE`.
     pub edge: String,
+    /// Table of campaigns, their parts, counters and audit: `TABLE_CAMPAIGNS`.
+    pub campaigns: String,
+    /// Table of the rows of campaigns and what became of them: `TABLE_CAMPAIGN_ROWS`.
+    pub campaign_rows: String,
     /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
     pub queue_grants_url: String,
     /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.

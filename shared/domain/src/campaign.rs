@@ -44,20 +44,22 @@ mod order;
 mod outcome;
 mod part;
 mod progress;
+mod record;
 mod seal;
 mod terms;
 
-pub use chain::{Actor, AuditBroken, AuditEntry, Broken, verify};
+pub use chain::{Actor, AuditBroken, AuditEntry, AuditHead, Broken, verify};
 pub use counts::{ChunkResult, CommitError, Committed, Counts, Delta, Sum, Tally};
 pub use duplicates::{Duplicate, Duplicates, DuplicatesError, Folded, fold};
 pub use hash::{Hash, HashError};
 pub use key::{ChunkNumber, Generation, PART_NUMBER_MAX, PartNumber, RowKey};
 pub use layout::{CHUNK_ROWS_MAX, CHUNK_ROWS_MEAN, ChunkTooLarge, LAYOUT_ROUNDS, Layout};
 pub use life::{Action, Approval, Life, Queued, Refused, Sealed, State, Taken};
-pub use order::{Candidate, Running, next_to_run};
+pub use order::{AGENDA_MAX, Agenda, AgendaFull, Candidate, Running, next_to_run};
 pub use outcome::{Failure, Outcome, RowState, Said, Verdict, VerdictRefused};
 pub use part::{Added, Part, PartRefused, Parts, Place, Row};
 pub use progress::{Snapshot, eta_s, rows_per_1000_s};
+pub use record::{Campaign, Seal};
 pub use seal::{SealError, Totals, chunk_hash, content_hash, rows_hash};
 pub use terms::{Approvals, CampaignName, CampaignNameError, PRIORITY_MAX, Priority, Terms};
 

@@ -44,6 +44,15 @@ pub struct AuditEntry {
     pub hash: Hash,
 }
 
+/// Where an audit ends: kept in the campaign's own item, so that a cut is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditHead {
+    /// The place of the last entry.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
 /// What is wrong with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
@@ -72,7 +81,7 @@ impl AuditEntry {
     #[must_use]
     pub fn next(
         campaign: CampaignId,
-        last: Option<&Self>,
+        last: Option<AuditHead>,
         at: Timestamp,
         by: Actor,
         action: &str,
@@ -83,6 +92,12 @@ impl AuditEntry {
         let action = action.to_owned();
         let unhashed = Self { seq, at, by, action, details, previous, hash: previous };
         Some(Self { hash: unhashed.computed(), ..unhashed })
+    }
+
+    /// The end of an audit whose last entry this is.
+    #[must_use]
+    pub const fn head(&self) -> AuditHead {
+        AuditHead { seq: self.seq, hash: self.hash }
     }
 
     /// The hash of what the entry says.
@@ -106,15 +121,15 @@ fn start(campaign: CampaignId) -> Hash {
     Record::new("largesse campaign audit start 1").text(&campaign.to_string()).hash()
 }
 
-/// Checks that the entries are those that were written, in their order. With the hash of the last
-/// entry as it is known elsewhere, also that none is missing at the end.
+/// Checks that the entries are those that were written, in their order. With the head as it
+/// is known elsewhere, also that none is missing at the end.
 ///
 /// # Errors
 /// [`AuditBroken`], the first entry that is not.
 pub fn verify(
     campaign: CampaignId,
     entries: &[AuditEntry],
-    head: Option<Hash>,
+    head: Option<AuditHead>,
 ) -> Result<(), AuditBroken> {
     let mut previous = start(campaign);
     let mut seq: u64 = 0;
@@ -131,7 +146,7 @@ pub fn verify(
         previous = entry.hash;
     }
     match head {
-        Some(head) if head != previous => {
+        Some(head) if head != (AuditHead { seq, hash: previous }) => {
             Err(AuditBroken { seq: seq.saturating_add(1), what: Broken::Head })
         }
         _ => Ok(()),

@@ -10,7 +10,8 @@
 
 use std::cmp::Reverse;
 
-use super::terms::Priority;
+use super::life::{Life, Queued, State};
+use super::terms::{Priority, Terms};
 use crate::id::CampaignId;
 use crate::time::Timestamp;
 
@@ -46,6 +47,73 @@ impl Candidate {
     }
 }
 
+/// What waits and what runs: one item, changed together with each campaign that enters or leaves
+/// it, so that two starts at once find one order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agenda {
+    /// The number of the last start or rollback of all campaigns. It only rises.
+    pub fence: u64,
+    /// The campaigns that are queued.
+    pub queued: Vec<Candidate>,
+    /// The campaigns that run.
+    pub running: Vec<Running>,
+    /// The campaigns that take payments back.
+    pub rolling_back: Vec<CampaignId>,
+}
+
+/// The most campaigns on the agenda: each is about 100 bytes of its one item.
+pub const AGENDA_MAX: usize = 200;
+
+/// The agenda holds [`AGENDA_MAX`] campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{AGENDA_MAX} campaigns are queued, running or rolled back")]
+pub struct AgendaFull;
+
+impl Agenda {
+    /// Takes a campaign off, wherever it stands.
+    pub fn remove(&mut self, id: CampaignId) {
+        self.queued.retain(|candidate| candidate.id != id);
+        self.running.retain(|running| running.id != id);
+        self.rolling_back.retain(|other| *other != id);
+    }
+
+    /// Makes the agenda hold a campaign where its life says: after an action, the campaign is
+    /// taken off and put where it belongs.
+    ///
+    /// # Errors
+    /// [`AgendaFull`]; then the campaign is off.
+    pub fn place(&mut self, id: CampaignId, terms: &Terms, life: &Life) -> Result<(), AgendaFull> {
+        // A forced start is known from its place in the queue; a running one keeps it.
+        let forced = self.queued.iter().any(|queued| queued.id == id && queued.forced)
+            || self.running.iter().any(|running| running.id == id && running.forced);
+        self.remove(id);
+        let taken = [self.queued.len(), self.running.len(), self.rolling_back.len()];
+        let is_full = taken.into_iter().sum::<usize>() >= AGENDA_MAX;
+        let goes_on =
+            life.queued.is_some() || matches!(life.state, State::Running | State::RollingBack);
+        if goes_on && is_full {
+            return Err(AgendaFull);
+        }
+        let Terms { starts_at, priority, .. } = *terms;
+        match (life.queued, life.state) {
+            (Some(Queued { forced }), _) => {
+                self.queued.push(Candidate { id, starts_at, priority, forced });
+            }
+            (None, State::Running) => self.running.push(Running { id, forced }),
+            (None, State::RollingBack) => self.rolling_back.push(id),
+            (None, _) => {}
+        }
+        self.fence = self.fence.max(life.fence);
+        Ok(())
+    }
+
+    /// The campaign to run now, if any.
+    #[must_use]
+    pub fn next(&self, now: Timestamp) -> Option<CampaignId> {
+        next_to_run(&self.queued, &self.running, now)
+    }
+}
+
 /// The campaign to run now, if any: a forced one first. Call it again after each start.
 #[must_use]
 pub fn next_to_run(
@@ -68,7 +136,11 @@ pub fn next_to_run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::{
+        Action, Approvals, CampaignName, Counts, Duplicates, Hash, Sealed, Totals,
+    };
     use crate::id::Ulid;
+    use crate::ledger::Memo;
     use rstest::rstest;
 
     const NOW: i64 = 1_000;
@@ -115,5 +187,64 @@ mod tests {
         assert_eq!(next_to_run(&[plain], &[beside], now), Some(plain.id));
         let itself = Running { id: forced.id, forced: true };
         assert_eq!(next_to_run(&[forced], &[itself], now), None);
+    }
+
+    fn terms() -> Terms {
+        Terms {
+            name: CampaignName::new("a").unwrap(),
+            default_reason: Memo::new("").unwrap(),
+            default_amount: None,
+            starts_at: None,
+            priority: Priority::default(),
+            duplicates: Duplicates::First,
+            approvals: Approvals::Zero,
+        }
+    }
+
+    #[test]
+    fn the_agenda_holds_a_campaign_where_its_life_says() {
+        let (terms, id) = (terms(), id(10, 0));
+        let totals = Totals { rows: 1, amount: 1, ..Totals::default() };
+        let sealed = Sealed { hash: Hash::of(b""), totals };
+        let mut life = Life::new("kim".parse().unwrap(), Approvals::Zero);
+        let mut agenda = Agenda::default();
+        let mut act = |action: Action| {
+            life.apply(&action).unwrap();
+            agenda.place(id, &terms, &life).unwrap();
+            let forced = agenda.running.iter().map(|running| running.forced).collect::<Vec<_>>();
+            (agenda.queued.len(), forced, agenda.rolling_back.len(), agenda.fence)
+        };
+        assert_eq!(act(Action::Seal), (0, vec![], 0, 0));
+        assert_eq!(act(Action::Sealed { attempt: 1, sealed }), (0, vec![], 0, 0));
+        let start = |forced| Action::Start { hash: sealed.hash, forced };
+        assert_eq!(act(start(false)), (1, vec![], 0, 0));
+        assert_eq!(act(Action::Stop), (0, vec![], 0, 0));
+        assert_eq!(act(start(true)), (1, vec![], 0, 0));
+        assert_eq!(act(Action::Run { fence: 5 }), (0, vec![true], 0, 5));
+        assert_eq!(act(Action::Stop), (0, vec![], 0, 5));
+        assert_eq!(act(start(false)), (1, vec![], 0, 5));
+        assert_eq!(act(Action::Run { fence: 6 }), (0, vec![false], 0, 6));
+        let counts = Counts::sealed(totals);
+        assert_eq!(life.apply(&Action::End { fence: 6, counts }).is_err(), true);
+        let mut act = |action: Action| {
+            life.apply(&action).unwrap();
+            agenda.place(id, &terms, &life).unwrap();
+            (agenda.queued.len(), agenda.running.len(), agenda.rolling_back.len(), agenda.fence)
+        };
+        assert_eq!(act(Action::Fail { fence: 6 }), (0, 0, 0, 6));
+        assert_eq!(act(Action::Rollback { fence: 7 }), (0, 0, 1, 7));
+    }
+
+    #[test]
+    fn a_full_agenda_takes_no_other_campaign() {
+        let mut life = Life::new("kim".parse().unwrap(), Approvals::Zero);
+        (life.state, life.queued) = (State::Waiting, Some(Queued { forced: false }));
+        let mut agenda = Agenda::default();
+        for n in 0..u128::try_from(AGENDA_MAX).unwrap() {
+            agenda.place(id(1, n), &terms(), &life).unwrap();
+        }
+        assert_eq!(agenda.place(id(2, 0), &terms(), &life), Err(AgendaFull));
+        // One that is on it already stays.
+        assert_eq!(agenda.place(id(1, 0), &terms(), &life), Ok(()));
     }
 }

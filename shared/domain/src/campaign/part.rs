@@ -1,7 +1,5 @@
 //! The parts of a campaign: what the caller uploads, piece by piece.
 
-use std::collections::BTreeMap;
-
 use super::key::PartNumber;
 use super::{CAMPAIGN_AMOUNT_MAX, Hash, ROWS_MAX};
 use crate::id::UserId;
@@ -43,10 +41,17 @@ pub struct Part {
     pub amount: u64,
 }
 
-/// The parts so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What all parts so far hold together. Each part has an item of its own in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    parts: BTreeMap<PartNumber, Part>,
+    /// How many parts there are.
+    pub count: u32,
+    /// Their accepted rows.
+    pub rows: u64,
+    /// Their refused rows.
+    pub refused: u64,
+    /// What the accepted rows sum to, in minor units.
+    pub amount: u64,
 }
 
 /// What adding a part did.
@@ -73,29 +78,13 @@ pub enum PartRefused {
 }
 
 impl Parts {
-    /// The parts in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &Part> {
-        self.parts.values()
-    }
-
-    /// The rows, refused rows and amount of all parts.
-    #[must_use]
-    pub fn sums(&self) -> (u64, u64, u64) {
-        self.parts.values().fold((0, 0, 0), |(rows, refused, amount), part| {
-            (
-                rows.saturating_add(part.rows),
-                refused.saturating_add(part.refused),
-                amount.saturating_add(part.amount),
-            )
-        })
-    }
-
-    /// What adding `part` would do. The same number with the same hash is the same part.
+    /// Adds a part, when `earlier` is what its number stands for so far. The same number with the
+    /// same hash is the same part.
     ///
     /// # Errors
-    /// [`PartRefused`], the first in its order.
-    pub fn decide(&self, part: &Part) -> Result<Added, PartRefused> {
-        if let Some(earlier) = self.parts.get(&part.number) {
+    /// [`PartRefused`], the first in its order; then nothing has changed.
+    pub fn add(&mut self, earlier: Option<&Part>, part: &Part) -> Result<Added, PartRefused> {
+        if let Some(earlier) = earlier {
             let is_same = earlier.hash == part.hash;
             return if is_same {
                 Ok(Added::Already(*earlier))
@@ -103,24 +92,14 @@ impl Parts {
                 Err(PartRefused::OtherContent(*earlier))
             };
         }
-        let (rows, _, amount) = self.sums();
-        let rows = rows.checked_add(part.rows).filter(|sum| *sum <= ROWS_MAX);
-        rows.ok_or(PartRefused::RowsTooMany)?;
-        let amount = amount.checked_add(part.amount).filter(|sum| *sum <= CAMPAIGN_AMOUNT_MAX);
-        amount.ok_or(PartRefused::AmountTooLarge)?;
+        let rows = self.rows.checked_add(part.rows).filter(|sum| *sum <= ROWS_MAX);
+        let rows = rows.ok_or(PartRefused::RowsTooMany)?;
+        let amount = self.amount.checked_add(part.amount);
+        let amount = amount.filter(|sum| *sum <= CAMPAIGN_AMOUNT_MAX);
+        let amount = amount.ok_or(PartRefused::AmountTooLarge)?;
+        let refused = self.refused.saturating_add(part.refused);
+        *self = Self { count: self.count.saturating_add(1), rows, refused, amount };
         Ok(Added::New)
-    }
-
-    /// Adds a part.
-    ///
-    /// # Errors
-    /// As [`Parts::decide`]; then nothing has changed.
-    pub fn add(&mut self, part: Part) -> Result<Added, PartRefused> {
-        let added = self.decide(&part)?;
-        if added == Added::New {
-            self.parts.insert(part.number, part);
-        }
-        Ok(added)
     }
 }
 
@@ -137,24 +116,26 @@ mod tests {
     fn a_part_sent_again_is_the_same_part_and_another_under_its_number_is_refused() {
         let mut parts = Parts::default();
         let first = part(1, b"a", 10, 1_000);
-        assert_eq!(parts.add(first), Ok(Added::New));
-        let before = parts.clone();
-        assert_eq!(parts.add(first), Ok(Added::Already(first)));
-        assert_eq!(parts.add(part(1, b"b", 10, 1_000)), Err(PartRefused::OtherContent(first)));
+        assert_eq!(parts.add(None, &first), Ok(Added::New));
+        let before = parts;
+        assert_eq!(parts.add(Some(&first), &first), Ok(Added::Already(first)));
+        let other = part(1, b"b", 10, 1_000);
+        assert_eq!(parts.add(Some(&first), &other), Err(PartRefused::OtherContent(first)));
         assert_eq!(parts, before);
-        assert_eq!(parts.add(part(2, b"a", 10, 1_000)), Ok(Added::New));
-        assert_eq!(parts.sums(), (20, 0, 2_000));
+        assert_eq!(parts.add(None, &part(2, b"a", 10, 1_000)), Ok(Added::New));
+        assert_eq!(parts, Parts { count: 2, rows: 20, refused: 0, amount: 2_000 });
     }
 
     #[test]
     fn a_part_beyond_the_rows_or_the_amount_of_a_campaign_changes_nothing() {
         let mut parts = Parts::default();
-        parts.add(part(1, b"a", ROWS_MAX - 1, CAMPAIGN_AMOUNT_MAX - 1)).unwrap();
-        let before = parts.clone();
-        assert_eq!(parts.add(part(2, b"b", 2, 1)), Err(PartRefused::RowsTooMany));
-        assert_eq!(parts.add(part(2, b"b", 1, 2)), Err(PartRefused::AmountTooLarge));
-        assert_eq!(parts.add(part(2, b"b", u64::MAX, u64::MAX)), Err(PartRefused::RowsTooMany));
+        parts.add(None, &part(1, b"a", ROWS_MAX - 1, CAMPAIGN_AMOUNT_MAX - 1)).unwrap();
+        let before = parts;
+        let mut add = |rows, amount| parts.add(None, &part(2, b"b", rows, amount));
+        assert_eq!(add(2, 1), Err(PartRefused::RowsTooMany));
+        assert_eq!(add(1, 2), Err(PartRefused::AmountTooLarge));
+        assert_eq!(add(u64::MAX, u64::MAX), Err(PartRefused::RowsTooMany));
         assert_eq!(parts, before);
-        assert_eq!(parts.add(part(2, b"b", 1, 1)), Ok(Added::New));
+        assert_eq!(parts.add(None, &part(2, b"b", 1, 1)), Ok(Added::New));
     }
 }

@@ -82,7 +82,7 @@ impl Totals {
     /// # Errors
     /// [`SealError`], the first in its order.
     pub fn check(self, parts: &Parts) -> Result<(), SealError> {
-        let (parts, _, _) = parts.sums();
+        let parts = parts.rows;
         let chunks = self.rows.saturating_add(self.duplicates);
         if self.rows == 0 && parts == 0 {
             return Err(SealError::Empty);

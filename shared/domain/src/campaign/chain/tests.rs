@@ -12,14 +12,21 @@ fn entries(count: u64) -> Vec<AuditEntry> {
         let by = if n % 3 == 2 { Actor::System } else { Actor::Member("kim".parse().unwrap()) };
         let details = (0..n % 3).map(|i| (format!("k{i}"), format!("v{n}"))).collect();
         let at = Timestamp::from_ms(i64::try_from(n).unwrap() * 1_000);
-        let next = AuditEntry::next(campaign(), entries.last(), at, by, "part", details);
+        let next = AuditEntry::next(
+            campaign(),
+            entries.last().map(AuditEntry::head),
+            at,
+            by,
+            "part",
+            details,
+        );
         entries.push(next.unwrap());
     }
     entries
 }
 
-fn head(entries: &[AuditEntry]) -> Option<Hash> {
-    entries.last().map(|entry| entry.hash)
+fn head(entries: &[AuditEntry]) -> Option<AuditHead> {
+    entries.last().map(AuditEntry::head)
 }
 
 /// Changes one field of an entry, and says which.

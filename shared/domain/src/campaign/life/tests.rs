@@ -265,11 +265,12 @@ proptest! {
         let mut life = in_state(from);
         let mut parts = Parts::default();
         for (n, action) in (1..).zip(actions) {
-            let (before, parts_before) = (life.clone(), parts.clone());
+            let (before, parts_before) = (life.clone(), parts);
             let told = life.apply(&action);
             if action == Action::AddPart && told.is_ok() {
                 let number = PartNumber::new(n).unwrap();
-                parts.add(Part { number, hash: hash(0), rows: 1, refused: 0, amount: 1 }).unwrap();
+                let part = Part { number, hash: hash(0), rows: 1, refused: 0, amount: 1 };
+                parts.add(None, &part).unwrap();
             }
             check(&life, Approvals::One);
             prop_assert!(told == Ok(Taken::Now) || life == before);

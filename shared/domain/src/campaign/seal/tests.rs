@@ -117,7 +117,7 @@ fn a_seal_that_lost_or_repeated_a_row_is_refused() {
     assert_eq!(Totals::default().check(&parts), Err(SealError::Empty));
     let number = PartNumber::new(1).unwrap();
     let hash = Hash::of(b"");
-    parts.add(Part { number, hash, rows: 3, refused: 7, amount: 6 }).unwrap();
+    parts.add(None, &Part { number, hash, rows: 3, refused: 7, amount: 6 }).unwrap();
     let totals = Totals { rows: 2, amount: 5, duplicates: 1, refused: 7 };
     assert_eq!(totals.check(&parts), Ok(()));
     for (rows, chunks) in [(1, 2), (3, 4), (0, 1)] {
