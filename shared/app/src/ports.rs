@@ -27,7 +27,7 @@ pub use event::{Event, Events};
 pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
-pub use idempotency::{Begun, Idempotency, StoredAnswer};
+pub use idempotency::{Begun, Idempotency, Retention, StoredAnswer};
 pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,
