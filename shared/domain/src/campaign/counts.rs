@@ -115,6 +115,14 @@ impl Counts {
         Self { tally: Tally { pending, ..Tally::default() } }
     }
 
+    /// The counters of all shards together; `None` when a sum does not fit.
+    #[must_use]
+    pub fn of_shards(shards: &[Tally]) -> Option<Self> {
+        let sum = |sum: Tally, shard| sum.pairs(shard, Sum::plus);
+        let tally = shards.iter().try_fold(Tally::default(), sum)?;
+        Some(Self { tally })
+    }
+
     /// The counters after a retry: the failed rows are pending in the next generation. `None` when
     /// a sum does not fit.
     #[must_use]
