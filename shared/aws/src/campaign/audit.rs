@@ -7,15 +7,14 @@ use largesse_app::ports::PortResult;
 use largesse_domain::campaign::{Actor, AuditEntry};
 use largesse_domain::id::CampaignId;
 
-use crate::item::{Item, Reader, item, ms, n, s};
-use crate::keys;
+use crate::item::{Item, Reader, item, ms, s};
+use crate::keys::{self, AUDIT, SK};
 
 /// The item of an entry. `by` is absent when Largesse itself acted.
 pub(super) fn audit_item(id: CampaignId, entry: &AuditEntry) -> Item {
     let mut attributes = keys::audit(id, entry.seq);
     let details = entry.details.iter().map(|(name, value)| (name.clone(), s(value)));
     attributes.extend(item([
-        ("seq", n(entry.seq)),
         ("action", s(&entry.action)),
         ("at_ms", ms(entry.at)),
         ("details", Av::M(details.collect())),
@@ -36,7 +35,7 @@ pub(super) fn read_audit(item: &Item) -> PortResult<AuditEntry> {
         Ok((name.clone(), value.clone()))
     };
     Ok(AuditEntry {
-        seq: reader.number("seq")?,
+        seq: reader.parse_after(SK, AUDIT)?,
         at: reader.ms("at_ms")?,
         by: by.map_or(Actor::System, Actor::Member),
         action: reader.text("action")?.to_owned(),

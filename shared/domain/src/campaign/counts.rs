@@ -101,7 +101,7 @@ impl Tally {
 }
 
 /// The counters of a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The rows by their states.
     pub tally: Tally,
