@@ -1,7 +1,7 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
 use largesse_app::page::{DueKey, DuePage};
-use largesse_app::ports::{ChunkSet, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload};
+use largesse_app::ports::{ChunkRange, ChunkSet, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload};
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
     CampaignId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
@@ -235,23 +235,29 @@ pub(crate) fn problems_sk(number: u32) -> String {
     format!("{REPORT}#{number:010}")
 }
 
-/// The passes and duplicates of a seal.
+/// The passes of a seal and the duplicates that they found.
 pub(crate) fn seal_pk(set: &ChunkSet) -> String {
     format!("SEAL#{}#{}", set.campaign, set.attempt)
 }
 
-pub(crate) fn pass(set: &ChunkSet, pass: u32) -> Item {
-    pk_sk(seal_pk(set), format!("PASS#{}#{pass:05}", set.round))
+/// The record of the pass whose first chunk is `first`.
+pub(crate) fn pass(set: &ChunkSet, first: u32) -> Item {
+    pk_sk(seal_pk(set), format!("PASS#{}#{first:05}", set.round))
+}
+
+fn duplicates_prefix(set: &ChunkSet, range: &ChunkRange) -> String {
+    format!("DUP#{}#{:05}#{:05}", set.round, range.first, range.count)
 }
 
 /// Duplicates that a pass found, by the place of the last one.
-pub(crate) fn duplicates_sk(set: &ChunkSet, pass: u32, last: Place) -> String {
-    format!("DUP#{}#{pass:05}#{:05}#{:020}", set.round, last.part.get(), last.line)
+pub(crate) fn duplicates_sk(set: &ChunkSet, range: &ChunkRange, last: Place) -> String {
+    let (part, line) = (last.part.get(), last.line);
+    format!("{}#{part:05}#{line:020}", duplicates_prefix(set, range))
 }
 
-/// The sort keys of all duplicates that a pass found: the least, and one behind the largest.
-pub(crate) fn duplicates_of(set: &ChunkSet, pass: u32) -> [String; 2] {
-    ["#", "$"].map(|end| format!("DUP#{}#{pass:05}{end}", set.round))
+/// The sort keys of all duplicates that a pass found: one before the least, and one behind the last.
+pub(crate) fn duplicates_of(set: &ChunkSet, range: &ChunkRange) -> [String; 2] {
+    ["#", "$"].map(|end| format!("{}{end}", duplicates_prefix(set, range)))
 }
 
 /// The items of a chunk: its rows, and what became of them.

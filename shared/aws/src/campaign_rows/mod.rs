@@ -13,7 +13,8 @@ mod codec;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use largesse_app::ports::{
-    CampaignRows, ChunkSet, Line, PartReport, PassRecord, PortResult, StagedRows, Upload,
+    CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, PortResult, StagedRows,
+    Upload,
 };
 use largesse_domain::campaign::{ChunkNumber, Duplicate, Place, Row};
 
@@ -155,12 +156,12 @@ impl CampaignRows for Store {
     async fn put_duplicates(
         &self,
         set: &ChunkSet,
-        pass: u32,
+        range: &ChunkRange,
         duplicates: &[Duplicate],
     ) -> PortResult<()> {
         let item = |duplicates: &[Duplicate]| {
             let last = duplicates.last()?.place;
-            let key = pk_sk(keys::seal_pk(set), keys::duplicates_sk(set, pass, last));
+            let key = pk_sk(keys::seal_pk(set), keys::duplicates_sk(set, range, last));
             Some(packed(key, pack_duplicates(duplicates)))
         };
         let items = cut_duplicates(duplicates).into_iter().filter_map(item);
@@ -170,13 +171,13 @@ impl CampaignRows for Store {
     async fn duplicates(
         &self,
         set: &ChunkSet,
-        pass: u32,
+        range: &ChunkRange,
         after: Option<Place>,
     ) -> PortResult<Vec<Duplicate>> {
         // An item is found by its last place, so the first item behind `after` may begin before it.
-        let [first, to] = keys::duplicates_of(set, pass);
+        let [first, to] = keys::duplicates_of(set, range);
         let behind = after.map(|place| Place { line: place.line.saturating_add(1), ..place });
-        let from = behind.map_or(first, |place| keys::duplicates_sk(set, pass, place));
+        let from = behind.map_or(first, |place| keys::duplicates_sk(set, range, place));
         let query = self.query_rows(keys::seal_pk(set), from, to).limit(1);
         let page = query.send().await.map_err(|error| port_error("read duplicates", error))?;
         let Some(item) = page.items.unwrap_or_default().into_iter().next() else {
@@ -187,12 +188,12 @@ impl CampaignRows for Store {
         if duplicates.is_empty() { Err(corrupt("duplicates")) } else { Ok(duplicates) }
     }
 
-    async fn put_pass(&self, set: &ChunkSet, pass: u32, record: &PassRecord) -> PortResult<()> {
-        self.put_rows("write pass", [packed(keys::pass(set, pass), pack_pass(record))]).await
+    async fn put_pass(&self, set: &ChunkSet, first: u32, record: &PassRecord) -> PortResult<()> {
+        self.put_rows("write pass", [packed(keys::pass(set, first), pack_pass(record))]).await
     }
 
-    async fn pass(&self, set: &ChunkSet, pass: u32) -> PortResult<Option<PassRecord>> {
-        let item = self.row_item("read pass", keys::pass(set, pass)).await?;
+    async fn pass(&self, set: &ChunkSet, first: u32) -> PortResult<Option<PassRecord>> {
+        let item = self.row_item("read pass", keys::pass(set, first)).await?;
         item.map(|item| read_pass(&item)).transpose()
     }
 }
