@@ -1,14 +1,17 @@
-//! Campaigns: create, add parts, act, run the next one, read.
+//! Campaigns: create, upload parts, seal, act, run the next one, read.
 
 use crate::ports::{Campaigns, Clock, Pause, Rng};
 
 pub mod act;
 pub mod create;
 mod details;
+pub mod duplicates;
 pub mod next;
 pub mod part;
 pub mod read;
 mod request;
+pub mod seal;
+pub mod upload;
 
 pub use request::Request;
 

@@ -50,7 +50,7 @@ mod terms;
 
 pub use chain::{Actor, AuditBroken, AuditEntry, AuditHead, Broken, verify};
 pub use counts::{ChunkResult, CommitError, Committed, Counts, Delta, Sum, Tally};
-pub use duplicates::{Duplicate, Duplicates, DuplicatesError, Folded, fold};
+pub use duplicates::{Duplicate, Duplicates, Fold, SumTooLarge};
 pub use hash::{Hash, HashError};
 pub use key::{ChunkNumber, Generation, PART_NUMBER_MAX, PartNumber, RowKey};
 pub use layout::{CHUNK_ROWS_MAX, CHUNK_ROWS_MEAN, ChunkTooLarge, LAYOUT_ROUNDS, Layout};

@@ -72,6 +72,15 @@ impl ChunkSet {
     }
 }
 
+/// The chunks of one pass of a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkRange {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
 /// What one pass of a seal made of its chunks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassRecord {
@@ -127,36 +136,38 @@ pub trait CampaignRows: Send + Sync {
         chunk: ChunkNumber,
     ) -> impl Future<Output = PortResult<Option<Vec<Row>>>> + Send;
 
-    /// Writes duplicates that a pass found: the next in its order (part, line), any number of them.
-    /// A repeat of the pass writes the same in the same steps.
+    /// Writes duplicates that the pass over a range found: the next in the order (part, line), any
+    /// number of them. A repeat of the pass writes the same in the same steps.
     fn put_duplicates(
         &self,
         set: &ChunkSet,
-        pass: u32,
+        range: &ChunkRange,
         duplicates: &[Duplicate],
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Some of the duplicates that a pass found behind the place `after`, in the order (part,
-    /// line); none at the end. Strongly consistent.
+    /// Some of the duplicates that the pass over a range found behind the place `after`, in the
+    /// order (part, line); none at the end. Strongly consistent.
     fn duplicates(
         &self,
         set: &ChunkSet,
-        pass: u32,
+        range: &ChunkRange,
         after: Option<Place>,
     ) -> impl Future<Output = PortResult<Vec<Duplicate>>> + Send;
 
-    /// Writes what a pass made, after its chunks and duplicates: where the record is, they are.
+    /// Writes what the pass made whose first chunk is `first`, after its chunks and duplicates:
+    /// where the record is, they are.
     fn put_pass(
         &self,
         set: &ChunkSet,
-        pass: u32,
+        first: u32,
         record: &PassRecord,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// What a pass made; `None` until it is done. Strongly consistent.
+    /// What the pass made whose first chunk is `first`; `None` until it is done. Strongly
+    /// consistent.
     fn pass(
         &self,
         set: &ChunkSet,
-        pass: u32,
+        first: u32,
     ) -> impl Future<Output = PortResult<Option<PassRecord>>> + Send;
 }
