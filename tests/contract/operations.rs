@@ -8,8 +8,13 @@ use largesse_emulator::template_json;
 use serde_json::{Value, json};
 
 /// What moves money without a caller who would notice: none of it waits for the crowd's functions.
-const MOVES_MONEY: [&str; 4] =
-    ["OutboxFunction", "GrantPayFunction", "RefundBatchFunction", "PoolSweepFunction"];
+const MOVES_MONEY: [&str; 5] = [
+    "OutboxFunction",
+    "GrantPayFunction",
+    "RefundBatchFunction",
+    "PoolSweepFunction",
+    "CampaignStartFunction",
+];
 /// What the crowd calls: the claim, and the look at what came of it.
 const CROWD: [&str; 2] = ["SprayClaimFunction", "QueryFunction"];
 

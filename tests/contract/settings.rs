@@ -37,6 +37,7 @@ fn environment(function: &FunctionSpec) -> Environment {
 fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
     match binary {
         "admin" => admin::settings::Settings::read(variables).map(drop),
+        "campaign-start" => campaign_start::settings::Settings::read(variables).map(drop),
         "grant-pay" => grant_pay::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),
         "pool-sweep" => pool_sweep::settings::Settings::read(variables).map(drop),

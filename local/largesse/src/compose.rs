@@ -175,6 +175,11 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 refund_batch::handle(&*store, stop_at).await
             });
         }
+        "campaign-start" => {
+            attach_schedules(world, store, function, |store, _| async move {
+                campaign_start::handle(&*store).await
+            });
+        }
         "pool-sweep" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 pool_sweep::handle(&*store, stop_at).await
