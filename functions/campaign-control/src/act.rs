@@ -23,10 +23,7 @@ fn addressed(call: &Call) -> Result<(UserId, CampaignId), ApiError> {
 }
 
 /// The campaign after an action: the next one may run already, and it may be this one.
-async fn shown<D: Deps>(
-    app: &App<D>,
-    acted: Result<Acted, ActError>,
-) -> Result<Answer, ApiError> {
+async fn shown<D: Deps>(app: &App<D>, acted: Result<Acted, ActError>) -> Result<Answer, ApiError> {
     let Acted { campaign, .. } = acted.map_err(refuse)?;
     let view = match read::show(&*app.deps, campaign.id).await {
         Ok(Some(view)) => view,

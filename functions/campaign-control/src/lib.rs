@@ -18,16 +18,21 @@ use largesse_edge::{ApiError, Code};
 pub mod act;
 pub mod body;
 pub mod create;
+pub mod part;
 pub mod settings;
 pub mod terms;
 
 /// The ports that the function uses.
-pub trait Deps: Campaigns + CampaignRows + Idempotency + Clock + Ids + Rng + Pause + 'static {}
+pub trait Deps:
+    Campaigns + CampaignRows + Idempotency + Clock + Ids + Rng + Pause + 'static
+{
+}
 
 impl<T: Campaigns + CampaignRows + Idempotency + Clock + Ids + Rng + Pause + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     create::create<D>,
+    part::put<D>,
     act::seal<D>,
     act::approve<D>,
     act::start<D>,
@@ -134,7 +139,10 @@ mod tests {
         assert_eq!(body["content_hash"], "07".repeat(32));
         let (status, body, retries) = shown(Refused::RowsOpen { rows: 3 }.into());
         assert_eq!((status, body["code"].as_str(), retries), (409, Some("ERR206"), true));
-        assert_eq!((body["rows"].as_u64(), body["detail"].as_str()), (Some(3), Some("3 rows are open.")));
+        assert_eq!(
+            (body["rows"].as_u64(), body["detail"].as_str()),
+            (Some(3), Some("3 rows are open."))
+        );
     }
 
     #[test]
