@@ -121,7 +121,7 @@ async fn query_is_well_without_asking_aws() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_request_is_refused_before_anything_is_read() {
-    for function in ["admin", "wallet", "spray-create", "query"] {
+    for function in ["admin", "campaign-control", "wallet", "spray-create", "query"] {
         drive_hostile(function).await.assert_problem(400, "ERR001");
     }
     let reply = drive_hostile("spray-claim").await;

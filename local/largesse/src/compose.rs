@@ -110,9 +110,10 @@ pub fn compose(
     cursor_secret: &str,
 ) -> Result<Local, ComposeError> {
     let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
-    let edge = Arc::new(EdgeConfig::open(cursors));
+    let edge = EdgeConfig::open(cursors);
     let mut router = Router::new();
     for function in world.stack().functions.clone() {
+        let edge = Arc::new(edge_of(&function, &edge)?);
         if let Some(routes) = routes_of(&function, &store, &edge) {
             router = router.merge(routes);
         } else {
@@ -121,6 +122,12 @@ pub fn compose(
     }
     let router = kernel::wrap(router, store.clone());
     Ok(Local { world, store, router })
+}
+
+/// How a function serves requests: with what the template tells it about campaigns.
+fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    edge.clone().with_money_rate(&variables)?.with_force_users(&variables)
 }
 
 /// The routes of a function behind HTTP; `None` for the others.
@@ -137,6 +144,7 @@ pub fn routes_of(
         "wallet" => Some(wallet::router(store, edge)),
         "query" => Some(query::router(store, edge)),
         "admin" => Some(admin::router(store, edge)),
+        "campaign-control" => Some(campaign_control::router(store, edge)),
         _ => None,
     }
 }

@@ -56,13 +56,13 @@ impl EdgeConfig {
         Ok(Self { cursors: Some(cursors), ..Self::read(variables)? })
     }
 
-    /// Adds what the estimates of campaigns need: `MONEY_RATE`, which may be missing.
+    /// Adds what the estimates of campaigns need: `MONEY_RATE_PER_S`, which may be missing.
     ///
     /// # Errors
     /// [`SettingError`].
     pub fn with_money_rate(self, variables: &Variables<'_>) -> Result<Self, SettingError> {
         let expected = format!("a whole number from 1 to {RATE_LIMIT_MAX}");
-        let money_rate = variables.optional("MONEY_RATE", &expected, |text| {
+        let money_rate = variables.optional("MONEY_RATE_PER_S", &expected, |text| {
             text.parse().ok().filter(|rate| (1..=u64::from(RATE_LIMIT_MAX)).contains(rate))
         })?;
         Ok(Self { money_rate, ..self })
