@@ -2,7 +2,10 @@
 
 use largesse_app::page::{DueKey, DuePage};
 use largesse_app::ports::{INDEX_SHARDS, PortResult, TOKEN_SHARDS};
-use largesse_domain::id::{PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId};
+use largesse_domain::campaign::{Hash, PartNumber};
+use largesse_domain::id::{
+    CampaignId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
+};
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
 use ulid::Ulid;
@@ -25,6 +28,15 @@ pub const TOKEN: &str = "TOKEN#";
 /// What stands before a user's id in a partition key of the ledger.
 pub const WALLET: &str = "WALLET#";
 
+/// What stands before a campaign's id in a partition key.
+pub const CAMPAIGN: &str = "CAMPAIGN#";
+/// What stands before a part's number in a sort key.
+pub(crate) const PART: &str = "PART#";
+/// What stands before the place of an entry of the audit in a sort key.
+pub const AUDIT: &str = "AUDIT#";
+/// What stands before the number of a shard of counters in a sort key.
+pub(crate) const COUNT: &str = "COUNT#";
+
 /// Index of the sprays by sender.
 pub const BY_SENDER: &str = "by-sender";
 /// Sparse index of the sprays by when they are to be refunded.
@@ -36,6 +48,15 @@ pub const FREE: &str = "free";
 
 /// What stands before a sender's id in a partition key.
 pub const SENDER_PREFIX: &str = "SENDER#";
+
+/// Index of the campaigns by when they were made.
+pub const BY_TIME: &str = "by-time";
+/// Hash key of [`BY_TIME`]: campaigns alone carry it.
+pub const LIST: &str = "list";
+/// The one value of [`LIST`].
+pub(crate) const LIST_ALL: &str = "ALL";
+/// Sort key of [`BY_TIME`].
+pub const CAMPAIGN_ID: &str = "campaign_id";
 
 /// Hash key of [`BY_SENDER`].
 pub const SENDER: &str = "sender";
@@ -134,6 +155,50 @@ pub fn sender(sender: &UserId) -> Item {
 /// A grant that was refused.
 pub fn grant(source: PoolId, member: &UserId) -> Item {
     pk_sk(source.to_string(), format!("{MEMBER}{member}"))
+}
+
+pub(crate) fn campaign_pk(id: CampaignId) -> String {
+    format!("{CAMPAIGN}{id}")
+}
+
+pub(crate) fn campaign(id: CampaignId) -> Item {
+    pk_sk(campaign_pk(id), "META".to_owned())
+}
+
+pub(crate) fn campaign_part(id: CampaignId, number: PartNumber) -> Item {
+    pk_sk(campaign_pk(id), format!("{PART}{:05}", number.get()))
+}
+
+/// The sort key of an entry of an audit: ten digits, so that entries sort by their places.
+pub(crate) fn audit_sk(seq: u64) -> String {
+    format!("{AUDIT}{seq:010}")
+}
+
+pub(crate) fn audit(id: CampaignId, seq: u64) -> Item {
+    pk_sk(campaign_pk(id), audit_sk(seq))
+}
+
+/// A shard of the counters of a campaign.
+pub(crate) fn count(id: CampaignId, shard: u32) -> Item {
+    pk_sk(campaign_pk(id), format!("{COUNT}{shard:02}"))
+}
+
+/// The agenda: what waits and what runs.
+pub(crate) fn agenda() -> Item {
+    pk_sk("AGENDA".to_owned(), "AGENDA".to_owned())
+}
+
+/// The first campaign with rows of this hash.
+pub(crate) fn rows_of(hash: Hash) -> Item {
+    pk_sk(format!("ROWS#{hash}"), "ROWS".to_owned())
+}
+
+/// Where a campaign stands in the index by time.
+pub(crate) fn by_time(id: CampaignId) -> Item {
+    let mut key = campaign(id);
+    key.insert(LIST.to_owned(), s(LIST_ALL));
+    key.insert(CAMPAIGN_ID.to_owned(), s(id));
+    key
 }
 
 pub(crate) fn idempotency(key: &str) -> Item {

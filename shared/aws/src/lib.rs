@@ -12,12 +12,14 @@
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
+#![doc = include_str!("campaign/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod batch;
 pub mod books;
 mod cache;
+mod campaign;
 mod deadline;
 mod errors;
 mod events;
