@@ -7,6 +7,7 @@
 
 mod breaker;
 mod campaign;
+mod campaign_rows;
 mod environment;
 mod error;
 mod event;
@@ -21,6 +22,7 @@ mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use campaign::{COUNT_SHARDS, Campaigns, Change, CountsChange, Versioned};
+pub use campaign_rows::{CampaignRows, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload};
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
 pub use event::{Event, Events};

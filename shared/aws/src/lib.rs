@@ -12,33 +12,4 @@
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
-#![doc = include_str!("campaign/SCHEMA.md")]
-#![deny(clippy::float_arithmetic)]
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
-mod batch;
-pub mod books;
-mod cache;
-mod campaign;
-mod deadline;
-mod errors;
-mod events;
-mod governor;
-pub mod grant;
-mod idempotency;
-mod item;
-pub mod keys;
-pub mod names;
-pub mod pool;
-pub mod probe;
-pub mod production;
-mod retry;
-mod room;
-mod spray;
-mod store;
-mod token;
-mod wallet;
-
-pub use aws_types::SdkConfig;
-pub use names::Names;
-pub use store::{Environment, Store};
+mod campaign_rows;
