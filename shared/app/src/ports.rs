@@ -6,12 +6,14 @@
 //! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
 mod breaker;
+mod campaign;
 mod environment;
 mod error;
 mod event;
 mod grant;
 mod idempotency;
 mod money;
+mod notice;
 mod permits;
 mod pool;
 mod room;
@@ -19,9 +21,10 @@ mod spray;
 mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
+pub use campaign::{CampaignJob, CampaignJobs};
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
-pub use event::{Event, Events};
+pub use event::{CampaignEnded, Event, Events};
 pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
@@ -30,6 +33,7 @@ pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,
 };
+pub use notice::Notices;
 pub use permits::{Leased, Permits};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};

@@ -18,15 +18,18 @@
 mod batch;
 pub mod books;
 mod cache;
+pub mod campaign;
 mod deadline;
 mod errors;
 mod events;
 mod governor;
 pub mod grant;
 mod idempotency;
+mod image;
 mod item;
 pub mod keys;
 pub mod names;
+mod notice;
 pub mod pool;
 pub mod probe;
 pub mod production;

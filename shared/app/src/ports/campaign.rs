@@ -1,0 +1,5 @@
+//! Campaigns.
+
+mod jobs;
+
+pub use jobs::{CampaignJob, CampaignJobs};

@@ -1,0 +1,5 @@
+//! Campaigns.
+
+pub mod ended;
+pub mod jobs;
+pub mod stream;
