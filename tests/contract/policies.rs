@@ -187,13 +187,20 @@ async fn outbox_and_grant_pay_may_do_what_they_do() {
     draws.insert("fay".to_owned(), n(9));
     pools.set(&bucket, "draws", Av::M(draws)).await;
 
-    let trigger = world.stack().function("outbox").unwrap().streams[0].clone();
+    let campaigns = Table::of(&sandbox, "campaigns");
+    for (n, action) in ["seal", "run", "end"].into_iter().enumerate() {
+        campaigns.put(audited(n, action)).await;
+    }
+
     let store = sandbox.another_process(9);
-    let handle = move |event| {
+    for trigger in world.stack().function("outbox").unwrap().streams.clone() {
         let store = Arc::clone(&store);
-        async move { Ok(outbox::handle(&*store, event).await) }
-    };
-    world.on_stream(trigger, handle).unwrap();
+        let handle = move |event| {
+            let store = Arc::clone(&store);
+            async move { Ok(outbox::handle(&*store, event).await) }
+        };
+        world.on_stream(trigger, handle).unwrap();
+    }
     let calls = calls_of(world, world.settle()).await;
     assert_least("outbox", &calls);
     pools.put(honest).await;
