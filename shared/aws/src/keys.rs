@@ -6,3 +6,314 @@ use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
     CampaignId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
 };
+use largesse_domain::pool::BucketId;
+use largesse_domain::time::Timestamp;
+use ulid::Ulid;
+
+use crate::item::{Item, Reader, item, ms, s};
+
+/// Partition key of every table.
+pub const PK: &str = "pk";
+/// Sort key of the tables that have one.
+pub const SK: &str = "sk";
+
+/// What stands before a member's id in a sort key.
+pub const MEMBER: &str = "MEMBER#";
+/// What stands before a room's id in a partition key.
+pub const ROOM: &str = "ROOM#";
+/// What stands before a transfer's id in a sort key.
+pub const TX: &str = "TX#";
+/// What stands before a token in a partition key.
+pub const TOKEN: &str = "TOKEN#";
+/// What stands before a user's id in a partition key of the ledger.
+pub const WALLET: &str = "WALLET#";
+
+/// What stands before a campaign's id in a partition key.
+pub const CAMPAIGN: &str = "CAMPAIGN#";
+/// What stands before a part's number in a sort key.
+pub(crate) const PART: &str = "PART#";
+/// What stands before the place of an entry of the audit in a sort key.
+pub const AUDIT: &str = "AUDIT#";
+/// What stands before the number of a shard of counters in a sort key.
+pub(crate) const COUNT: &str = "COUNT#";
+
+/// Index of the sprays by sender.
+pub const BY_SENDER: &str = "by-sender";
+/// Sparse index of the sprays by when they are to be refunded.
+pub const DUE: &str = "due";
+/// Sparse index of the buckets by when they are to be swept.
+pub const SWEEP: &str = "sweep";
+/// Sparse index of the tokens that are free.
+pub const FREE: &str = "free";
+
+/// What stands before a sender's id in a partition key.
+pub const SENDER_PREFIX: &str = "SENDER#";
+
+/// Index of the campaigns by when they were made.
+pub const BY_TIME: &str = "by-time";
+/// Hash key of [`BY_TIME`]: campaigns alone carry it.
+pub const LIST: &str = "list";
+/// The one value of [`LIST`].
+pub(crate) const LIST_ALL: &str = "ALL";
+/// Sort key of [`BY_TIME`].
+pub const CAMPAIGN_ID: &str = "campaign_id";
+
+/// Hash key of [`BY_SENDER`].
+pub const SENDER: &str = "sender";
+/// Sort key of [`BY_SENDER`].
+pub const SPRAY_ID: &str = "spray_id";
+/// Hash key of [`DUE`].
+pub const DUE_SHARD: &str = "due_shard";
+/// Hash key of [`SWEEP`].
+pub const SWEEP_SHARD: &str = "sweep_shard";
+/// Hash key of [`FREE`]; its sort key is the token's own key.
+pub const FREE_SHARD: &str = "free_shard";
+/// Sort key of [`DUE`].
+pub const DUE_MS: &str = "due_ms";
+/// Sort key of [`SWEEP`].
+pub const SWEEP_MS: &str = "sweep_ms";
+
+pub(crate) fn pk_sk(pk: String, sk: String) -> Item {
+    item([(PK, s(pk)), (SK, s(sk))])
+}
+
+pub(crate) fn room_pk(id: RoomId) -> String {
+    format!("{ROOM}{id}")
+}
+
+pub(crate) fn room(id: RoomId) -> Item {
+    pk_sk(room_pk(id), "META".to_owned())
+}
+
+pub(crate) fn member(room: RoomId, user: &UserId) -> Item {
+    pk_sk(room_pk(room), format!("{MEMBER}{user}"))
+}
+
+pub(crate) fn wallet_pk(user: &UserId) -> String {
+    format!("{WALLET}{user}")
+}
+
+pub(crate) fn wallet(user: &UserId) -> Item {
+    pk_sk(wallet_pk(user), "BALANCE".to_owned())
+}
+
+pub(crate) fn transfer(user: &UserId, id: TransferId) -> Item {
+    pk_sk(wallet_pk(user), transfer_sk(id))
+}
+
+pub(crate) fn transfer_sk(id: TransferId) -> String {
+    format!("{TX}{id}")
+}
+
+/// The smallest sort key of a transfer decided at or after `at`.
+pub(crate) fn transfer_sk_from(at: Timestamp) -> String {
+    transfer_sk(TransferId(Ulid::from_parts(at.ms_unsigned(), 0)))
+}
+
+/// The largest sort key of a transfer decided before `at`.
+pub(crate) fn transfer_sk_before(at: Timestamp) -> String {
+    transfer_sk(TransferId(Ulid::from_parts(at.minus_ms(1).ms_unsigned(), u128::MAX)))
+}
+
+/// What a token stands for.
+pub fn token(token: Token) -> Item {
+    item([(PK, s(format!("{TOKEN}{token}")))])
+}
+
+/// The shard of the index of free tokens that a token lies in.
+pub(crate) fn free_shard(token: Token) -> String {
+    token.index().checked_rem(TOKEN_SHARDS).unwrap_or(0).to_string()
+}
+
+/// The lease of the scan of all tokens, and what the last one found.
+pub fn token_scan() -> Item {
+    item([(PK, s("SCAN"))])
+}
+
+/// A bucket of a pool.
+pub fn bucket(id: BucketId) -> Item {
+    item([(PK, s(format!("{}#{}", id.pool, id.number)))])
+}
+
+/// Reads the key of a bucket.
+pub(crate) fn read_bucket_id(reader: &Reader<'_>) -> PortResult<BucketId> {
+    let id = reader.text(PK)?.rsplit_once('#').and_then(|(pool, number)| {
+        Some(BucketId { pool: pool.parse().ok()?, number: number.parse().ok()? })
+    });
+    id.ok_or_else(|| reader.corrupt())
+}
+
+pub(crate) fn spray(id: SprayId) -> Item {
+    item([(PK, s(PoolId::Spray(id)))])
+}
+
+/// How many live sprays a sender has.
+pub fn sender(sender: &UserId) -> Item {
+    item([(PK, s(format!("{SENDER_PREFIX}{sender}")))])
+}
+
+/// A grant that was refused.
+pub fn grant(source: PoolId, member: &UserId) -> Item {
+    pk_sk(source.to_string(), format!("{MEMBER}{member}"))
+}
+
+pub(crate) fn campaign_pk(id: CampaignId) -> String {
+    format!("{CAMPAIGN}{id}")
+}
+
+pub(crate) fn campaign(id: CampaignId) -> Item {
+    pk_sk(campaign_pk(id), "META".to_owned())
+}
+
+pub(crate) fn campaign_part(id: CampaignId, number: PartNumber) -> Item {
+    pk_sk(campaign_pk(id), format!("{PART}{:05}", number.get()))
+}
+
+/// The sort key of an entry of an audit: ten digits, so that entries sort by their places.
+pub(crate) fn audit_sk(seq: u64) -> String {
+    format!("{AUDIT}{seq:010}")
+}
+
+pub(crate) fn audit(id: CampaignId, seq: u64) -> Item {
+    pk_sk(campaign_pk(id), audit_sk(seq))
+}
+
+/// A shard of the counters of a campaign.
+pub(crate) fn count(id: CampaignId, shard: u32) -> Item {
+    pk_sk(campaign_pk(id), format!("{COUNT}{shard:02}"))
+}
+
+/// The agenda: what waits and what runs.
+pub(crate) fn agenda() -> Item {
+    pk_sk("AGENDA".to_owned(), "AGENDA".to_owned())
+}
+
+/// The first campaign with rows of this hash.
+pub(crate) fn rows_of(hash: Hash) -> Item {
+    pk_sk(format!("ROWS#{hash}"), "ROWS".to_owned())
+}
+
+/// Where a campaign stands in the index by time.
+pub(crate) fn by_time(id: CampaignId) -> Item {
+    let mut key = campaign(id);
+    key.insert(LIST.to_owned(), s(LIST_ALL));
+    key.insert(CAMPAIGN_ID.to_owned(), s(id));
+    key
+}
+
+pub(crate) fn idempotency(key: &str) -> Item {
+    item([(PK, s(format!("IDEM#{key}")))])
+}
+
+/// The rate of calls to a money service.
+pub fn rate(service: &ServiceId) -> Item {
+    item([(PK, s(format!("RATE#{service}")))])
+}
+
+/// The circuit breaker before a money service.
+pub fn breaker(service: &ServiceId) -> Item {
+    item([(PK, s(format!("BREAKER#{service}")))])
+}
+
+/// The items of an upload: its content is part of the key, so another content under the number
+/// touches none of them.
+pub(crate) fn upload_pk(upload: &Upload) -> String {
+    let hash: String = upload.hash.to_string().chars().take(16).collect();
+    format!("PART#{}#{}#{hash}", upload.campaign, upload.number.get())
+}
+
+/// Staged rows, in the order of the numbers.
+pub(crate) fn staged_sk(number: u32) -> String {
+    format!("ROWS#{number:010}")
+}
+
+/// What stands first in the sort keys of what an upload was answered.
+pub(crate) const REPORT: &str = "REPORT";
+
+/// Problems of an upload, in the order of the numbers.
+pub(crate) fn problems_sk(number: u32) -> String {
+    format!("{REPORT}#{number:010}")
+}
+
+/// The passes and duplicates of a seal.
+pub(crate) fn seal_pk(set: &ChunkSet) -> String {
+    format!("SEAL#{}#{}", set.campaign, set.attempt)
+}
+
+pub(crate) fn pass(set: &ChunkSet, pass: u32) -> Item {
+    pk_sk(seal_pk(set), format!("PASS#{}#{pass:05}", set.round))
+}
+
+/// Duplicates that a pass found, by the place of the last one.
+pub(crate) fn duplicates_sk(set: &ChunkSet, pass: u32, last: Place) -> String {
+    format!("DUP#{}#{pass:05}#{:05}#{:020}", set.round, last.part.get(), last.line)
+}
+
+/// The sort keys of all duplicates that a pass found: the least, and one behind the largest.
+pub(crate) fn duplicates_of(set: &ChunkSet, pass: u32) -> [String; 2] {
+    ["#", "$"].map(|end| format!("DUP#{}#{pass:05}{end}", set.round))
+}
+
+/// The items of a chunk: its rows, and what became of them.
+pub fn chunk_pk(set: &ChunkSet, chunk: ChunkNumber) -> String {
+    format!("CHUNK#{}#{}#{}#{}", set.campaign, set.attempt, set.round, chunk.0)
+}
+
+/// The rows of a chunk.
+pub fn chunk_rows(set: &ChunkSet, chunk: ChunkNumber) -> Item {
+    pk_sk(chunk_pk(set, chunk), "ROWS".to_owned())
+}
+
+/// Where a spray stands in the index by sender.
+pub(crate) fn by_sender(sender: &UserId, id: SprayId) -> Item {
+    let mut key = spray(id);
+    key.insert(SENDER.to_owned(), s(sender));
+    key.insert(SPRAY_ID.to_owned(), s(id));
+    key
+}
+
+/// Where a spray stands in the index of what is due.
+pub(crate) fn due(shard: u32, key: &DueKey) -> Item {
+    item([(PK, s(&key.name)), (DUE_SHARD, s(shard)), (DUE_MS, ms(key.at))])
+}
+
+/// Where a bucket stands in the index of what is to be swept.
+pub(crate) fn sweep(shard: u32, key: &DueKey) -> Item {
+    item([(PK, s(&key.name)), (SWEEP_SHARD, s(shard)), (SWEEP_MS, ms(key.at))])
+}
+
+/// A page of an index of what is due. A row that `read` cannot read is named.
+pub(crate) fn due_page<T>(
+    items: &[Item],
+    last: Option<&Item>,
+    at: &str,
+    read: impl Fn(&Reader<'_>) -> PortResult<T>,
+) -> PortResult<DuePage<T>> {
+    let mut page = DuePage { rows: Vec::new(), unreadable: Vec::new(), next: None };
+    for item in items {
+        let reader = Reader { item, what: "index of what is due" };
+        match read(&reader) {
+            Ok(row) => page.rows.push(row),
+            Err(_) => page.unreadable.push(reader.text(PK)?.to_owned()),
+        }
+    }
+    if let Some(item) = last {
+        let reader = Reader { item, what: "key of what is due" };
+        page.next = Some(DueKey { name: reader.text(PK)?.to_owned(), at: reader.ms(at)? });
+    }
+    Ok(page)
+}
+
+/// The shard of the index [`DUE`] that a spray lies in: by its id's random part.
+pub(crate) fn due_shard(id: Ulid) -> String {
+    shard(id.random())
+}
+
+/// The shard of the index [`SWEEP`] that a bucket lies in: those of one pool lie in all of them.
+pub(crate) fn sweep_shard(id: BucketId) -> String {
+    shard(id.pool.ulid().random().wrapping_add(u128::from(id.number)))
+}
+
+fn shard(number: u128) -> String {
+    number.checked_rem(u128::from(INDEX_SHARDS)).unwrap_or(0).to_string()
+}

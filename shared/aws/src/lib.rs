@@ -12,4 +12,38 @@
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
+#![doc = include_str!("campaign/SCHEMA.md")]
+#![doc = include_str!("campaign_rows/SCHEMA.md")]
+#![deny(clippy::float_arithmetic)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+mod batch;
+mod blob;
+pub mod books;
+mod cache;
+pub mod campaign;
 mod campaign_rows;
+mod deadline;
+mod errors;
+mod events;
+mod governor;
+pub mod grant;
+mod idempotency;
+mod image;
+mod item;
+pub mod keys;
+pub mod names;
+mod notice;
+pub mod pool;
+pub mod probe;
+pub mod production;
+mod retry;
+mod room;
+mod spray;
+mod store;
+mod token;
+mod wallet;
+
+pub use aws_types::SdkConfig;
+pub use names::Names;
+pub use store::{Environment, Store};

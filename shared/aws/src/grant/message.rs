@@ -133,15 +133,7 @@ impl GrantQueue for Store {
 
 impl Deliveries for Store {
     async fn delay(&self, receipt: &str, delay_s: u32) -> PortResult<()> {
-        self.sqs
-            .change_message_visibility()
-            .queue_url(&self.names.queue_grants_url)
-            .receipt_handle(receipt)
-            .visibility_timeout(i32::try_from(delay_s).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| port_error("delay message", error))
+        self.delay_in(&self.names.queue_grants_url, receipt, delay_s).await
     }
 
     async fn dead_letter(&self, given_up: &GrantMessage) -> PortResult<()> {
