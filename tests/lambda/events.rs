@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 9] = [
+const DRIVEN: [&str; 10] = [
     "admin",
     "grant-pay",
+    "notify",
     "outbox",
     "pool-sweep",
     "query",
