@@ -43,6 +43,7 @@ fn environment(function: &FunctionSpec) -> Environment {
 fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
     match binary {
         "admin" => admin::settings::Settings::read(variables).map(drop),
+        "campaign-seal" => campaign_seal::settings::Settings::read(variables).map(drop),
         "grant-pay" => grant_pay::settings::Settings::read(variables).map(drop),
         "notify" => notify::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),

@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 10] = [
+const DRIVEN: [&str; 11] = [
     "admin",
+    "campaign-seal",
     "grant-pay",
     "notify",
     "outbox",

@@ -194,6 +194,17 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 })?;
             }
         }
+        "campaign-seal" => {
+            for queue in &function.queues {
+                let store = store.clone();
+                world.on_queue(queue.clone(), move |event| {
+                    let store = store.clone();
+                    invocation::scope(until(&store), async move {
+                        Ok(campaign_seal::handle(&*store, event).await)
+                    })
+                })?;
+            }
+        }
         "refund-batch" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 refund_batch::handle(&*store, stop_at).await
