@@ -29,6 +29,7 @@ mod sprays;
 mod streams;
 mod sweep;
 mod tokens;
+mod told;
 mod voids;
 mod wallets;
 mod wiring;

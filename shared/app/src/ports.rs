@@ -14,6 +14,7 @@ mod event;
 mod grant;
 mod idempotency;
 mod money;
+mod notice;
 mod permits;
 mod pool;
 mod room;
@@ -21,13 +22,15 @@ mod spray;
 mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
-pub use campaign::{COUNT_SHARDS, Campaigns, Change, CountsChange, Versioned};
+pub use campaign::{
+    COUNT_SHARDS, CampaignJob, CampaignJobs, Campaigns, Change, CountsChange, Versioned,
+};
 pub use campaign_rows::{
     CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload,
 };
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
-pub use event::{Event, Events};
+pub use event::{CampaignEnded, Event, Events};
 pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
@@ -36,6 +39,7 @@ pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,
 };
+pub use notice::Notices;
 pub use permits::{Leased, Permits};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};
