@@ -18,6 +18,7 @@ mod operations;
 mod payments;
 mod permissions;
 mod policies;
+mod policies_campaign;
 mod pools;
 mod refunds;
 mod refused;

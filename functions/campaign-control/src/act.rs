@@ -6,7 +6,9 @@ use http::StatusCode;
 use largesse_app::campaign::act::{self, ActError, Acted};
 use largesse_app::campaign::read::{self, View};
 use largesse_app::ports::Retention;
+use largesse_domain::campaign::{Actor, AuditEntry, Campaign};
 use largesse_domain::id::{CampaignId, UserId};
+use largesse_domain::time::Timestamp;
 use largesse_edge::campaign::CampaignView;
 use largesse_edge::openapi::{CallerHeader, CampaignKeyHeader, CampaignPath};
 use largesse_edge::query::Query;
@@ -23,8 +25,7 @@ fn addressed(call: &Call) -> Result<(UserId, CampaignId), ApiError> {
 }
 
 /// The campaign after an action: the next one may run already, and it may be this one.
-async fn shown<D: Deps>(app: &App<D>, acted: Result<Acted, ActError>) -> Result<Answer, ApiError> {
-    let Acted { campaign, .. } = acted.map_err(refuse)?;
+async fn shown<D: Deps>(app: &App<D>, campaign: Campaign) -> Result<Answer, ApiError> {
     let view = match read::show(&*app.deps, campaign.id).await {
         Ok(Some(view)) => view,
         // The action is taken: a failure to read tells nothing else.
@@ -33,6 +34,11 @@ async fn shown<D: Deps>(app: &App<D>, acted: Result<Acted, ActError>) -> Result<
     let tally = view.counts.map(|counts| counts.tally);
     let view = CampaignView::new(&view.campaign, tally.as_ref(), app.edge.money_rate);
     Answer::json(StatusCode::ACCEPTED, &view)
+}
+
+/// The answer to an action.
+async fn answer<D: Deps>(app: &App<D>, acted: Result<Acted, ActError>) -> Result<Answer, ApiError> {
+    shown(app, acted.map_err(refuse)?.campaign).await
 }
 
 /// Seal a campaign
@@ -51,7 +57,7 @@ async fn shown<D: Deps>(app: &App<D>, acted: Result<Acted, ActError>) -> Result<
 )]
 pub async fn seal<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
-    shown(&app, act::seal(&*app.deps, id, &caller).await).await
+    answer(&app, act::seal(&*app.deps, id, &caller).await).await
 }
 
 /// Approve a campaign
@@ -72,7 +78,7 @@ pub async fn seal<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
 pub async fn approve<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
     let ContentRequest { content_hash } = call.json()?;
-    shown(&app, act::approve(&*app.deps, id, &caller, content_hash.0).await).await
+    answer(&app, act::approve(&*app.deps, id, &caller, content_hash.0).await).await
 }
 
 /// Start a campaign
@@ -91,7 +97,7 @@ pub async fn approve<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<A
 pub async fn start<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
     let ContentRequest { content_hash } = call.json()?;
-    shown(&app, act::start(&*app.deps, id, &caller, content_hash.0).await).await
+    answer(&app, act::start(&*app.deps, id, &caller, content_hash.0).await).await
 }
 
 /// Start a campaign beside others
@@ -113,7 +119,7 @@ pub async fn force<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
     if !app.edge.force_users.contains(&caller) {
         return Err(ApiError::new(Code::Forbidden, "You may not force a campaign."));
     }
-    shown(&app, act::force(&*app.deps, id, &caller, content_hash.0, memo.0).await).await
+    answer(&app, act::force(&*app.deps, id, &caller, content_hash.0, memo.0).await).await
 }
 
 /// Stop a campaign
@@ -131,7 +137,7 @@ pub async fn force<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
 pub async fn stop<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
     let StopRequest { memo } = call.json()?;
-    shown(&app, act::stop(&*app.deps, id, &caller, memo.0).await).await
+    answer(&app, act::stop(&*app.deps, id, &caller, memo.0).await).await
 }
 
 /// Pay the failed rows of a campaign again
@@ -152,10 +158,39 @@ pub async fn retry<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Res
     let (caller, key) = (call.caller()?, call.required_key()?);
     let id: CampaignId = call.path("id")?;
     let deps = &*app.deps;
-    idempotency::once_for(Retention::MONTH, deps, &call, &caller, key, |_| async {
-        shown(&app, act::retry(deps, id, &caller).await).await
+    idempotency::once_for(Retention::MONTH, deps, &call, &caller, key, |op| {
+        let (app, caller) = (&app, &caller);
+        async move {
+            let begun = Timestamp::from_ms(i64::try_from(op.timestamp_ms()).unwrap_or(i64::MAX));
+            match act::retry(deps, id, caller).await {
+                Err(ActError::Refused(refused)) => match retried(deps, id, caller, begun).await? {
+                    Some(campaign) => shown(app, campaign).await,
+                    None => Err(refuse(refused.into())),
+                },
+                acted => answer(app, acted).await,
+            }
+        }
     })
     .await
+}
+
+/// How many of the last entries of an audit are searched for a retry whose answer was lost.
+const ENTRIES_AFTER: u32 = 100;
+
+/// The campaign, if the caller had it retried since this request began. A run that ended without an
+/// answer had; then this run, under the same key, is not refused for what that one did.
+async fn retried<D: Deps>(
+    deps: &D,
+    id: CampaignId,
+    caller: &UserId,
+    begun: Timestamp,
+) -> Result<Option<Campaign>, ApiError> {
+    let Some(campaign) = deps.campaign(id).await? else { return Ok(None) };
+    let after = campaign.value.audit.seq.saturating_sub(ENTRIES_AFTER.into());
+    let entries = deps.audit_of(id, after, ENTRIES_AFTER).await?;
+    let by = Actor::Member(caller.clone());
+    let is_it = |entry: &AuditEntry| entry.action == "retry" && entry.by == by && entry.at >= begun;
+    Ok(entries.iter().any(is_it).then_some(campaign.value))
 }
 
 /// Take back what a campaign paid
@@ -175,5 +210,5 @@ pub async fn retry<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Res
 pub async fn rollback<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
     let RollbackRequest { memo, dry_run: _ } = call.json()?;
-    shown(&app, act::rollback(&*app.deps, id, &caller, memo.0).await).await
+    answer(&app, act::rollback(&*app.deps, id, &caller, memo.0).await).await
 }

@@ -9,6 +9,10 @@
 //! # Guarantees
 //! * Each refusal has its code: `every_refusal_of_the_rules_has_its_code`.
 //! * The order above: `refusals_come_in_their_order`.
+//! * A retry that ran without an answer is answered under its key:
+//!   `a_retry_whose_answer_was_not_kept_is_answered_again_and_opens_nothing`.
+//! * An upload that was cut off leaves nothing: `an_upload_that_was_cut_off_leaves_nothing`.
+//! * Only named users force: `only_users_that_the_deployment_names_force_a_campaign`.
 
 use largesse_app::campaign::act::ActError;
 use largesse_app::ports::{CampaignRows, Campaigns, Clock, Idempotency, Ids, Pause, Rng};

@@ -4,6 +4,7 @@ mod files;
 mod life;
 mod parts;
 mod refusals;
+mod retry;
 
 use largesse_tests::http::{Api, Ask, Reply};
 use serde_json::json;
