@@ -171,8 +171,11 @@ fn a_crowd_leaves_concurrency_to_what_moves_money() {
 #[test]
 fn the_queues_mapping_never_invokes_more_than_is_reserved() {
     let template = read("template.yaml");
-    let queued =
-        [("GrantPayFunction", "Grants"), ("NotifyFunction", "Notices"), ("CampaignSealFunction", "Seals")];
+    let queued = [
+        ("GrantPayFunction", "Grants"),
+        ("NotifyFunction", "Notices"),
+        ("CampaignSealFunction", "Seals"),
+    ];
     for (id, event) in queued {
         let function = &template["Resources"][id]["Properties"];
         let mapping = &function["Events"][event]["Properties"]["ScalingConfig"];
