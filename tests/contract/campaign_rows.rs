@@ -1,5 +1,6 @@
 //! The rows of campaigns: uploaded, staged, sealed in chunks, and read back.
 
+mod function;
 mod seals;
 mod seals_broken;
 mod store;

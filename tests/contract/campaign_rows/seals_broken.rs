@@ -166,7 +166,8 @@ async fn a_seal_that_meets_faults_goes_on_later_and_changes_nothing_else() {
     let id = small(&sandbox).await;
     let attempt = begin_seal(&sandbox, id).await;
     let run_of = run_of(&sandbox.store, id, attempt, 1);
-    let down = Faults::seeded(1).always(Matching::any().on("campaign-rows"), Fault::Throttle);
+    let down =
+        Faults::seeded(1).always(Matching::any().on("largesse-campaign-rows"), Fault::Throttle);
     sandbox.world.set_fault_hook(Some(Arc::new(down)));
     let failed = run(&*sandbox.store, &run_of).await.unwrap_err();
     sandbox.world.set_fault_hook(None);
