@@ -88,7 +88,8 @@ fn webhook_at(port: u16) -> Webhook {
     let address = Address::read(&format!("http://127.0.0.1:{port}/{CANARY}?key={CANARY}"));
     let mut settings = Settings::new(address.unwrap(), None);
     // Only what waits for it takes so long.
-    (settings.connect_timeout, settings.timeout) = (Duration::from_secs(20), Duration::from_secs(30));
+    (settings.connect_timeout, settings.timeout) =
+        (Duration::from_secs(20), Duration::from_secs(30));
     Webhook::new(settings).unwrap()
 }
 
@@ -100,7 +101,10 @@ async fn listener() -> (TcpListener, u16) {
 
 async fn served(script: &[Script]) -> (Webhook, Served) {
     let (listener, port) = listener().await;
-    let served = Served { script: Arc::new(Mutex::new(script.iter().copied().collect())), ..Served::default() };
+    let served = Served {
+        script: Arc::new(Mutex::new(script.iter().copied().collect())),
+        ..Served::default()
+    };
     let router = Router::new().fallback(answer).with_state(served.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     (webhook_at(port), served)

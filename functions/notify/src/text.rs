@@ -16,7 +16,8 @@ impl LinkBase {
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
-        let is_link = matches!(url.scheme(), "http" | "https") && !text.contains(char::is_whitespace);
+        let is_link =
+            matches!(url.scheme(), "http" | "https") && !text.contains(char::is_whitespace);
         is_link.then(|| Self(text.to_owned()))
     }
 

@@ -210,13 +210,17 @@ async fn what_is_no_bucket_is_passed_over() {
 async fn each_stream_is_read_by_its_own_rules() {
     let queue = Queue::default();
     let campaign = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    let mut entry_of_audit = record(0, json!({}), json!({
-        "pk": { "S": format!("CAMPAIGN#{campaign}") }, "sk": { "S": "AUDIT#0000000003" },
-        "action": { "S": "seal" }, "at_ms": { "N": "1769850000000" },
-        "details": { "M": { "attempt": { "S": "1" } } },
-        // As a bucket has them: what decides is the key.
-        "draws": { "M": {} },
-    }));
+    let mut entry_of_audit = record(
+        0,
+        json!({}),
+        json!({
+            "pk": { "S": format!("CAMPAIGN#{campaign}") }, "sk": { "S": "AUDIT#0000000003" },
+            "action": { "S": "seal" }, "at_ms": { "N": "1769850000000" },
+            "details": { "M": { "attempt": { "S": "1" } } },
+            // As a bucket has them: what decides is the key.
+            "draws": { "M": {} },
+        }),
+    );
     entry_of_audit["eventName"] = "INSERT".into();
     entry_of_audit["dynamodb"]["Keys"]["sk"]["S"] = "AUDIT#0000000003".into();
     assert!(failures(&queue, &[entry_of_audit]).await.is_empty());

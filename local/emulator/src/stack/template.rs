@@ -159,7 +159,8 @@ fn rule(id: &str, properties: &Value) -> Result<RuleSpec, StackError> {
     let targets = properties["Targets"].as_array().ok_or_else(|| missing(id, "Targets"))?;
     let queue = |target: &Value| {
         let members = target.as_object()?;
-        let is_whole = members.keys().all(|key| ["Arn", "Id", "DeadLetterConfig"].contains(&&**key));
+        let is_whole =
+            members.keys().all(|key| ["Arn", "Id", "DeadLetterConfig"].contains(&&**key));
         let arn = members.get("Arn")?.as_str().filter(|_| is_whole)?;
         Some(names::last_part(arn).to_owned())
     };

@@ -116,7 +116,8 @@ fn a_rule_with_a_queue_as_its_target_is_read_and_any_other_target_is_refused() {
     let [rule] = &stack.rules[..] else { panic!("one rule: {:?}", stack.rules) };
     assert_eq!((rule.bus.as_str(), &rule.queues[..]), ("largesse-x", &["told".to_owned()][..]));
     assert!(rule.pattern.is_some());
-    for target in ["Arn: !Sub arn:aws:lambda:x:y:function:z", "Arn: !GetAtt Told.Arn, Input: '{}'"] {
+    for target in ["Arn: !Sub arn:aws:lambda:x:y:function:z", "Arn: !GetAtt Told.Arn, Input: '{}'"]
+    {
         assert!(matches!(with_rule(target), Err(StackError::Property { .. })), "{target}");
     }
 }

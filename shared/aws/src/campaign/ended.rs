@@ -73,8 +73,7 @@ pub fn read_ended(text: &str) -> Result<Event, EndedError> {
         detail_type: String,
         detail: Value,
     }
-    let Envelope { detail_type, detail } =
-        serde_json::from_str(text).map_err(EndedError::Shape)?;
+    let Envelope { detail_type, detail } = serde_json::from_str(text).map_err(EndedError::Shape)?;
     let event = match detail_type.as_str() {
         COMPLETED => Event::CampaignCompleted,
         FAILED => Event::CampaignFailed,

@@ -145,7 +145,8 @@ mod tests {
     fn a_body_that_is_no_job_says_why() {
         let other = GOLDEN[0].replace("seal", "sail");
         let without = GOLDEN[1].replace(",\"from\":0", "");
-        for text in ["", "nonsense", "[]", r#"{"version":1}"#, r#"{"version":"1"}"#, &other, &without]
+        for text in
+            ["", "nonsense", "[]", r#"{"version":1}"#, r#"{"version":"1"}"#, &other, &without]
         {
             assert!(matches!(read_job(text), Err(JobError::Shape(_))), "{text}");
         }
