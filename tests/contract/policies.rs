@@ -177,40 +177,56 @@ async fn pool_sweep_may_do_what_it_does() {
     assert_least("pool-sweep", &calls.await);
 }
 
-#[tokio::test(start_paused = true)]
-async fn outbox_and_grant_pay_may_do_what_they_do() {
-    let sandbox = Sandbox::new(8);
-    let world = &sandbox.world;
+/// A spray that bob and eve have drawn from.
+async fn drawn_by_bob_and_eve(sandbox: &Sandbox) -> Spray {
     let room = sandbox.room(&["ann", "bob", "eve"]).await;
     let spray = sandbox.spray(room, "ann", 30, 3).await;
     for name in ["bob", "eve"] {
-        drawn(&sandbox, &spray, name).await;
+        drawn(sandbox, &spray, name).await;
     }
+    spray
+}
+
+/// Attaches the outbox to its streams, as another process.
+fn attach_outbox(sandbox: &Sandbox, seed: u64) {
+    let store = sandbox.another_process(seed);
+    for trigger in sandbox.world.stack().function("outbox").unwrap().streams.clone() {
+        let store = Arc::clone(&store);
+        let handle = move |event| {
+            let store = Arc::clone(&store);
+            async move { Ok(outbox::handle(&*store, event).await) }
+        };
+        sandbox.world.on_stream(trigger, handle).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outbox_may_do_what_it_does() {
+    let sandbox = Sandbox::new(8);
+    let spray = drawn_by_bob_and_eve(&sandbox).await;
     // Then comes an entry that no draw can have written.
     let (pools, bucket) = (Table::of(&sandbox, "pools"), key(format!("{}#0", spray.pool())));
     let honest = pools.get(&bucket).await.unwrap();
     let mut draws = honest["draws"].as_m().unwrap().clone();
     draws.insert("fay".to_owned(), n(9));
     pools.set(&bucket, "draws", Av::M(draws)).await;
-
     let campaigns = Table::of(&sandbox, "campaigns");
     for (n, action) in ["seal", "run", "end"].into_iter().enumerate() {
         campaigns.put(audited(n, action, &[])).await;
     }
-
-    let store = sandbox.another_process(9);
-    for trigger in world.stack().function("outbox").unwrap().streams.clone() {
-        let store = Arc::clone(&store);
-        let handle = move |event| {
-            let store = Arc::clone(&store);
-            async move { Ok(outbox::handle(&*store, event).await) }
-        };
-        world.on_stream(trigger, handle).unwrap();
-    }
-    let calls = calls_of(world, world.settle()).await;
+    attach_outbox(&sandbox, 9);
+    let calls = calls_of(&sandbox.world, sandbox.world.settle()).await;
     assert_least("outbox", &calls);
     pools.put(honest).await;
+}
 
+#[tokio::test(start_paused = true)]
+async fn grant_pay_may_do_what_it_does() {
+    let sandbox = Sandbox::new(8);
+    let world = &sandbox.world;
+    drawn_by_bob_and_eve(&sandbox).await;
+    attach_outbox(&sandbox, 9);
+    world.settle().await;
     let trigger = world.stack().function("grant-pay").unwrap().queues[0].clone();
     let store = sandbox.another_process(10);
     let handle = move |event| {

@@ -85,7 +85,6 @@ struct UpArgs {
 /// The address of a webhook; `None` when the text is none.
 type Webhook = Arc<Option<Address>>;
 
-#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
 fn webhook(text: &str) -> Result<Webhook, Infallible> {
     Ok(Arc::new(Address::read(text)))
 }

@@ -22,7 +22,7 @@ fn lines(log: &Log) -> Vec<String> {
 }
 
 /// A handler of a queue that logs bodies and fails the message `fails`, `times` times.
-fn attach_queue(world: &largesse_emulator::World, log: &Log, fails: &'static str, times: u32) {
+fn attach_queue(world: &World, log: &Log, fails: &'static str, times: u32) {
     let log = Arc::clone(log);
     let left = Arc::new(Mutex::new(times));
     let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
@@ -102,7 +102,7 @@ async fn a_lost_result_of_a_handler_makes_its_batch_visible_again() {
 }
 
 /// A handler that logs when a batch begins and, a second later, when it ends.
-fn attach_slow(world: &largesse_emulator::World, log: &Log) {
+fn attach_slow(world: &World, log: &Log) {
     let log = Arc::clone(log);
     let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
         let log = Arc::clone(&log);
@@ -210,7 +210,7 @@ async fn groups_run_side_by_side_and_a_slow_one_delays_no_other() {
 
 /// A handler of the stream that logs keys and fails the record `fails`, `times` times.
 fn attach_stream(
-    world: &largesse_emulator::World,
+    world: &World,
     trigger: StreamTrigger,
     log: &Log,
     fails: &'static str,
