@@ -156,12 +156,12 @@ fn an_item_has_at_most_a_thousand_entries() {
 type CanRead = fn(&Item) -> bool;
 
 #[rstest]
-#[case::lines(pack_lines(&[(2, row("a", 1, "x")), (3, row("b", 2, "y"))]), |i| read_lines(i).is_ok())]
-#[case::chunk(pack_chunk(&[row("a", 1, "x"), row("b", 2, "y")]), |i| read_chunk(i).is_ok())]
-#[case::duplicates(pack_duplicates(&[duplicate(1, row("a", 1, "x"))]), |i| read_duplicates(i).is_ok())]
-#[case::problems(pack_problems(&[longest_problem(1)]), |i| read_problems(i).is_ok())]
-#[case::report(pack_report(&PartReport::default()), |i| read_report(i).is_ok())]
-#[case::pass(pack_pass(&pass(2)), |i| read_pass(i).is_ok())]
+#[case::lines(pack_lines(&[(2, row("a", 1, "x")), (3, row("b", 2, "y"))]), |i: &Item| read_lines(i).is_ok())]
+#[case::chunk(pack_chunk(&[row("a", 1, "x"), row("b", 2, "y")]), |i: &Item| read_chunk(i).is_ok())]
+#[case::duplicates(pack_duplicates(&[duplicate(1, row("a", 1, "x"))]), |i: &Item| read_duplicates(i).is_ok())]
+#[case::problems(pack_problems(&[longest_problem(1)]), |i: &Item| read_problems(i).is_ok())]
+#[case::report(pack_report(&PartReport::default()), |i: &Item| read_report(i).is_ok())]
+#[case::pass(pack_pass(&pass(2)), |i: &Item| read_pass(i).is_ok())]
 fn a_damaged_item_is_corrupt_and_no_panic(#[case] value: Av, #[case] can_read: CanRead) {
     assert!(can_read(&data(value.clone())));
     assert!(!can_read(&Item::new()));
