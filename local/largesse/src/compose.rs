@@ -97,6 +97,8 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         queue_grants_url: name("QUEUE_GRANTS_URL"),
         queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
         queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
+        queue_campaigns_url: name("QUEUE_CAMPAIGNS_URL"),
+        queue_campaign_retries_url: name("QUEUE_CAMPAIGN_RETRIES_URL"),
         queue_seals_url: name("QUEUE_SEALS_URL"),
         queue_fanouts_url: name("QUEUE_FANOUTS_URL"),
         queue_notify_url: name("QUEUE_NOTIFY_URL"),

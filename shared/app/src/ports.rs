@@ -7,6 +7,7 @@
 
 mod breaker;
 mod campaign;
+mod campaign_results;
 mod campaign_rows;
 mod environment;
 mod error;
@@ -24,6 +25,9 @@ mod wallet;
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use campaign::{
     COUNT_SHARDS, CampaignJob, CampaignJobs, Campaigns, Change, CountsChange, Versioned,
+};
+pub use campaign_results::{
+    CampaignQueue, CampaignResults, ChunkMessage, ChunkWork, Commit, StoredChunk, StoredSnapshot,
 };
 pub use campaign_rows::{
     CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload,

@@ -36,6 +36,8 @@ pub(crate) const PART: &str = "PART#";
 pub const AUDIT: &str = "AUDIT#";
 /// What stands before the number of a shard of counters in a sort key.
 pub(crate) const COUNT: &str = "COUNT#";
+/// What stands before the slot of a snapshot in a sort key.
+pub(crate) const SNAP: &str = "SNAP#";
 
 /// Index of the sprays by sender.
 pub const BY_SENDER: &str = "by-sender";
@@ -265,9 +267,28 @@ pub fn chunk_pk(set: &ChunkSet, chunk: ChunkNumber) -> String {
     format!("CHUNK#{}#{}#{}#{}", set.campaign, set.attempt, set.round, chunk.0)
 }
 
+/// Sort key of the rows of a chunk.
+pub(crate) const CHUNK_ROWS: &str = "ROWS";
+/// Sort key of what became of the rows of a chunk.
+pub(crate) const CHUNK_RESULT: &str = "RESULT";
+
 /// The rows of a chunk.
 pub fn chunk_rows(set: &ChunkSet, chunk: ChunkNumber) -> Item {
-    pk_sk(chunk_pk(set, chunk), "ROWS".to_owned())
+    pk_sk(chunk_pk(set, chunk), CHUNK_ROWS.to_owned())
+}
+
+/// What became of the rows of a chunk.
+pub fn chunk_result(set: &ChunkSet, chunk: ChunkNumber) -> Item {
+    pk_sk(chunk_pk(set, chunk), CHUNK_RESULT.to_owned())
+}
+
+/// The sort key of a snapshot: 13 digits, so that they sort by their slots.
+pub(crate) fn snapshot_sk(slot: Timestamp) -> String {
+    format!("{SNAP}{:013}", slot.ms_unsigned())
+}
+
+pub(crate) fn snapshot(id: CampaignId, slot: Timestamp) -> Item {
+    pk_sk(campaign_pk(id), snapshot_sk(slot))
 }
 
 /// Where a spray stands in the index by sender.

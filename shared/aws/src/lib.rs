@@ -14,6 +14,7 @@
 #![doc = include_str!("governor/SCHEMA.md")]
 #![doc = include_str!("campaign/SCHEMA.md")]
 #![doc = include_str!("campaign_rows/SCHEMA.md")]
+#![doc = include_str!("campaign_results/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -22,6 +23,7 @@ mod blob;
 pub mod books;
 mod cache;
 pub mod campaign;
+pub mod campaign_results;
 mod campaign_rows;
 mod deadline;
 mod errors;

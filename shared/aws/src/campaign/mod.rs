@@ -60,13 +60,13 @@ impl Store {
     }
 
     /// A consistent query within one campaign.
-    fn campaign_query(&self, id: CampaignId) -> QueryFluentBuilder {
+    pub(crate) fn campaign_query(&self, id: CampaignId) -> QueryFluentBuilder {
         let query = self.dynamo.query().table_name(&self.names.campaigns).consistent_read(true);
         query.expression_attribute_values(":pk", s(keys::campaign_pk(id)))
     }
 
     /// All items of a campaign whose sort keys begin with `prefix`, in their order.
-    async fn items_of(
+    pub(crate) async fn items_of(
         &self,
         operation: &'static str,
         id: CampaignId,
@@ -81,7 +81,7 @@ impl Store {
 }
 
 /// The items of a query, as many as are wanted: one reply holds 1 MB at most.
-async fn read_on(
+pub(crate) async fn read_on(
     operation: &'static str,
     query: QueryFluentBuilder,
     wanted: usize,

@@ -129,7 +129,7 @@ pub(super) fn pack_chunk(rows: &[Row]) -> Av {
     packer.pack(ROWS_VERSION)
 }
 
-pub(super) fn read_chunk(item: &Item) -> PortResult<Vec<Row>> {
+pub(crate) fn read_chunk(item: &Item) -> PortResult<Vec<Row>> {
     let reader = Reader { item, what: "chunk of rows" };
     let bytes = unpack(&reader, DATA, ROWS_VERSION)?;
     let mut unpacker = Unpacker::new(&bytes, reader.what);

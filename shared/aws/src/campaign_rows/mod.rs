@@ -11,6 +11,8 @@
 
 mod codec;
 
+pub(crate) use codec::read_chunk;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use largesse_app::ports::{
     CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, PortResult, StagedRows,
@@ -20,7 +22,7 @@ use largesse_domain::campaign::{ChunkNumber, Duplicate, Place, Row};
 
 use self::codec::{
     DATA, cut_duplicates, cut_lines, cut_problems, pack_chunk, pack_duplicates, pack_lines,
-    pack_pass, pack_problems, pack_report, read_chunk, read_duplicates, read_lines, read_pass,
+    pack_pass, pack_problems, pack_report, read_duplicates, read_lines, read_pass,
     read_problems, read_report,
 };
 use crate::errors::{corrupt, port_error};

@@ -184,6 +184,26 @@ pub enum CommitError {
     CountsDiffer,
 }
 
+impl Delta {
+    /// The revision that it was computed from.
+    #[must_use]
+    pub const fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// The rows of the chunk before it.
+    #[must_use]
+    pub const fn before(&self) -> &Tally {
+        &self.before
+    }
+
+    /// The rows of the chunk after it.
+    #[must_use]
+    pub const fn after(&self) -> &Tally {
+        &self.after
+    }
+}
+
 impl ChunkResult {
     /// The result of a chunk of which nothing is committed: all its rows are pending.
     #[must_use]
