@@ -78,12 +78,13 @@ fn hint(kind: ErrorKind) -> &'static str {
 /// The file of the secret that signs cursors: cursors stay valid after a restart.
 const SECRET_FILE: &str = "cursor.secret";
 
-/// Puts everything together in this process, with its data in `data` or in memory.
+/// Puts everything together in this process, with its data in `data` or in memory. `settings` stand
+/// in place of the functions' environment variables of that name.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn assemble(data: Option<&Path>) -> Result<Local, StartError> {
-    let stack = compose::stack()?;
+pub fn assemble(data: Option<&Path>, settings: &[(&str, String)]) -> Result<Local, StartError> {
+    let stack = compose::stack_with(settings)?;
     let world = match data {
         Some(folder) => World::on_disk(&stack, folder),
         None => World::memory(&stack),
@@ -172,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_adds_with_too_few_digits_is_not_served() {
-        let local = assemble(None).unwrap();
+        let local = assemble(None, &[]).unwrap();
         check_store(&local).await.unwrap();
         let dynamo = Matching::any().of(Service::DynamoDb);
         let faulty = Faults::seeded(1).rewrite(dynamo, |_, reply| keep_digits(reply, 20));
