@@ -63,6 +63,7 @@ impl Answer {
         tracing::error!(
             grant.id = id,
             http.status = self.status,
+            money.mismatch = "answer",
             "the money service answered about another amount, member or id: an operator must look"
         );
         Err(MoneyError::Mismatch)
@@ -110,6 +111,7 @@ impl Answer {
                 let id = grant.id.to_string();
                 tracing::error!(
                     grant.id = id,
+                    money.mismatch = "content",
                     "the money service has other content under this id: an operator must look"
                 );
                 not_now(MoneyError::OtherContent, PortErrorKind::Corrupt, None)
