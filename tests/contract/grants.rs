@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use largesse_app::ports::{Grants, Money, Written};
+use largesse_app::ports::{Grants, Money, PortErrorKind, Written};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
 use largesse_domain::id::GrantId;
 use largesse_tests::{Sandbox, user};
@@ -154,4 +154,22 @@ async fn an_operator_sees_every_failed_grant_and_the_keys_of_what_cannot_be_read
     }
     assert_eq!(left, 1, "one of the two follows the other");
     table.delete(&broken).await;
+}
+
+/// The failed rows of a campaign stand with the campaign. An item about one was written by hand.
+#[tokio::test(start_paused = true)]
+async fn a_failed_grant_of_a_campaign_is_no_failed_grant() {
+    let sandbox = Sandbox::new(7);
+    let grant = one(&sandbox).await;
+    write(&sandbox, &grant, 1, 0).await;
+    let table = Table::of(&sandbox, "grants");
+    let mut item = table.get(&key_with(grant.source, "MEMBER#m")).await.unwrap();
+    let campaign = "CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAX";
+    item.insert("pk".to_owned(), s(campaign));
+    table.put(item).await;
+    let error = sandbox.store.failed_grant(campaign.parse().unwrap(), &grant.member).await;
+    assert_eq!(error.unwrap_err().kind, PortErrorKind::Corrupt);
+    let page = sandbox.store.scan_failed_grants(None).await.unwrap();
+    assert_eq!(page.unreadable, [(campaign.to_owned(), "MEMBER#m".to_owned())]);
+    table.delete(&key_with(campaign, "MEMBER#m")).await;
 }

@@ -256,6 +256,17 @@ fn the_alarm_on_refused_claims_watches_every_route_of_the_claim() {
     }
 }
 
+/// The metric filter finds the lines by this field. (shared/money has the tests that log them.)
+#[test]
+fn the_alarm_on_a_money_mismatch_watches_both_lines_of_the_adapter() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["MoneyMismatchFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['money.mismatch'] = * }");
+    let adapter = fs::read_to_string(root().join("shared/money/src/answer.rs")).unwrap();
+    assert_eq!(adapter.matches("tracing::error!").count(), 2);
+    assert_eq!(adapter.matches("money.mismatch = ").count(), 2);
+}
+
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to
 /// type; each such heading names an alarm that exists.
 #[test]

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse_app::ports::{Clock, Events, Pools, Sprays};
+use largesse_app::money::governed::Governed;
+use largesse_app::ports::{Clock, Events, Money, Pools, Sprays};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::spray::token;
+use largesse_domain::breaker::BreakerPolicy;
 use largesse_domain::grant::RetryPolicy;
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::pool::{BucketId, Walk, bucket_count};
+use largesse_domain::rate::{Rate, Tolerance};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::http::Api;
@@ -224,14 +227,20 @@ async fn outbox_may_do_what_it_does() {
 async fn grant_pay_may_do_what_it_does() {
     let sandbox = Sandbox::new(8);
     let world = &sandbox.world;
-    drawn_by_bob_and_eve(&sandbox).await;
+    let room = sandbox.room(&["ann", "bob", "eve"]).await;
+    let spray = sandbox.spray(room, "ann", 30, 3).await;
+    let bobs = drawn(&sandbox, &spray, "bob").await;
+    drawn(&sandbox, &spray, "eve").await;
     attach_outbox(&sandbox, 9);
     world.settle().await;
     let trigger = world.stack().function("grant-pay").unwrap().queues[0].clone();
     let store = sandbox.another_process(10);
+    let (service, rate) = ("money".parse().unwrap(), Rate::new(1_000, Tolerance::default()));
+    let (inner, policy) = (store.clone(), BreakerPolicy::default());
+    let governed = Governed::new(inner, store.clone(), service, rate.unwrap(), policy);
     let handle = move |event| {
         let store = Arc::clone(&store);
-        async move { Ok(grant_pay::handle(&*store, event, RetryPolicy::default()).await) }
+        async move { Ok(grant_pay::handle(&*store, &*store, event, RetryPolicy::default()).await) }
     };
     world.on_queue(trigger, handle).unwrap();
     // Bob is refused once and then paid; eve is refused until she is given up.
@@ -243,6 +252,8 @@ async fn grant_pay_may_do_what_it_does() {
         world.settle().await;
         sandbox.overwrite_balance("bob", 1).await;
         world.settle_with_time().await.unwrap();
+        // What it does before it calls a service other than the ledger: the breaker and a permit.
+        governed.pay(&[bobs]).await;
     });
     let calls = calls.await;
     sandbox.overwrite_balance("eve", 1).await;

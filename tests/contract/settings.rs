@@ -17,7 +17,7 @@ const LAMBDA: [(&str, &str); 5] = [
     ("AWS_SESSION_TOKEN", "token"),
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
 ];
-const MAY_BE_MISSING: [&str; 8] = [
+const MAY_BE_MISSING: [&str; 11] = [
     "BASE_PATH",
     "RUST_LOG",
     "MONEY_RATE_PER_S",
@@ -26,6 +26,9 @@ const MAY_BE_MISSING: [&str; 8] = [
     "NOTIFY_LINK_BASE",
     "AWS_SESSION_TOKEN",
     "AWS_ENDPOINT_URL",
+    "MONEY_URL",
+    "MONEY_SECRET",
+    "MONEY_SERVICE",
 ];
 /// What is taken as it is, since AWS alone can tell whether it is right.
 const AS_IT_IS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];

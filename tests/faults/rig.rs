@@ -140,7 +140,9 @@ impl Rig {
                 }
             }
             let policy = RetryPolicy::default();
-            killer.clone().run(async move { grant_pay::handle(&*store, event, policy).await })
+            killer
+                .clone()
+                .run(async move { grant_pay::handle(&*store, &*store, event, policy).await })
         });
         attached.unwrap();
     }

@@ -51,7 +51,7 @@ async fn what_is_hardly_http_is_refused_and_changes_nothing(
 ) {
     let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let local = serve::assemble(None).unwrap();
+    let local = serve::assemble(None, &[], None).unwrap();
     let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));
     let status = async |bytes| exchange_cut_short(&address, bytes).await.map(|reply| reply.status);
     assert_eq!(status(bytes.as_bytes()).await, expected);
@@ -90,7 +90,7 @@ impl FaultHook for HoldUp {
 async fn a_request_whose_caller_hangs_up_is_finished() {
     let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let local = serve::assemble(None).unwrap();
+    let local = serve::assemble(None, &[], None).unwrap();
     let hold_up = Arc::new(HoldUp { reached: Semaphore::new(0), go_on: Semaphore::new(0) });
     local.world.set_fault_hook(Some(hold_up.clone()));
     let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));

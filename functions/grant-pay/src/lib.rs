@@ -5,6 +5,8 @@
 //! * Members do not wait for each other, and a batch of distinct members is paid by one call:
 //!   `other_groups_go_on`, `a_batch_of_distinct_members_is_paid_together`.
 //! * A message behind a grant that is given up is paid: `a_grant_that_is_given_up_holds_up_no_other`.
+//! * A grant that comes again is looked up before it is sent to a service that is not the ledger:
+//!   `what_may_have_been_sent_is_looked_up_first_and_never_sent_blindly`.
 //! * Only a refusal counts; every other failure brings the message back after a growing delay:
 //!   `a_failure_of_infrastructure_counts_nothing_and_waits_longer_each_time`.
 //! * A message that cannot be read waits at the queue's own pace, since a newer version may have
@@ -20,10 +22,10 @@ use largesse_domain::grant::RetryPolicy;
 
 pub mod settings;
 
-/// The ports that the function uses.
-pub trait Deps: Money + Grants + Events + Deliveries + Clock + Rng {}
+/// The ports that the function uses, beside the money service.
+pub trait Deps: Grants + Events + Deliveries + Clock + Rng {}
 
-impl<T: Money + Grants + Events + Deliveries + Clock + Rng> Deps for T {}
+impl<T: Grants + Events + Deliveries + Clock + Rng> Deps for T {}
 
 /// The delay after the first failure of infrastructure; each further one doubles it.
 const LATER_S_FIRST: u32 = 2;
@@ -49,7 +51,12 @@ type Group = VecDeque<SqsMessage>;
 
 /// Pays a batch. Each round pays the first message of every group together; after a message that
 /// comes back, the rest of its group is reported untried.
-pub async fn handle<D: Deps>(deps: &D, event: SqsEvent, policy: RetryPolicy) -> SqsBatchResponse {
+pub async fn handle<M: Money, D: Deps>(
+    money: &M,
+    deps: &D,
+    event: SqsEvent,
+    policy: RetryPolicy,
+) -> SqsBatchResponse {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for message in event.records {
         let group = message.attributes.get("MessageGroupId").cloned().unwrap_or_default();
@@ -58,14 +65,15 @@ pub async fn handle<D: Deps>(deps: &D, event: SqsEvent, policy: RetryPolicy) -> 
     let mut groups: Vec<Group> = groups.into_values().collect();
     let mut response = SqsBatchResponse::default();
     while !groups.is_empty() {
-        groups = pay_round(deps, groups, policy, &mut response).await;
+        groups = pay_round(money, deps, groups, policy, &mut response).await;
         groups.retain(|group| !group.is_empty());
     }
     response
 }
 
 /// Pays the first message of each group, and returns the groups that go on.
-async fn pay_round<D: Deps>(
+async fn pay_round<M: Money, D: Deps>(
+    money: &M,
     deps: &D,
     groups: Vec<Group>,
     policy: RetryPolicy,
@@ -88,7 +96,7 @@ async fn pay_round<D: Deps>(
             }
         }
     }
-    let outcomes = pay(deps, &deliveries.iter().collect::<Vec<_>>(), policy).await;
+    let outcomes = pay(money, deps, &deliveries.iter().collect::<Vec<_>>(), policy).await;
     let mut going_on = Vec::new();
     for ((mut group, delivery), outcome) in readable.into_iter().zip(&deliveries).zip(outcomes) {
         match delay_after(deps, delivery, outcome, policy) {

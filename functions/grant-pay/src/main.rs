@@ -1,4 +1,4 @@
-//! Wiring: the store of this environment behind the queue.
+//! Wiring: the store and the money service of this environment behind the queue.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use largesse_runtime::{Ended, run_sqs, start_logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Ended> {
-    let Settings { log, aws, names, policy } = Settings::read(&Variables::of_process())?;
+    let Settings { log, aws, names, policy, money } = Settings::read(&Variables::of_process())?;
     start_logging(log);
     let store = Arc::new(production::store(&aws, names)?);
-    Ok(run_sqs(|event| async { grant_pay::handle(&*store, event, policy).await }).await?)
+    let money = money.service(store.clone())?;
+    Ok(run_sqs(|event| async { grant_pay::handle(&money, &*store, event, policy).await }).await?)
 }

@@ -5,6 +5,7 @@ use largesse_aws::names::{bus, queue, table};
 use largesse_aws::production::sdk_config;
 use largesse_aws::{Names, SdkConfig};
 use largesse_domain::grant::RetryPolicy;
+use largesse_money::MoneySettings;
 use largesse_runtime::{LogFilter, log_filter};
 
 /// The settings.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub names: Names,
     /// How often and how fast a refused payment is retried.
     pub policy: RetryPolicy,
+    /// Where grants are paid.
+    pub money: MoneySettings,
 }
 
 impl Settings {
@@ -31,12 +34,14 @@ impl Settings {
             names: Names {
                 ledger: table(variables, "TABLE_LEDGER")?,
                 grants: table(variables, "TABLE_GRANTS")?,
+                edge: table(variables, "TABLE_EDGE")?,
                 queue_grants_url: queue(variables, "QUEUE_GRANTS_URL")?,
                 queue_grants_dlq_url: queue(variables, "QUEUE_GRANTS_DLQ_URL")?,
                 bus_events: bus(variables, "BUS_EVENTS")?,
                 ..Names::default()
             },
             policy: policy(variables)?,
+            money: MoneySettings::read(variables)?,
         })
     }
 }

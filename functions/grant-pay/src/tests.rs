@@ -6,7 +6,7 @@ use largesse_app::ports::{
 use largesse_app::settings::Variables;
 use largesse_aws::grant::message::write_body;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
-use largesse_domain::id::{GrantId, PoolId, UserId};
+use largesse_domain::id::{GrantId, PoolId, Ulid, UserId};
 use largesse_domain::money::Amount;
 use largesse_domain::time::Timestamp;
 use serde_json::json;
@@ -20,6 +20,10 @@ const POOL: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
 struct Bank {
     refuses: Option<&'static str>,
     is_down: bool,
+    /// Where members' grants stand, for a service that is looked up; `None` as the outcome: the
+    /// look-up fails.
+    standings: Option<HashMap<&'static str, Option<Standing>>>,
+    looked_up: Mutex<Vec<String>>,
     calls: Mutex<Vec<Vec<String>>>,
     failed: Mutex<HashMap<UserId, FailedGrant>>,
     removed: Mutex<Vec<String>>,
@@ -46,8 +50,22 @@ impl Money for Bank {
         grants.iter().map(pay).collect()
     }
 
-    async fn lookup(&self, _grants: &[Grant]) -> PortResult<Vec<Standing>> {
-        panic!("a payment looks nothing up")
+    fn must_look_up(&self) -> bool {
+        self.standings.is_some()
+    }
+
+    async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
+        let standings = self.standings.as_ref().expect("the ledger is not looked up");
+        let kind = PortErrorKind::Unknown;
+        let find = |grant: &Grant| {
+            self.looked_up.lock().unwrap().push(grant.member.to_string());
+            standings[grant.member.as_str()].ok_or(PortError {
+                operation: "look up",
+                kind,
+                cause: None,
+            })
+        };
+        grants.iter().map(find).collect()
     }
 
     async fn reverse(&self, _grant: &Grant) -> PortResult<Reversal> {
@@ -152,7 +170,7 @@ async fn failures(bank: &Bank, messages: &[(&str, String)], receives: u32) -> Ve
     };
     let records: Vec<_> = messages.iter().enumerate().map(message).collect();
     let event = serde_json::from_value(json!({ "Records": records })).unwrap();
-    let response = handle(bank, event, RetryPolicy::default()).await;
+    let response = handle(bank, bank, event, RetryPolicy::default()).await;
     response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect()
 }
 
@@ -237,6 +255,39 @@ async fn a_message_that_cannot_be_read_waits() {
     assert!(bank.delayed.lock().unwrap().is_empty());
     assert_eq!(*bank.calls.lock().unwrap(), [["a"]]);
     assert_eq!(failures(&bank, &[("x", "nonsense".to_owned())], 1).await, ["0"]);
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_is_looked_up_first_and_never_sent_blindly() {
+    let standings = [
+        ("paid", Some(Standing::Paid)),
+        ("voided", Some(Standing::Voided)),
+        ("open", Some(Standing::NotPaid)),
+        ("pending", Some(Standing::Unknown)),
+        ("lost", None),
+    ];
+    let bank = Bank { standings: Some(standings.into()), ..Bank::default() };
+    let members = standings.map(|(member, _)| member);
+    assert_eq!(failures(&bank, &batch(&members), 2).await, ["4", "3"]);
+    assert_eq!(*bank.calls.lock().unwrap(), [["open"]]);
+    let mut removed = bank.removed.lock().unwrap().clone();
+    removed.sort();
+    assert_eq!(removed, ["open", "paid"]);
+    assert!(bank.failed.lock().unwrap().is_empty(), "nothing counts");
+    // The second of two messages of a member is looked up by its own receives.
+    let mut looked_up = std::mem::take(&mut *bank.looked_up.lock().unwrap());
+    looked_up.sort();
+    assert_eq!(looked_up, ["lost", "open", "paid", "pending", "voided"]);
+    // The first delivery of a first message was never sent.
+    assert!(failures(&bank, &batch(&["pending"]), 1).await.is_empty());
+    // An operator's retry was: its message is another one.
+    let retry = GrantMessage {
+        retry: Some(Ulid::from_parts(1, 1)),
+        ..GrantMessage::first(grant_of("paid"))
+    };
+    assert!(failures(&bank, &[("paid", write_body(&retry).unwrap())], 1).await.is_empty());
+    assert_eq!(*bank.looked_up.lock().unwrap(), ["paid"]);
+    assert_eq!(bank.calls.lock().unwrap().concat(), ["open", "pending"]);
 }
 
 #[test]

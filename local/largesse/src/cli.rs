@@ -10,16 +10,20 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use largesse_domain::money::AMOUNT_MAX;
+use largesse_domain::rate::RATE_LIMIT_MAX;
 use notify::webhook::Address;
 
 use crate::bench::{self, Section};
 use crate::dlq::command::{Action, Ended, Where};
 use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
-use crate::{demo, dlq, plain, up};
+use crate::up::MoneyPlace;
+use crate::{demo, dlq, plain, rate, up};
 
 /// Where `up` listens, if no address is named.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3_000));
+/// How often `up` calls an HTTP money service, if no rate is named: as template.yaml has it.
+const MONEY_RATE_PER_S: u32 = 1_000;
 /// The exit code of a wrong command line, as clap has it.
 const WRONG_USE: u8 = 2;
 
@@ -56,6 +60,13 @@ enum Command {
         #[command(flatten)]
         place: Where,
     },
+    /// The rate at which an HTTP money service is called, over all workers.
+    Rate {
+        #[command(subcommand)]
+        action: rate::Action,
+        #[command(flatten)]
+        place: Where,
+    },
     /// Run a reference of the HTTP money API on this machine, with faults on demand.
     MoneyServer(MoneyServerArgs),
     /// Print the OpenAPI document of all routes.
@@ -76,6 +87,12 @@ struct UpArgs {
     /// Keep all data in this folder; without it, in memory only.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Pay grants by this HTTP money service, as `largesse money-server`; without it, by the ledger.
+    #[arg(long, value_name = "URL", value_parser = money_url)]
+    money_url: Option<String>,
+    /// Calls a second to that service, until `largesse rate set` sets another rate [default: 1000].
+    #[arg(long, value_name = "N", value_parser = per_second())]
+    money_rate: Option<u32>,
     /// A Slack-compatible webhook that is told when a campaign ends: https, or http to this machine.
     // An address that cannot be used is refused later: clap would repeat it, and it is a secret.
     #[arg(long, value_name = "URL", value_parser = webhook)]
@@ -89,11 +106,23 @@ fn webhook(text: &str) -> Result<Webhook, Infallible> {
     Ok(Arc::new(Address::read(text)))
 }
 
+/// The calls a second that a rate may have.
+fn per_second() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(RATE_LIMIT_MAX))
+}
+
+fn money_url(text: &str) -> Result<String, String> {
+    let base = text.parse::<largesse_money::Base>();
+    base.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 impl UpArgs {
     /// The options before and behind the command `up`: each stands once.
     fn joined(self, behind: Self) -> Result<Self, clap::Error> {
         let is_twice = (self.listen.is_some() && behind.listen.is_some())
             || (self.data.is_some() && behind.data.is_some())
+            || (self.money_url.is_some() && behind.money_url.is_some())
+            || (self.money_rate.is_some() && behind.money_rate.is_some())
             || (self.webhook_url.is_some() && behind.webhook_url.is_some());
         if is_twice {
             return Err(wrong("an option stands before `up` and behind it"));
@@ -101,12 +130,30 @@ impl UpArgs {
         Ok(Self {
             listen: self.listen.or(behind.listen),
             data: self.data.or(behind.data),
+            money_url: self.money_url.or(behind.money_url),
+            money_rate: self.money_rate.or(behind.money_rate),
             webhook_url: self.webhook_url.or(behind.webhook_url),
         })
     }
 
-    const fn is_empty(&self) -> bool {
-        self.listen.is_none() && self.data.is_none() && self.webhook_url.is_none()
+    const fn is_given(&self) -> bool {
+        self.listen.is_some()
+            || self.data.is_some()
+            || self.money_url.is_some()
+            || self.money_rate.is_some()
+            || self.webhook_url.is_some()
+    }
+
+    /// Where grants are paid. A rate alone would be ignored.
+    fn money(&self) -> Result<Option<MoneyPlace>, clap::Error> {
+        match (&self.money_url, self.money_rate) {
+            (Some(url), rate) => {
+                let rate_per_s = rate.unwrap_or(MONEY_RATE_PER_S);
+                Ok(Some(MoneyPlace { url: url.clone(), rate_per_s }))
+            }
+            (None, Some(_)) => Err(wrong("--money-rate is the rate of --money-url")),
+            (None, None) => Ok(None),
+        }
     }
 }
 
@@ -176,11 +223,11 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let is_for_up = matches!(cli.command, None | Some(Command::Up(_)));
-    if !is_for_up && !cli.up.is_empty() {
+    if !is_for_up && cli.up.is_given() {
         // They would be ignored.
         wrong(
-            "--listen, --data and --webhook-url are options of `up`, and cannot be used with this \
-             command",
+            "--listen, --data, --money-url, --money-rate and --webhook-url are options of `up`, and \
+             cannot be used with this command",
         )
         .exit()
     }
@@ -215,6 +262,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 Err(error) => Err(error.into()),
             };
         }
+        Some(Command::Rate { action, place }) => print(&rate::run(action, &place).await?)?,
         Some(Command::MoneyServer(args)) => money_server::run(args).await?,
         Some(Command::Openapi) => {
             print(include_str!("../../../docs/openapi.json").trim_end())?;
@@ -225,11 +273,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
 
 async fn up(args: UpArgs) -> Result<(), StartError> {
     let listen = args.listen.unwrap_or(LISTEN);
+    let money = args.money().unwrap_or_else(|error| error.exit());
     let webhook = args.webhook_url.map(|given| match &*given {
         Some(address) => address.clone(),
         None => wrong(&format!("--webhook-url must be {}", Address::EXPECTED)).exit(),
     });
-    up::run(listen, args.data.as_deref(), webhook).await
+    up::run(listen, args.data.as_deref(), money.as_ref(), webhook).await
 }
 
 fn print(text: &str) -> Result<(), PrintError> {

@@ -14,7 +14,7 @@ use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
-use largesse_money::SetupError;
+use largesse_money::{MoneySettings, SetupError};
 use largesse_runtime::{RunError, STOP_MARGIN_MS};
 use notify::webhook::{Address, Webhook};
 
@@ -36,9 +36,9 @@ pub enum ComposeError {
     /// The template gives a function something else than it must have.
     #[error("template.yaml")]
     Setting(#[from] SettingError),
-    /// The webhook cannot be called.
-    #[error("the webhook cannot be called")]
-    Webhook(#[from] SetupError),
+    /// The HTTP money service or the webhook cannot be called.
+    #[error(transparent)]
+    Client(#[from] SetupError),
     /// The cursor secret is too short.
     #[error("the cursor secret is too short")]
     CursorSecret,
@@ -70,6 +70,22 @@ pub struct Local {
 /// [`ComposeError::Template`].
 pub fn stack() -> Result<Stack, ComposeError> {
     Ok(Stack::parse(TEMPLATE)?)
+}
+
+/// As [`stack`], with other values of environment variables for each function that has them.
+///
+/// # Errors
+/// [`ComposeError::Template`].
+pub fn stack_with(settings: &[(&str, String)]) -> Result<Stack, ComposeError> {
+    let mut stack = stack()?;
+    for function in &mut stack.functions {
+        for (name, value) in settings {
+            if let Some(given) = function.environment.get_mut(*name) {
+                given.clone_from(value);
+            }
+        }
+    }
+    Ok(stack)
 }
 
 /// A store over the emulator, with the environment that the template gives the functions.
@@ -194,12 +210,13 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
         "grant-pay" => {
             let variables = Variables::new(|name| function.environment.get(name).cloned());
             let policy = grant_pay::settings::policy(&variables)?;
+            let money = Arc::new(MoneySettings::read(&variables)?.service(store.clone())?);
             for queue in &function.queues {
-                let store = store.clone();
+                let (store, money) = (store.clone(), money.clone());
                 world.on_queue(queue.clone(), move |event| {
-                    let store = store.clone();
+                    let (store, money) = (store.clone(), money.clone());
                     invocation::scope(until(&store), async move {
-                        Ok(grant_pay::handle(&*store, event, policy).await)
+                        Ok(grant_pay::handle(&*money, &*store, event, policy).await)
                     })
                 })?;
             }

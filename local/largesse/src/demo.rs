@@ -64,7 +64,7 @@ impl Stage {
     pub async fn start_on(data: Option<&Path>) -> Result<Self, StartError> {
         let listener = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr().map_err(StartError::Server)?;
-        let local = serve::assemble(data)?;
+        let local = serve::assemble(data, &[], None)?;
         let running = local.world.start();
         let (stop, stopped) = oneshot::channel();
         let until = async {

@@ -222,7 +222,7 @@ impl Dlq {
     }
 }
 
-fn rng() -> Result<Arc<SecureRng>, DlqError> {
+pub(crate) fn rng() -> Result<Arc<SecureRng>, DlqError> {
     Ok(Arc::new(SecureRng::from_system()?))
 }
 

@@ -15,5 +15,6 @@ pub mod demo;
 pub mod dlq;
 pub mod money_server;
 pub mod plain;
+pub mod rate;
 pub mod serve;
 pub mod up;

@@ -79,23 +79,18 @@ fn hint(kind: ErrorKind) -> &'static str {
 /// The file of the secret that signs cursors: cursors stay valid after a restart.
 const SECRET_FILE: &str = "cursor.secret";
 
-/// Puts everything together in this process, with its data in `data` or in memory. No webhook is told.
+/// Puts everything together in this process, with its data in `data` or in memory. `settings` stand
+/// in place of the functions' environment variables of that name. The webhook is told, if there is
+/// one.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn assemble(data: Option<&Path>) -> Result<Local, StartError> {
-    assemble_telling(data, None)
-}
-
-/// As [`assemble`], with a webhook that is told.
-///
-/// # Errors
-/// [`StartError`].
-pub fn assemble_telling(
+pub fn assemble(
     data: Option<&Path>,
+    settings: &[(&str, String)],
     webhook: Option<Address>,
 ) -> Result<Local, StartError> {
-    let stack = compose::stack()?;
+    let stack = compose::stack_with(settings)?;
     let world = match data {
         Some(folder) => World::on_disk(&stack, folder),
         None => World::memory(&stack),
@@ -178,13 +173,24 @@ async fn to_the_end(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use largesse_app::ports::{Clock, Ids, Room, Rooms};
+    use largesse_app::spray::claim::{Claim, claim};
+    use largesse_app::spray::create::{Create, create};
+    use largesse_app::wallet::deposit::{Deposit, deposit};
+    use largesse_aws::production::SystemClock;
+    use largesse_domain::id::{RoomId, SprayId, TransferId, UserId};
+    use largesse_domain::money::Amount;
+    use largesse_domain::room::RoomName;
+    use largesse_domain::split::Split;
+    use largesse_domain::spray::Terms;
     use largesse_emulator::{Faults, Matching, Service, keep_digits};
+    use largesse_money_server::{Server, Settings};
 
     use super::*;
 
     #[tokio::test]
     async fn a_store_that_adds_with_too_few_digits_is_not_served() {
-        let local = assemble(None).unwrap();
+        let local = assemble(None, &[], None).unwrap();
         check_store(&local).await.unwrap();
         let dynamo = Matching::any().of(Service::DynamoDb);
         let faulty = Faults::seeded(1).rewrite(dynamo, |_, reply| keep_digits(reply, 20));
@@ -193,5 +199,29 @@ mod tests {
         let why = "nothing is served: the store does not behave as DynamoDB does";
         assert_eq!(error.to_string(), why);
         assert!(matches!(error, StartError::Store(_)));
+    }
+
+    /// As `largesse up --money-url` does: the ledger gives the sender's money away, and the service
+    /// pays the member, under its rate.
+    #[tokio::test]
+    async fn a_share_is_paid_by_the_money_service_that_is_named() {
+        let server = Server::start(Settings::default(), Arc::new(SystemClock)).await.unwrap();
+        let settings = [("MONEY_URL", server.url()), ("MONEY_RATE_PER_S", "50".to_owned())];
+        let local = assemble(None, &settings, None).unwrap();
+        let store = &*local.store;
+        let [ann, bob]: [UserId; 2] = ["ann", "bob"].map(|name| name.parse().unwrap());
+        let (id, amount) = (TransferId(store.ulid()), Amount::new(10).unwrap());
+        deposit(store, Deposit { id, user: ann.clone(), amount, memo: None }).await.unwrap();
+        let room = Room { id: RoomId(store.ulid()), name: RoomName::new("room").unwrap() };
+        store.create_room(&room, &[ann.clone(), bob.clone()], store.now()).await.unwrap();
+        let (id, terms) = (SprayId(store.ulid()), Terms::new(10, 1, Split::Equal, 600).unwrap());
+        let wish = Create { id, room: room.id, sender: ann, terms };
+        let token = create(store, wish).await.unwrap().token;
+        claim(store, &Claim { room: room.id, token, member: bob }).await.unwrap();
+        local.world.settle().await;
+        let report = server.report();
+        assert_eq!((report.calls, report.paid, report.paid_sum), (1, 1, 10));
+        let service = "money".parse().unwrap();
+        assert_eq!(store.rate(&service).await.unwrap().unwrap().rate.limit(), 50);
     }
 }

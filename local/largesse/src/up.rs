@@ -19,6 +19,22 @@ const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How long requests under way may take after Ctrl-C.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// The HTTP money service that pays grants in place of the ledger.
+#[derive(Clone, Debug)]
+pub struct MoneyPlace {
+    /// Its URL.
+    pub url: String,
+    /// How often it may be called, unless the store has another rate.
+    pub rate_per_s: u32,
+}
+
+impl MoneyPlace {
+    /// What the functions are told.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![("MONEY_URL", self.url.clone()), ("MONEY_RATE_PER_S", self.rate_per_s.to_string())]
+    }
+}
+
 /// Starts everything and runs until Ctrl-C or SIGTERM.
 ///
 /// # Errors
@@ -26,11 +42,13 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub async fn run(
     listen: SocketAddr,
     data: Option<&Path>,
+    money: Option<&MoneyPlace>,
     webhook: Option<Address>,
 ) -> Result<(), StartError> {
     log_to_stderr(&Variables::of_process())?;
     let listener = serve::bind(listen).await?;
-    let local = serve::assemble_telling(data, webhook)?;
+    let settings = money.map(MoneyPlace::settings).unwrap_or_default();
+    let local = serve::assemble(data, &settings, webhook)?;
     serve::check_store(&local).await?;
     let address = listener.local_addr().map_err(StartError::Server)?;
     let running = local.world.start();
@@ -50,7 +68,7 @@ pub async fn run(
     });
     // Before the banner: a signal after it stops the process in order.
     let stopping = signal_to_stop()?;
-    say(&banner(address, data));
+    say(&banner(address, data, money));
     stopping.await;
     say("\nStopping: requests under way are answered, functions finish.");
     stop.send_replace(true);
@@ -107,7 +125,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn banner(address: SocketAddr, data: Option<&Path>) -> String {
+fn banner(address: SocketAddr, data: Option<&Path>, money: Option<&MoneyPlace>) -> String {
     let kept = match data {
         Some(folder) => format!("in {}, and survives kill -9", folder.display()),
         None => "in memory only; --data DIR keeps it".to_owned(),
@@ -117,6 +135,12 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
     } else {
         "not served: only while listening on loopback".to_owned()
     };
+    let money = match money {
+        Some(MoneyPlace { url, rate_per_s }) => {
+            format!("{url}, {rate_per_s} calls a second at most")
+        }
+        None => "the ledger".to_owned(),
+    };
     let address = reachable(address);
     format!(
         r#"Largesse is up.
@@ -124,6 +148,7 @@ fn banner(address: SocketAddr, data: Option<&Path>) -> String {
   open   http://{address}/docs
   aws    {aws}
   data   {kept}
+  money  {money}
   stop   Ctrl-C
 
   WARNING: AUTH=open. X-USER-ID is believed as it is.
@@ -164,15 +189,15 @@ mod tests {
 
     #[test]
     fn the_banner_of_all_addresses_names_one_that_can_be_reached() {
-        let text = banner("0.0.0.0:4414".parse().unwrap(), None);
+        let text = banner("0.0.0.0:4414".parse().unwrap(), None, None);
         assert!(text.contains("API=http://127.0.0.1:4414/api/v2"), "{text}");
         assert!(!text.contains("0.0.0.0") && text.contains("not served"), "{text}");
-        assert!(banner("[::]:80".parse().unwrap(), None).contains("http://[::1]:80/docs"));
+        assert!(banner("[::]:80".parse().unwrap(), None, None).contains("http://[::1]:80/docs"));
     }
 
     #[test]
     fn the_banner_and_the_readme_give_the_same_commands() {
-        let banner = banner(SocketAddr::from(([127, 0, 0, 1], 3000)), None);
+        let banner = banner(SocketAddr::from(([127, 0, 0, 1], 3000)), None, None);
         let readme = include_str!("../../../README.md");
         assert_eq!(commands(&banner), commands(readme));
         assert!(commands(readme).last().unwrap().starts_with("curl -s $API/wallets/bob"));

@@ -3,8 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use largesse_app::ports::{Money, Payment};
+use largesse_domain::campaign::{Generation, Row, RowKey};
+use largesse_domain::ledger::Memo;
+use largesse_domain::money::Amount;
 use largesse_tests::http::Reply;
+use largesse_tests::user;
 use rstest::rstest;
+use serde_json::json;
 
 use super::V1;
 
@@ -45,6 +51,28 @@ async fn a_history_is_of_the_type_that_is_asked(#[case] query: &str, #[case] exp
         assert_eq!(types(&reply), expected, "{path}");
         assert_eq!(reply.number("total_count"), expected.len() as u64, "{path}");
     }
+}
+
+/// What a campaign pays is received as a share is, with its reason for the description.
+#[tokio::test(start_paused = true)]
+async fn the_payment_of_a_campaign_is_received_and_has_no_spray() {
+    let v1 = everything().await;
+    let (campaign, member) = ("01K9Z3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(), user("1"));
+    let key = RowKey { campaign, member: member.clone(), generation: Generation::FIRST };
+    let (amount, reason) = (Amount::new(5).unwrap(), Memo::new("Bonus").unwrap());
+    let grant = key.grant_of(&Row { member, amount, reason }, &user("9"));
+    let paid = v1.api.sandbox.store.pay(std::slice::from_ref(&grant)).await;
+    assert!(matches!(paid[..], [Payment::Paid]), "{paid:?}");
+    let received = v1.get(1, "transactions?type=RECEIVE&start_date=2020-01-01").await.expect(200);
+    assert_eq!(types(&received), ["RECEIVE", "RECEIVE"]);
+    assert_eq!(received.number("total_count"), 2);
+    let one = v1.get(1, &format!("transactions/{}", grant.id)).await.expect(200).body;
+    assert_eq!((&one["description"], &one["amount"]), (&json!("Bonus"), &json!(5)));
+    assert_eq!((&one["related_user_id"], &one["token"]), (&json!(9), &json!(null)));
+    let path = format!("/api/v2/wallets/1/transactions/{}", grant.id);
+    let one = v1.api.get("1", path).await.expect(200).body;
+    assert_eq!((&one["type"], &one["memo"]), (&json!("campaign"), &json!("Bonus")));
+    assert_eq!((&one["counterpart"], &one["spray_id"]), (&json!("9"), &json!(null)));
 }
 
 #[tokio::test(start_paused = true)]

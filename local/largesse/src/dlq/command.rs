@@ -42,10 +42,17 @@ pub struct Where {
     aws: bool,
     /// The name under which template.yaml was deployed.
     #[arg(long, value_name = "NAME", default_value = "largesse", global = true)]
-    stack: String,
+    pub(crate) stack: String,
     /// Print JSON, for programs.
     #[arg(long, global = true)]
-    json: bool,
+    pub(crate) json: bool,
+}
+
+impl Where {
+    /// The emulator's address; `None` for AWS itself.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        (!self.aws).then_some(self.endpoint.as_str())
+    }
 }
 
 /// A grant: its id, or its source and its member. A refund: its source alone. Or a message id, as
@@ -146,7 +153,7 @@ impl Ended {
 /// Does it. Gives what is to be printed, also of a run that ended in an error.
 pub async fn run(action: Action, place: Where) -> (Option<String>, Result<Ended, DlqError>) {
     let is_json = place.json;
-    let endpoint = (!place.aws).then(|| place.endpoint.clone());
+    let endpoint = place.endpoint().map(str::to_owned);
     let (text, result) = match act(action, place).await {
         Ok(Said { text, json, result }) => {
             (Some(if is_json { json.to_string() } else { text }), result)
@@ -170,8 +177,7 @@ impl Said {
 }
 
 async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
-    let endpoint = (!place.aws).then_some(place.endpoint.as_str());
-    let dlq = Dlq::open(&config(endpoint)?, &place.stack).await?;
+    let dlq = Dlq::open(&config(place.endpoint())?, &place.stack).await?;
     match action {
         Action::List { queue, limit } => {
             list(&dlq, queue, usize::try_from(limit).unwrap_or(usize::MAX)).await

@@ -5,6 +5,9 @@
 //! (docs/guarantees.md, G13). Every other failure leaves the grant as it was: its message comes
 //! back later, under the same id.
 //!
+//! A service that is not the ledger may still decide on a payment that was sent before, so a grant that
+//! comes again is looked up first, and sent only when it is not paid.
+//!
 //! What a crash leaves behind, after each step of a refusal:
 //! 1. The refusal is counted on the grant's item. The next delivery is refused again and finds the
 //!    count; after the last retry it goes on with step 2 and counts no more.
@@ -12,11 +15,12 @@
 //! 3. The grant is marked PERMANENTLY_FAILED. The next delivery goes on with step 4.
 //! 4. The message is in the dead-letter queue. It may be there twice; its grant is paid once.
 
+use futures::future::join_all;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, RetryPolicy};
 
 use crate::ports::{
-    Clock, Deliveries, Event, Events, GrantMessage, Grants, Money, Payment, PortError, PortResult,
-    Refusal, Written,
+    Clock, Deliveries, Event, Events, GrantMessage, Grants, Money, Payment, PortError,
+    PortErrorKind, PortResult, Refusal, Standing, Written,
 };
 
 /// A message as a worker received it.
@@ -26,6 +30,14 @@ pub struct Delivery {
     pub message: GrantMessage,
     /// How often it was received, this time included.
     pub receives: u32,
+}
+
+impl Delivery {
+    /// Whether the grant may have been sent before: the first message of a grant, delivered for the
+    /// first time, was not.
+    const fn is_again(&self) -> bool {
+        self.receives > 1 || self.message.retry.is_some()
+    }
 }
 
 /// What became of a delivery.
@@ -54,17 +66,48 @@ pub enum Outcome {
 }
 
 /// Pays grants of distinct members; the outcomes stand in the order of the deliveries.
-pub async fn pay<D>(deps: &D, deliveries: &[&Delivery], policy: RetryPolicy) -> Vec<Outcome>
+pub async fn pay<M, D>(
+    money: &M,
+    deps: &D,
+    deliveries: &[&Delivery],
+    policy: RetryPolicy,
+) -> Vec<Outcome>
 where
-    D: Money + Grants + Events + Deliveries + Clock,
+    M: Money,
+    D: Grants + Events + Deliveries + Clock,
 {
-    let grants: Vec<Grant> = deliveries.iter().map(|d| d.message.grant.clone()).collect();
-    let payments = deps.pay(&grants).await;
+    // One by one: a look-up that fails keeps no other grant from being paid.
+    let known = join_all(deliveries.iter().map(|delivery| known(money, delivery))).await;
+    let open = deliveries.iter().zip(&known).filter(|(_, known)| known.is_none());
+    let grants: Vec<Grant> = open.map(|(delivery, _)| delivery.message.grant.clone()).collect();
+    let mut paid = money.pay(&grants).await.into_iter();
+    // A service that tells nothing may have paid.
+    let untold = || Payment::Unknown(PortError::corrupt("pay: no outcome"));
+    let payments =
+        known.into_iter().map(|known| known.or_else(|| paid.next()).unwrap_or_else(untold));
     let settled = deliveries.iter().zip(payments).map(async |(delivery, payment)| {
         let outcome = settle(deps, delivery, payment, policy).await;
         outcome.unwrap_or_else(|cause| Outcome::Later { retry_after_ms: None, cause })
     });
-    futures::future::join_all(settled).await
+    join_all(settled).await
+}
+
+/// What a payment that may have been sent before comes to without being sent; `None`: it is sent.
+async fn known<M: Money>(money: &M, delivery: &Delivery) -> Option<Payment> {
+    if !money.must_look_up() || !delivery.is_again() {
+        return None;
+    }
+    let found = money.lookup(std::slice::from_ref(&delivery.message.grant)).await;
+    match found.map(|standings| standings.first().copied().unwrap_or(Standing::Unknown)) {
+        Ok(Standing::NotPaid) => None,
+        Ok(Standing::Paid) => Some(Payment::AlreadyPaid),
+        Ok(Standing::Voided) => Some(Payment::Voided),
+        Ok(Standing::Unknown) => {
+            let (operation, kind) = ("look up payment: not decided", PortErrorKind::Unknown);
+            Some(Payment::Unknown(PortError { operation, kind, cause: None }))
+        }
+        Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
+    }
 }
 
 async fn settle<D>(
@@ -78,9 +121,8 @@ where
 {
     match payment {
         Payment::Paid | Payment::AlreadyPaid => {
-            // An item of an earlier failure goes, since a paid grant has none. The first message of
-            // a grant, delivered for the first time, cannot have failed before.
-            if delivery.receives > 1 || delivery.message.retry.is_some() {
+            // An item of an earlier failure goes, since a paid grant has none.
+            if delivery.is_again() {
                 deps.remove_failed(&delivery.message.grant).await?;
             }
             Ok(Outcome::Paid)

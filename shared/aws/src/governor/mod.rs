@@ -109,6 +109,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The rate of a service as it is stored; `None` before its first lease. Strongly consistent.
+    ///
+    /// # Errors
+    /// [`largesse_app::ports::PortError`].
+    pub async fn rate(&self, service: &ServiceId) -> PortResult<Option<RateState>> {
+        let got = self
+            .dynamo
+            .get_item()
+            .table_name(&self.names.edge)
+            .set_key(Some(keys::rate(service)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| port_error("read rate", error))?;
+        got.item.map(|item| read_rate(&item)).transpose()
+    }
+}
+
 impl Permits for Store {
     async fn lease(&self, service: &ServiceId, rate: Rate, wish: &Wish) -> PortResult<Leased> {
         // As if all before the wish were leased: the most common case, and no read is needed.
@@ -143,21 +162,13 @@ impl Permits for Store {
 
     async fn set_rate(&self, service: &ServiceId, rate: Rate) -> PortResult<()> {
         for _ in 0..TRIES_MAX {
-            let got = self
-                .dynamo
-                .get_item()
-                .table_name(&self.names.edge)
-                .set_key(Some(keys::rate(service)))
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| port_error("read rate", error))?;
+            let seen = self.rate(service).await?;
             let update = self
                 .update_edge(keys::rate(service))
                 .expression_attribute_names("#tat", TAT)
                 .expression_attribute_names("#rate", RATE)
                 .expression_attribute_values(":new", rate_value(rate));
-            let update = match got.item.map(|item| read_rate(&item)).transpose()? {
+            let update = match seen {
                 Some(old) if old.rate == rate => return Ok(()),
                 Some(old) => update
                     .update_expression("SET #rate = :new, #tat = #tat + :gap")
