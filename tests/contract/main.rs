@@ -30,6 +30,7 @@ mod sprays;
 mod streams;
 mod sweep;
 mod tokens;
+mod told;
 mod voids;
 mod wallets;
 mod wiring;

@@ -176,12 +176,12 @@ fn a_crowd_leaves_concurrency_to_what_moves_money() {
 #[test]
 fn the_queues_mapping_never_invokes_more_than_is_reserved() {
     let template = read("template.yaml");
-    let function = &template["Resources"]["GrantPayFunction"]["Properties"];
-    let mapping = &function["Events"]["Grants"]["Properties"]["ScalingConfig"];
-    assert_eq!(
-        mapping["MaximumConcurrency"],
-        function["ReservedConcurrentExecutions"]["Fn::If"][1]
-    );
+    for (id, event) in [("GrantPayFunction", "Grants"), ("NotifyFunction", "Notices")] {
+        let function = &template["Resources"][id]["Properties"];
+        let mapping = &function["Events"][event]["Properties"]["ScalingConfig"];
+        let reserved = &function["ReservedConcurrentExecutions"]["Fn::If"][1];
+        assert_eq!(mapping["MaximumConcurrency"], *reserved, "{id}");
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! new call fails here until the template allows it; an action that is left over fails until it
 //! goes. So does a name in its environment: of what it calls it is given the names, and no others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse_app::ports::{Clock, Pools, Sprays};
+use largesse_app::ports::{Clock, Events, Pools, Sprays};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::spray::token;
 use largesse_domain::grant::RetryPolicy;
@@ -18,10 +19,12 @@ use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::http::Api;
 use largesse_tests::{Sandbox, user};
+use notify::webhook::{self, Webhook};
 
 use crate::campaign::queued;
 use crate::permissions::{assert_least, calls_of};
 use crate::scene::{Table, drawn, fill, key, n, request};
+use crate::told::{Hook, audited, end_of_campaign};
 
 #[tokio::test(start_paused = true)]
 async fn spray_create_may_do_what_it_does() {
@@ -200,13 +203,20 @@ async fn outbox_and_grant_pay_may_do_what_they_do() {
     draws.insert("fay".to_owned(), n(9));
     pools.set(&bucket, "draws", Av::M(draws)).await;
 
-    let trigger = world.stack().function("outbox").unwrap().streams[0].clone();
+    let campaigns = Table::of(&sandbox, "campaigns");
+    for (n, action) in ["seal", "run", "end"].into_iter().enumerate() {
+        campaigns.put(audited(n, action, &[])).await;
+    }
+
     let store = sandbox.another_process(9);
-    let handle = move |event| {
+    for trigger in world.stack().function("outbox").unwrap().streams.clone() {
         let store = Arc::clone(&store);
-        async move { Ok(outbox::handle(&*store, event).await) }
-    };
-    world.on_stream(trigger, handle).unwrap();
+        let handle = move |event| {
+            let store = Arc::clone(&store);
+            async move { Ok(outbox::handle(&*store, event).await) }
+        };
+        world.on_stream(trigger, handle).unwrap();
+    }
     let calls = calls_of(world, world.settle()).await;
     assert_least("outbox", &calls);
     pools.put(honest).await;
@@ -231,4 +241,29 @@ async fn outbox_and_grant_pay_may_do_what_they_do() {
     let calls = calls.await;
     sandbox.overwrite_balance("eve", 1).await;
     assert_least("grant-pay", &calls);
+}
+
+#[tokio::test]
+async fn notify_may_do_what_it_does() {
+    let sandbox = Sandbox::new(11);
+    let world = &sandbox.world;
+    // The webhook is busy, and then it is no more.
+    let hook = Hook::serve(&[429, 404]).await;
+    let webhook = webhook::Settings::new(hook.address(), None);
+    let webhook = Arc::new(Webhook::new(webhook).unwrap());
+    let store = sandbox.another_process(12);
+    let trigger = world.stack().function("notify").unwrap().queues[0].clone();
+    let handle = move |event| {
+        let (store, webhook) = (Arc::clone(&store), Arc::clone(&webhook));
+        async move { Ok(notify::handle(&*store, Some(&webhook), event).await) }
+    };
+    world.on_queue(trigger, handle).unwrap();
+    let mut calls = BTreeSet::new();
+    for told in 1..=2 {
+        // The rule puts it into the queue.
+        sandbox.store.publish(&end_of_campaign()).await.unwrap();
+        calls.extend(calls_of(world, world.settle()).await);
+        assert_eq!(hook.told().len(), told);
+    }
+    assert_least("notify", &calls);
 }

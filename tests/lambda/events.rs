@@ -12,6 +12,7 @@ const DRIVEN: [&str; 10] = [
     "admin",
     "campaign-start",
     "grant-pay",
+    "notify",
     "outbox",
     "pool-sweep",
     "query",

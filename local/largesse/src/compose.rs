@@ -14,7 +14,9 @@ use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+use largesse_money::SetupError;
 use largesse_runtime::{RunError, STOP_MARGIN_MS};
+use notify::webhook::{Address, Webhook};
 
 /// The template that is deployed.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -34,6 +36,9 @@ pub enum ComposeError {
     /// The template gives a function something else than it must have.
     #[error("template.yaml")]
     Setting(#[from] SettingError),
+    /// The webhook cannot be called.
+    #[error("the webhook cannot be called")]
+    Webhook(#[from] SetupError),
     /// The cursor secret is too short.
     #[error("the cursor secret is too short")]
     CursorSecret,
@@ -92,6 +97,10 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         queue_grants_url: name("QUEUE_GRANTS_URL"),
         queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
         queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
+        queue_seals_url: name("QUEUE_SEALS_URL"),
+        queue_fanouts_url: name("QUEUE_FANOUTS_URL"),
+        queue_notify_url: name("QUEUE_NOTIFY_URL"),
+        queue_notify_dlq_url: name("QUEUE_NOTIFY_DLQ_URL"),
         bus_events: name("BUS_EVENTS"),
         live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
     };
@@ -100,7 +109,7 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
     Store::with_auth(&world.sdk_config(), names, environment, Some(world.auth_scheme()))
 }
 
-/// Attaches every function of the template to the emulator.
+/// Attaches every function of the template to the emulator. No webhook is told.
 ///
 /// # Errors
 /// [`ComposeError`].
@@ -109,12 +118,27 @@ pub fn compose(
     store: Arc<Store>,
     cursor_secret: &str,
 ) -> Result<Local, ComposeError> {
+    compose_telling(world, store, cursor_secret, None)
+}
+
+/// As [`compose`], with a webhook that is told.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose_telling(
+    world: World,
+    store: Arc<Store>,
+    cursor_secret: &str,
+    webhook: Option<Address>,
+) -> Result<Local, ComposeError> {
     let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
     let edge = Arc::new(EdgeConfig::open(cursors));
     let mut router = Router::new();
     for function in world.stack().functions.clone() {
         if let Some(routes) = routes_of(&function, &store, &edge) {
             router = router.merge(routes);
+        } else if function.binary == "notify" {
+            attach_notify(&world, &store, &function, webhook.clone())?;
         } else {
             attach(&world, &store, &function)?;
         }
@@ -186,6 +210,31 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             });
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
+    }
+    Ok(())
+}
+
+/// Attaches notify to its queue.
+fn attach_notify(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+    address: Option<Address>,
+) -> Result<(), ComposeError> {
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    let link = notify::settings::link(&variables)?;
+    let settings = address.map(|address| notify::webhook::Settings::new(address, link));
+    let webhook = Arc::new(settings.map(Webhook::new).transpose()?);
+    let timeout_ms = timeout_ms(function);
+    for queue in &function.queues {
+        let (store, webhook) = (store.clone(), webhook.clone());
+        world.on_queue(queue.clone(), move |event| {
+            let (store, webhook) = (store.clone(), webhook.clone());
+            let until = Invocation::until(store.now().plus_ms(timeout_ms));
+            invocation::scope(until, async move {
+                Ok(notify::handle(&*store, webhook.as_ref().as_ref(), event).await)
+            })
+        })?;
     }
     Ok(())
 }

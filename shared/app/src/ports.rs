@@ -7,12 +7,14 @@
 
 mod breaker;
 mod campaign;
+mod campaign_rows;
 mod environment;
 mod error;
 mod event;
 mod grant;
 mod idempotency;
 mod money;
+mod notice;
 mod permits;
 mod pool;
 mod room;
@@ -20,10 +22,13 @@ mod spray;
 mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
-pub use campaign::{COUNT_SHARDS, Campaigns, Change, CountsChange, Versioned};
+pub use campaign::{
+    COUNT_SHARDS, CampaignJob, CampaignJobs, Campaigns, Change, CountsChange, Versioned,
+};
+pub use campaign_rows::{CampaignRows, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload};
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
-pub use event::{Event, Events};
+pub use event::{CampaignEnded, Event, Events};
 pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
@@ -32,6 +37,7 @@ pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,
 };
+pub use notice::Notices;
 pub use permits::{Leased, Permits};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};

@@ -1,8 +1,8 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
 use largesse_app::page::{DueKey, DuePage};
-use largesse_app::ports::{INDEX_SHARDS, PortResult, TOKEN_SHARDS};
-use largesse_domain::campaign::{Hash, PartNumber};
+use largesse_app::ports::{ChunkSet, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload};
+use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
     CampaignId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
 };
@@ -73,7 +73,7 @@ pub const DUE_MS: &str = "due_ms";
 /// Sort key of [`SWEEP`].
 pub const SWEEP_MS: &str = "sweep_ms";
 
-fn pk_sk(pk: String, sk: String) -> Item {
+pub(crate) fn pk_sk(pk: String, sk: String) -> Item {
     item([(PK, s(pk)), (SK, s(sk))])
 }
 
@@ -213,6 +213,55 @@ pub fn rate(service: &ServiceId) -> Item {
 /// The circuit breaker before a money service.
 pub fn breaker(service: &ServiceId) -> Item {
     item([(PK, s(format!("BREAKER#{service}")))])
+}
+
+/// The items of an upload: its content is part of the key, so another content under the number
+/// touches none of them.
+pub(crate) fn upload_pk(upload: &Upload) -> String {
+    let hash: String = upload.hash.to_string().chars().take(16).collect();
+    format!("PART#{}#{}#{hash}", upload.campaign, upload.number.get())
+}
+
+/// Staged rows, in the order of the numbers.
+pub(crate) fn staged_sk(number: u32) -> String {
+    format!("ROWS#{number:010}")
+}
+
+/// What stands first in the sort keys of what an upload was answered.
+pub(crate) const REPORT: &str = "REPORT";
+
+/// Problems of an upload, in the order of the numbers.
+pub(crate) fn problems_sk(number: u32) -> String {
+    format!("{REPORT}#{number:010}")
+}
+
+/// The passes and duplicates of a seal.
+pub(crate) fn seal_pk(set: &ChunkSet) -> String {
+    format!("SEAL#{}#{}", set.campaign, set.attempt)
+}
+
+pub(crate) fn pass(set: &ChunkSet, pass: u32) -> Item {
+    pk_sk(seal_pk(set), format!("PASS#{}#{pass:05}", set.round))
+}
+
+/// Duplicates that a pass found, by the place of the last one.
+pub(crate) fn duplicates_sk(set: &ChunkSet, pass: u32, last: Place) -> String {
+    format!("DUP#{}#{pass:05}#{:05}#{:020}", set.round, last.part.get(), last.line)
+}
+
+/// The sort keys of all duplicates that a pass found: the least, and one behind the largest.
+pub(crate) fn duplicates_of(set: &ChunkSet, pass: u32) -> [String; 2] {
+    ["#", "$"].map(|end| format!("DUP#{}#{pass:05}{end}", set.round))
+}
+
+/// The items of a chunk: its rows, and what became of them.
+pub fn chunk_pk(set: &ChunkSet, chunk: ChunkNumber) -> String {
+    format!("CHUNK#{}#{}#{}#{}", set.campaign, set.attempt, set.round, chunk.0)
+}
+
+/// The rows of a chunk.
+pub fn chunk_rows(set: &ChunkSet, chunk: ChunkNumber) -> Item {
+    pk_sk(chunk_pk(set, chunk), "ROWS".to_owned())
 }
 
 /// Where a spray stands in the index by sender.

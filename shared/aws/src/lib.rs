@@ -13,22 +13,27 @@
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
 #![doc = include_str!("campaign/SCHEMA.md")]
+#![doc = include_str!("campaign_rows/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod batch;
+mod blob;
 pub mod books;
 mod cache;
-mod campaign;
+pub mod campaign;
+mod campaign_rows;
 mod deadline;
 mod errors;
 mod events;
 mod governor;
 pub mod grant;
 mod idempotency;
+mod image;
 mod item;
 pub mod keys;
 pub mod names;
+mod notice;
 pub mod pool;
 pub mod probe;
 pub mod production;

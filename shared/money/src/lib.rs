@@ -25,6 +25,7 @@ mod client;
 mod error;
 mod settings;
 pub mod tls;
+pub mod wait;
 mod wire;
 
 pub use adapter::HttpMoney;

@@ -6,7 +6,10 @@ use std::time::Duration;
 use crate::common::*;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use largesse_emulator::{Fault, Faults, Matching, Pattern, RuleTrigger, Service, StreamTrigger};
+use largesse_emulator::{
+    Fault, Faults, Matching, Pattern, RuleSpec, RuleTrigger, Service, Stack, StreamTrigger, World,
+    WorldClock,
+};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -377,6 +380,28 @@ async fn a_rule_gets_its_events_and_a_failed_one_again() {
     assert_eq!(lines(&log), ["Done 1", "Done 1"]);
     assert_eq!(world.bus().events().len(), 2);
     assert_eq!(world.clock().now_ms(), START_MS + 60_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_sends_the_whole_event_to_its_queue_and_no_other() {
+    let pattern = Pattern::parse(r#"{"detail-type":["Done"]}"#).unwrap();
+    let queues = vec!["failures".to_owned()];
+    let rule = RuleSpec { bus: "events".to_owned(), pattern: Some(pattern), queues };
+    let other = RuleSpec { bus: "default".to_owned(), pattern: None, ..rule.clone() };
+    let stack = Stack { rules: vec![rule, other], ..stack() };
+    let world = World::memory_at(&stack, WorldClock::at(START_MS)).unwrap();
+    let entry = |kind: &str, n: u32| {
+        let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder();
+        let entry = entry.source("largesse").detail_type(kind).detail(format!(r#"{{"n":{n}}}"#));
+        entry.event_bus_name("events").build()
+    };
+    let putting = eventbridge(&world).put_events().entries(entry("Done", 1));
+    putting.entries(entry("Begun", 2)).send().await.unwrap();
+    let messages = world.queue("failures").unwrap().messages;
+    let bodies: Vec<serde_json::Value> =
+        messages.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
+    assert_eq!(bodies, [world.bus().events()[0].envelope()]);
+    assert_eq!(bodies[0]["detail"]["n"], 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Campaigns: their lives, parts, counters and audit.
 
+mod jobs;
+
 use std::future::Future;
 
 use largesse_domain::campaign::{Agenda, AuditEntry, Campaign, Hash, Part, PartNumber, Tally};
@@ -7,6 +9,8 @@ use largesse_domain::id::CampaignId;
 
 use super::{Once, PortResult, Written};
 use crate::page::Page;
+
+pub use self::jobs::{CampaignJob, CampaignJobs};
 
 /// Something that is stored, and how often it was written: 0 when it never was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

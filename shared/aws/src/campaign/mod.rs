@@ -14,7 +14,10 @@ mod agenda;
 mod audit;
 mod codec;
 pub(crate) mod counts;
+pub mod ended;
+pub mod jobs;
 mod save;
+pub mod stream;
 
 use std::collections::HashMap;
 

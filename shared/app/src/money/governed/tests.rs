@@ -203,6 +203,7 @@ fn grants(count: usize) -> Vec<Grant> {
         amount: Amount::new(5).unwrap(),
         reason: Reason::Share,
         funder: "f".parse().unwrap(),
+        memo: None,
     };
     vec![grant; count]
 }
