@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 10] = [
+const DRIVEN: [&str; 11] = [
     "admin",
     "campaign-start",
     "grant-pay",
