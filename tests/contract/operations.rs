@@ -85,7 +85,7 @@ fn no_schedule_has_a_name_that_a_second_stack_would_take() {
             }
         }
     }
-    assert_eq!(schedules, 2);
+    assert_eq!(schedules, 3);
 }
 
 /// A second stack beside the first: every name that is chosen carries the stack's.
@@ -234,7 +234,7 @@ fn a_new_stack_rings_no_alarm_and_a_schedule_that_stopped_rings_one() {
             assert_eq!(*missing, "notBreaching", "{}", alarm.name);
         }
     }
-    assert_eq!(schedules, 2);
+    assert_eq!(schedules, 3);
 }
 
 #[test]

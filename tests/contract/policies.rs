@@ -24,6 +24,7 @@ use largesse_tests::http::Api;
 use largesse_tests::{Sandbox, user};
 use notify::webhook::{self, Webhook};
 
+use crate::campaign::queued;
 use crate::permissions::{assert_least, calls_of};
 use crate::policies_campaign;
 use crate::scene::{Table, drawn, fill, key, n, request};
@@ -178,6 +179,18 @@ async fn pool_sweep_may_do_what_it_does() {
         world.run_schedule("pool-sweep/EveryMinute").await.unwrap();
     });
     assert_least("pool-sweep", &calls.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn campaign_start_may_do_what_it_does() {
+    let sandbox = Sandbox::new(11);
+    let id = queued(&sandbox).await;
+    let store = sandbox.another_process(12);
+    let calls = calls_of(&sandbox.world, async {
+        let report = campaign_start::handle(&*store).await.unwrap();
+        assert_eq!(report.ran, [id.to_string()]);
+    });
+    assert_least("campaign-start", &calls.await);
 }
 
 /// A spray that bob and eve have drawn from.

@@ -95,7 +95,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
     type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
-    let expected: [(&str, Indexes<'_>); 8] = [
+    let expected: [(&str, Indexes<'_>); 9] = [
         ("rooms", &[]),
         ("ledger", &[]),
         ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
@@ -108,8 +108,9 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         ),
         ("pools", &[(keys::SWEEP, [keys::SWEEP_SHARD, keys::SWEEP_MS])]),
         ("grants", &[]),
-        ("campaigns", &[]),
         ("edge", &[]),
+        ("campaigns", &[(keys::BY_TIME, [keys::LIST, keys::CAMPAIGN_ID])]),
+        ("campaign-rows", &[]),
     ];
     assert_eq!(stack.tables.len(), expected.len());
     for (name, indexes) in expected {
@@ -120,7 +121,8 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
             let found = found.unwrap_or_else(|| panic!("no index {index}"));
             assert_eq!(names(&found["KeySchema"]), *keys, "{index}");
         }
-        let has_sort_key = ["rooms", "ledger", "grants", "campaigns"].contains(&name);
+        let sorted = ["rooms", "ledger", "grants", "campaigns", "campaign-rows"];
+        let has_sort_key = sorted.contains(&name);
         let expected = if has_sort_key { &[keys::PK, keys::SK][..] } else { &[keys::PK][..] };
         let keys: Vec<&String> = table.keys.iter().map(|(key, _)| key).collect();
         assert_eq!(keys, expected, "{name}");

@@ -1,10 +1,20 @@
 //! Functions that a schedule starts: they run by the clock and the index, whatever the event says.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse_app::ports::Clock;
+use largesse_app::campaign::create::{CreateCampaign, create};
+use largesse_app::ports::{Campaigns, Change, Clock, Versioned, Written};
 use largesse_aws::production::SystemClock;
+use largesse_domain::campaign::{
+    Actor, Agenda, Approvals, AuditEntry, CampaignName, Duplicates, Hash, Priority, Queued, Sealed,
+    State, Terms, Totals,
+};
+use largesse_domain::id::{CampaignId, Ulid};
+use largesse_domain::ledger::Memo;
 use largesse_domain::money::BALANCE_MAX;
 use largesse_domain::time::Timestamp;
+use largesse_tests::user;
 use serde_json::{Value, json};
 
 use crate::bootstrap::Bootstrap;
@@ -56,6 +66,56 @@ async fn refund_batch_returns_the_unclaimed_rest_whatever_its_event_says() {
             });
             assert_eq!((report, scene.balance("alice").await), (expected, left), "{case}");
         }
+    }
+}
+
+/// A campaign of alice that was made an hour ago, was sealed, and waits for the schedule.
+async fn queued_campaign(scene: &Scene) -> CampaignId {
+    let made = SystemClock.now().minus_ms(HOUR_MS);
+    let id = CampaignId(Ulid::from_parts(made.ms_unsigned(), 1));
+    let (hash, totals) = (Hash::of(b"content"), Totals { rows: 1, amount: 1, ..Totals::default() });
+    let terms = Terms {
+        name: CampaignName::new("a").unwrap(),
+        default_reason: Memo::new("").unwrap(),
+        default_amount: None,
+        starts_at: None,
+        priority: Priority::default(),
+        duplicates: Duplicates::First,
+        approvals: Approvals::Zero,
+    };
+    let creator = user("alice");
+    create(&*scene.store, CreateCampaign { id, creator, terms: terms.clone() }).await.unwrap();
+    let seen = scene.store.campaign(id).await.unwrap().unwrap();
+    let mut campaign = seen.value.clone();
+    campaign.life.state = State::Waiting;
+    campaign.life.sealed = Some(Sealed { hash, totals });
+    campaign.life.queued = Some(Queued { forced: false });
+    let by = Actor::Member(user("alice"));
+    let (last, details) = (Some(campaign.audit), BTreeMap::new());
+    let entry = AuditEntry::next(id, last, made, by, "start", details).unwrap();
+    campaign.audit = entry.head();
+    let mut agenda = Agenda::default();
+    agenda.place(id, &terms, &campaign.life).unwrap();
+    let before = Versioned::default();
+    let agenda = Some((&before, &agenda));
+    let (part, counts) = (None, None);
+    let change = Change { seen: &seen, campaign: &campaign, entry: &entry, part, agenda, counts };
+    assert_eq!(scene.store.save_campaign(&change).await.unwrap(), Written::Done);
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn campaign_start_runs_a_queued_campaign_whatever_its_event_says() {
+    for case in CASES {
+        let scene = Scene::new().await;
+        let id = queued_campaign(&scene).await;
+        let mut start = Bootstrap::start(&scene, "campaign-start").await;
+        for ran in [vec![id.to_string()], vec![]] {
+            let report = start.invoke(&event("campaign-start", case)).await.body;
+            assert_eq!(report, json!({ "ran": ran }), "{case}");
+        }
+        let life = scene.store.campaign(id).await.unwrap().unwrap().value.life;
+        assert_eq!((life.state, life.fence), (State::Running, 1));
     }
 }
 

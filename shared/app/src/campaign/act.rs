@@ -14,7 +14,6 @@ use largesse_domain::id::{CampaignId, UserId};
 use largesse_domain::ledger::Memo;
 use largesse_domain::time::Timestamp;
 
-use super::request::fence_last;
 use super::{ActPorts, Request, details, next};
 use crate::ports::{
     COUNT_SHARDS, Change, CountsChange, PortError, PortErrorKind, PortResult, Versioned, Written,
@@ -124,18 +123,18 @@ pub(super) async fn attempt<D: ActPorts>(
     let mut campaign = seen.campaign.value.clone();
     let (id, was) = (campaign.id, campaign.life.state);
     let agenda = seen.agenda.as_ref();
-    let fence = agenda.map_or(0, |agenda| fence_last(&agenda.value, &campaign));
     let counts = seen.shards.as_ref().map(|shards| {
         Counts::of_shards(shards).ok_or(PortError::corrupt("the counters do not sum up"))
     });
     let counts = counts.transpose()?;
-    let action = request.action(fence, counts.unwrap_or_default());
+    let before = agenda.map(|agenda| &agenda.value);
+    let action = request.action(&campaign, before, counts.unwrap_or_default());
     let taken = campaign.life.apply(&action)?;
     if taken == Taken::Already {
         return Ok(Some(Acted { campaign, taken }));
     }
     request.mark(&mut campaign, was, now);
-    let mut placed = agenda.map(|agenda| agenda.value.clone());
+    let mut placed = before.cloned();
     if let Some(placed) = &mut placed {
         placed.place(id, &campaign.terms, &campaign.life)?;
     }

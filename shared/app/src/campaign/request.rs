@@ -131,10 +131,14 @@ impl Request {
         matches!(self, Self::Stop { .. } | Self::Fail { .. })
     }
 
-    /// The action, on an agenda and counters as they were read.
-    pub(super) fn action(&self, fence_last: u64, counts: Counts) -> Action {
-        // The fence only rises.
-        let next_fence = fence_last.saturating_add(1);
+    /// The action on that campaign, by agenda and counters as they were read.
+    pub(super) fn action(
+        &self,
+        campaign: &Campaign,
+        agenda: Option<&Agenda>,
+        counts: Counts,
+    ) -> Action {
+        let next_fence = next_fence(campaign, agenda);
         match self.clone() {
             Self::Seal => Action::Seal,
             Self::Sealed { attempt, sealed, .. } => Action::Sealed { attempt, sealed },
@@ -145,6 +149,10 @@ impl Request {
             Self::Run => Action::Run { fence: next_fence },
             Self::Stop { .. } => Action::Stop,
             Self::Retry => Action::Retry { counts },
+            // A repeat names the rollback that goes on.
+            Self::Rollback { .. } if campaign.life.state == State::RollingBack => {
+                Action::Rollback { fence: campaign.life.fence }
+            }
             Self::Rollback { .. } => Action::Rollback { fence: next_fence },
             Self::End { fence } => Action::End { fence, counts },
             Self::Fail { fence, .. } => Action::Fail { fence },
@@ -177,7 +185,8 @@ impl Request {
     }
 }
 
-/// The last fence that agenda and campaign know: an agenda that was restored may be behind.
-pub(super) fn fence_last(agenda: &Agenda, campaign: &Campaign) -> u64 {
-    agenda.fence.max(campaign.life.fence)
+/// A fence above all before. An agenda that was restored may be behind the campaign.
+fn next_fence(campaign: &Campaign, agenda: Option<&Agenda>) -> u64 {
+    let last = agenda.map_or(0, |agenda| agenda.fence).max(campaign.life.fence);
+    last.saturating_add(1)
 }

@@ -139,8 +139,13 @@ impl Life {
     fn start(&mut self, hash: Hash, forced: bool) -> Result<Taken, Refused> {
         // A completed campaign has nothing left to start: failed rows are retried.
         let may_start = [State::Waiting, State::Failed, State::Stopped].contains(&self.state);
-        self.in_state(may_start)?;
+        let runs = self.state == State::Running;
+        self.in_state(may_start || runs)?;
         self.content(hash)?;
+        // A campaign runs as soon as it is queued, so a start that is repeated finds it running.
+        if runs {
+            return Ok(Taken::Already);
+        }
         if self.approvals == Approvals::One && self.approval.is_none() {
             return Err(Refused::ApprovalMissing);
         }
