@@ -1,0 +1,2 @@
+//! `largesse campaign`.
+pub mod split;
