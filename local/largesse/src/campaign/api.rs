@@ -281,8 +281,6 @@ impl Api {
 }
 
 fn read<T: DeserializeOwned>(method: Method, path: &str, body: &[u8]) -> Result<T, CampaignError> {
-    serde_json::from_slice(body).map_err(|source| CampaignError::Unreadable {
-        request: format!("{method} {path}"),
-        source,
-    })
+    serde_json::from_slice(body)
+        .map_err(|source| CampaignError::Unreadable { request: format!("{method} {path}"), source })
 }

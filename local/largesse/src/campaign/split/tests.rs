@@ -197,8 +197,7 @@ fn a_huge_row_is_refused_without_being_read_as_a_whole() {
     assert_eq!(pieces(fits.as_bytes(), Format::Csv, SMALL).len(), 1);
     for endless in [b'x', b'\n', b'\r'] {
         let open = b"m\nab\n\"".as_slice();
-        let mut splitter =
-            Splitter::new(open.chain(std::io::repeat(endless)), Format::Csv, SMALL);
+        let mut splitter = Splitter::new(open.chain(std::io::repeat(endless)), Format::Csv, SMALL);
         let refused = loop {
             match splitter.next_piece() {
                 Ok(Some(_)) => {}
