@@ -178,6 +178,9 @@ pub enum CampaignError {
         /// What is wrong, by the lines of the file.
         problem: String,
     },
+    /// A start before the approval.
+    #[error("a campaign that needs an approval is started after it: leave out --start")]
+    ApprovalFirst,
     /// A file of bad rows and duplicates alone.
     #[error("--bad-rows and --duplicates together are less than --rows: the others are good rows")]
     NothingGood,
@@ -251,7 +254,7 @@ impl CampaignError {
     /// Whether the command line was wrong, and nothing was tried.
     #[must_use]
     pub const fn is_wrong_use(&self) -> bool {
-        matches!(self, Self::StandardInput | Self::NothingGood)
+        matches!(self, Self::StandardInput | Self::ApprovalFirst | Self::NothingGood)
     }
 
     /// The code of a refusal.
@@ -262,3 +265,6 @@ impl CampaignError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ pub struct LoadArgs {
     /// repeated goes on with the same campaign.
     #[arg(long, value_name = "PATH")]
     receipt: Option<PathBuf>,
-    /// Start it when it is sealed.
+    /// Start it when it is sealed. A campaign that needs an approval is started after it.
     #[arg(long)]
     start: bool,
     /// Start it without the rows that are refused or name a member again.
@@ -231,6 +231,9 @@ pub async fn run(action: Action, place: &Place, out: &dyn Say) -> Result<Ended, 
             generate::generate(&wanted)?;
             out.say(&format!("{}: {} rows", wanted.file.display(), wanted.rows))?;
             Ok(Ended::Done)
+        }
+        Action::Load(args) if args.start && args.approvals == Some(1) => {
+            Err(CampaignError::ApprovalFirst)
         }
         Action::Load(args) => load::load(&place.api()?, out, &args.into()).await,
         Action::Change(change) => change::run(change, &place.api()?, out).await,
