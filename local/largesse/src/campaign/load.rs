@@ -15,6 +15,7 @@ use super::state::{self, Receipt};
 use super::upload::Target;
 use super::wire::{Campaign, Sealed};
 use super::{CampaignError, Ended, Say, check, text, watch};
+use crate::plain;
 
 /// How many problems of rows are printed.
 const PROBLEMS_SHOWN: usize = 20;
@@ -244,7 +245,8 @@ async fn upload(
         0 => String::new(),
         before => format!(", {before} of them were there before"),
     };
-    out.say(&format!("{} parts{before}", uploaded.parts))?;
+    let parts = plain::counted(uploaded.parts, "part", "parts");
+    out.say(&format!("{parts}{before}"))?;
     Ok(())
 }
 

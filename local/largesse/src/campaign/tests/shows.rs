@@ -56,7 +56,35 @@ async fn with_campaign(shown: Value) -> Fake {
 async fn a_campaign_is_shown_in_full() {
     let fake = with_campaign(sealed("WAITING")).await;
     let (_, said) = ran(&fake, &format!("show {ID}")).await.unwrap();
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    campaign    01ARZ3NDEKTSV4RRFFQ69G5FAV
+    name        October
+    state       WAITING
+    creator     ann
+    created     2026-01-31T09:00:00.000Z
+    reason      each row has its own
+    amount      1,000
+    duplicates  first
+    priority    0
+    approvals   0
+    parts       0: 0 rows, 0 refused
+
+    sealed      October
+    rows        1,234
+    amount      1,234,000
+    refused     2
+    duplicates  1 (first)
+    time        1 h 6 min at the limit of the money service
+    cost        about $0.01 for the writes at AWS
+    hash        abababababababababababababababababababababababababababababababab
+    warning     2 rows were refused and are left out.
+
+               count     amount
+      rows     1,234  1,234,000
+      success      0          0
+      failed       0          0
+      pending  1,234  1,234,000
+    ");
     let (_, said) = ran(&fake, &format!("show {ID} --json")).await.unwrap();
     let json: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(json["a_field_of_a_later_version"], true);
@@ -72,7 +100,11 @@ async fn campaigns_are_listed_page_by_page() {
         world.pages.insert("GET ?cursor=two".to_owned(), page(sealed("RUNNING"), Value::Null));
     });
     let (_, said) = ran(&fake, "list").await.unwrap();
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    campaign                    state    created                   name        rows     amount
+    01ARZ3NDEKTSV4RRFFQ69G5FAW  DRAFT    2026-01-31T09:00:00.000Z  추석 보상      –          –
+    01ARZ3NDEKTSV4RRFFQ69G5FAV  RUNNING  2026-01-31T09:00:00.000Z  October    1,234  1,234,000
+    ");
     let (_, said) = ran(&fake, "list --limit 1 --json").await.unwrap();
     let json: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(json["campaigns"].as_array().unwrap().len(), 1);
@@ -90,9 +122,20 @@ async fn rows_are_shown_by_where_they_stand_and_one_by_its_member() {
         world.pages.insert(format!("GET /{ID}/rows/user-7"), failed);
     });
     let (_, said) = ran(&fake, &format!("rows {ID} --status failed --limit 1")).await.unwrap();
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    member  status  reason  failure  amount  attempts
+    user-7  FAILED  why     limit     2,500         3
+    and more: --limit shows them
+    ");
     let (_, said) = ran(&fake, &format!("row {ID} user-7")).await.unwrap();
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    member    user-7
+    amount    2,500
+    reason    why
+    status    FAILED
+    attempts  3
+    failure   limit
+    ");
     let error = ran(&fake, &format!("row {ID} user-8")).await.unwrap_err();
     let told =
         format!("GET /campaigns/{ID}/rows/user-8 was answered 404: ERR005: Refused: Not so.");
@@ -131,7 +174,19 @@ async fn a_campaign_is_watched_to_its_end_and_failed_rows_are_an_exit_code() {
     fake.with(|world| world.course.extend(course));
     let (ended, said) = ran(&fake, &format!("watch {ID}")).await.unwrap();
     assert_eq!(ended, Ended::Left);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    WAITING: starts when the campaigns before it have ended
+    RUNNING
+    COMPLETED: October
+               count     amount
+      rows     1,234  1,234,000
+      success  1,200  1,200,000
+      failed      34     34,000
+    the failed rows:
+      largesse campaign failures 01ARZ3NDEKTSV4RRFFQ69G5FAV --csv FILE
+    pay them again:
+      largesse campaign retry 01ARZ3NDEKTSV4RRFFQ69G5FAV --watch
+    ");
     fake.with(|world| world.course.push_back(end(0)));
     let (ended, _) = ran(&fake, &format!("watch {ID}")).await.unwrap();
     assert_eq!(ended, Ended::Done);
@@ -178,7 +233,13 @@ async fn an_audit_that_was_changed_or_cut_off_is_found() {
     let fake = with_campaign(sealed("STOPPED")).await;
     fake.with(|world| ["create", "seal", "sealed", "stop"].map(|action| world.write(action)));
     let (_, said) = ran(&fake, &format!("audit {ID}")).await.unwrap();
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    entry  at                        by   action  details
+    1      1970-01-01T00:00:00.000Z  ann  create  memo=because
+    2      1970-01-01T00:00:01.000Z  ann  seal    memo=because
+    3      1970-01-01T00:00:02.000Z  ann  sealed  memo=because
+    4      1970-01-01T00:00:03.000Z  ann  stop    memo=because
+    ");
     let (api, heard) = (fake.api(), Heard::default());
     let id = ID.parse().unwrap();
     assert_eq!(verify::audit(&api, &heard, id).await.unwrap(), Ended::Done);
