@@ -76,6 +76,7 @@ fn grant(sandbox: &Sandbox) -> Grant {
         amount: amount(1),
         reason: Reason::Share,
         funder: user("s"),
+        memo: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod batches;
+mod campaign_rows;
 mod digits;
 mod draws;
 mod dropped;
@@ -18,6 +19,7 @@ mod operations;
 mod payments;
 mod permissions;
 mod policies;
+mod policies_campaign;
 mod pools;
 mod refunds;
 mod refused;
@@ -29,6 +31,7 @@ mod sprays;
 mod streams;
 mod sweep;
 mod tokens;
+mod told;
 mod voids;
 mod wallets;
 mod wiring;

@@ -8,8 +8,13 @@ use largesse_emulator::template_json;
 use serde_json::{Value, json};
 
 /// What moves money without a caller who would notice: none of it waits for the crowd's functions.
-const MOVES_MONEY: [&str; 4] =
-    ["OutboxFunction", "GrantPayFunction", "RefundBatchFunction", "PoolSweepFunction"];
+const MOVES_MONEY: [&str; 5] = [
+    "OutboxFunction",
+    "GrantPayFunction",
+    "RefundBatchFunction",
+    "PoolSweepFunction",
+    "CampaignStartFunction",
+];
 /// What the crowd calls: the claim, and the look at what came of it.
 const CROWD: [&str; 2] = ["SprayClaimFunction", "QueryFunction"];
 
@@ -171,12 +176,17 @@ fn a_crowd_leaves_concurrency_to_what_moves_money() {
 #[test]
 fn the_queues_mapping_never_invokes_more_than_is_reserved() {
     let template = read("template.yaml");
-    let function = &template["Resources"]["GrantPayFunction"]["Properties"];
-    let mapping = &function["Events"]["Grants"]["Properties"]["ScalingConfig"];
-    assert_eq!(
-        mapping["MaximumConcurrency"],
-        function["ReservedConcurrentExecutions"]["Fn::If"][1]
-    );
+    let queued = [
+        ("GrantPayFunction", "Grants"),
+        ("NotifyFunction", "Notices"),
+        ("CampaignSealFunction", "Seals"),
+    ];
+    for (id, event) in queued {
+        let function = &template["Resources"][id]["Properties"];
+        let mapping = &function["Events"][event]["Properties"]["ScalingConfig"];
+        let reserved = &function["ReservedConcurrentExecutions"]["Fn::If"][1];
+        assert_eq!(mapping["MaximumConcurrency"], *reserved, "{id}");
+    }
 }
 
 #[test]

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use largesse_app::ports::{
-    Money, Payment, PortErrorKind, Refusal, Reversal, Standing, Void, Voids,
+    Money, Payment, PortErrorKind, Refusal, Reversal, Standing, Void, Voids, Wallets,
 };
+use largesse_domain::campaign::{Generation, Row, RowKey};
 use largesse_domain::grant::Grant;
-use largesse_domain::id::UserId;
+use largesse_domain::id::{CampaignId, UserId};
+use largesse_domain::ledger::Memo;
+use largesse_domain::money::Amount;
 use largesse_domain::spray::Spray;
 use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::{Sandbox, user};
@@ -23,6 +26,18 @@ async fn all_drawn(sandbox: &Sandbox, members: u64) -> (Spray, Vec<Grant>) {
         grants.push(drawn(sandbox, &spray, &format!("m{n}")).await);
     }
     (spray, grants)
+}
+
+/// The grants of a campaign's rows: 10 for each of `m0`, `m1` …
+fn rows(members: u64) -> Vec<Grant> {
+    let campaign: CampaignId = "01ARZ3NDEKTSV4RRFFQ69G5FAX".parse().unwrap();
+    let row = |n: u64| {
+        let member = user(&format!("m{n}"));
+        let key = RowKey { campaign, member: member.clone(), generation: Generation::FIRST };
+        let (amount, reason) = (Amount::new(10).unwrap(), Memo::new("bonus").unwrap());
+        key.grant_of(&Row { member, amount, reason }, &user("op"))
+    };
+    (0..members).map(row).collect()
 }
 
 /// One word for each payment.
@@ -103,14 +118,43 @@ async fn two_grants_of_one_member_in_one_call_are_both_paid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_fit_into_one_transaction_are_paid_one_by_one() {
+async fn more_than_fit_into_one_transaction_are_paid_in_groups_of_ten() {
     let sandbox = Sandbox::new(4);
-    let (_, grants) = all_drawn(&sandbox, 11).await;
+    let grants = rows(25);
     sandbox.world.recorder().reset();
-    assert_eq!(paid(&sandbox, &grants).await, ["paid"; 11]);
-    let transactions = sandbox.world.recorder().operation(Service::DynamoDb, "TransactWriteItems");
-    assert_eq!(transactions.calls, 11);
+    assert_eq!(paid(&sandbox, &grants).await, ["paid"; 25]);
+    let operations = sandbox.world.recorder().operations();
+    let calls: Vec<(&str, u64)> = operations.iter().map(|(_, n, t)| (&**n, t.calls)).collect();
+    assert_eq!(calls, [("BatchGetItem", 3), ("TransactWriteItems", 3)]);
     assert_paid(&sandbox, &grants).await;
+    // One that is paid before costs its own group a call for each, and the others nothing.
+    let more: Vec<Grant> = rows(36).split_off(24);
+    sandbox.world.recorder().reset();
+    let outcomes = [vec!["before"], vec!["paid"; 11]].concat();
+    assert_eq!(paid(&sandbox, &more).await, outcomes);
+    let transactions = sandbox.world.recorder().operation(Service::DynamoDb, "TransactWriteItems");
+    assert_eq!(transactions.calls, 1 + 10 + 1);
+    assert_paid(&sandbox, &[grants, more.into_iter().skip(1).collect()].concat()).await;
+}
+
+/// The books are audited at the end of each test: what a campaign pays is issued, and what it takes
+/// back leaves issuance.
+#[tokio::test(start_paused = true)]
+async fn a_row_of_a_campaign_is_paid_once_with_its_reason_and_taken_back_once() {
+    let sandbox = Sandbox::new(10);
+    let grants = rows(2);
+    assert_eq!(paid(&sandbox, &grants).await, ["paid"; 2]);
+    assert_eq!(paid(&sandbox, &grants).await, ["before"; 2]);
+    assert_eq!(sandbox.store.lookup(&grants).await.unwrap(), [Standing::Paid; 2]);
+    let (member, id) = (&grants[1].member, grants[1].id.transfer());
+    let transfer = sandbox.store.transfer(member, id).await.unwrap().unwrap();
+    assert_eq!(transfer.order, grants[1].payment());
+    assert_eq!(transfer.order.memo.unwrap().as_str(), "bonus");
+    assert_eq!(sandbox.store.reverse(&grants[1]).await.unwrap(), Reversal::Reversed);
+    assert_eq!(sandbox.store.reverse(&grants[1]).await.unwrap(), Reversal::AlreadyReversed);
+    assert_eq!((balance(&sandbox, "m0").await, balance(&sandbox, "m1").await), (10, 0));
+    // Taken back is not unpaid: the row is never paid again.
+    assert_eq!(paid(&sandbox, &grants).await, ["before"; 2]);
 }
 
 #[tokio::test(start_paused = true)]

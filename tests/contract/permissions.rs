@@ -7,8 +7,8 @@ use largesse_emulator::{
     table_arn,
 };
 
-/// What no code of ours calls: Lambda itself, with the function's role. It reads the stream and the
-/// queue that trigger a function, and writes its log.
+/// What no code of ours calls: Lambda itself, with the function's role. It reads the streams and
+/// the queues that trigger functions, and writes their log.
 fn is_lambdas(permission: &Permission) -> bool {
     let Permission { action, resource } = permission;
     let stream = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
@@ -16,10 +16,12 @@ fn is_lambdas(permission: &Permission) -> bool {
     let log = ["CreateLogStream", "PutLogEvents"];
     match action.split_once(':') {
         Some(("dynamodb", name)) => {
-            stream.contains(&name) && *resource == stream_arn("largesse-pools")
+            let tables = ["largesse-pools", "largesse-campaigns"];
+            stream.contains(&name) && tables.map(stream_arn).contains(resource)
         }
         Some(("sqs", name)) => {
-            queue.contains(&name) && *resource == queue_arn("largesse-grants.fifo")
+            let queues = ["largesse-grants.fifo", "largesse-notify", "largesse-seals"];
+            queue.contains(&name) && queues.map(queue_arn).contains(resource)
         }
         Some(("logs", name)) => log.contains(&name) && resource == "FunctionLogs.Arn",
         _ => false,

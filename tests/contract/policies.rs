@@ -4,11 +4,12 @@
 //! new call fails here until the template allows it; an action that is left over fails until it
 //! goes. So does a name in its environment: of what it calls it is given the names, and no others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse_app::ports::{Clock, Pools, Sprays};
+use largesse_app::ports::{Clock, Events, Pools, Sprays};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::spray::token;
 use largesse_domain::grant::RetryPolicy;
@@ -18,9 +19,12 @@ use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::http::Api;
 use largesse_tests::{Sandbox, user};
+use notify::webhook::{self, Webhook};
 
 use crate::permissions::{assert_least, calls_of};
+use crate::policies_campaign;
 use crate::scene::{Table, drawn, fill, key, n, request};
+use crate::told::{Hook, audited, end_of_campaign};
 
 #[tokio::test(start_paused = true)]
 async fn spray_create_may_do_what_it_does() {
@@ -89,6 +93,7 @@ async fn query_may_do_what_it_does() {
     let token = api.spray(&room, "ann", 100, 2).await;
     api.claim(&room, "bob", &token).await.expect(201);
     api.settle().await;
+    let campaign = policies_campaign::started(&api).await;
     // One whose token this process has not read, with a claim that is not paid. A member is
     // remembered for a second.
     let unread = api.spray(&room, "ann", 100, 2).await;
@@ -111,6 +116,7 @@ async fn query_may_do_what_it_does() {
         }
         api.get("ann", "/api/v2/sprays").await.expect(200);
         api.get("ann", format!("/api/v2/sprays/{unread}")).room(&room).await.expect(200);
+        policies_campaign::read(&api, &campaign).await;
     });
     assert_least("query", &calls.await);
 }
@@ -171,33 +177,56 @@ async fn pool_sweep_may_do_what_it_does() {
     assert_least("pool-sweep", &calls.await);
 }
 
-#[tokio::test(start_paused = true)]
-async fn outbox_and_grant_pay_may_do_what_they_do() {
-    let sandbox = Sandbox::new(8);
-    let world = &sandbox.world;
+/// A spray that bob and eve have drawn from.
+async fn drawn_by_bob_and_eve(sandbox: &Sandbox) -> Spray {
     let room = sandbox.room(&["ann", "bob", "eve"]).await;
     let spray = sandbox.spray(room, "ann", 30, 3).await;
     for name in ["bob", "eve"] {
-        drawn(&sandbox, &spray, name).await;
+        drawn(sandbox, &spray, name).await;
     }
+    spray
+}
+
+/// Attaches the outbox to its streams, as another process.
+fn attach_outbox(sandbox: &Sandbox, seed: u64) {
+    let store = sandbox.another_process(seed);
+    for trigger in sandbox.world.stack().function("outbox").unwrap().streams.clone() {
+        let store = Arc::clone(&store);
+        let handle = move |event| {
+            let store = Arc::clone(&store);
+            async move { Ok(outbox::handle(&*store, event).await) }
+        };
+        sandbox.world.on_stream(trigger, handle).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outbox_may_do_what_it_does() {
+    let sandbox = Sandbox::new(8);
+    let spray = drawn_by_bob_and_eve(&sandbox).await;
     // Then comes an entry that no draw can have written.
     let (pools, bucket) = (Table::of(&sandbox, "pools"), key(format!("{}#0", spray.pool())));
     let honest = pools.get(&bucket).await.unwrap();
     let mut draws = honest["draws"].as_m().unwrap().clone();
     draws.insert("fay".to_owned(), n(9));
     pools.set(&bucket, "draws", Av::M(draws)).await;
-
-    let trigger = world.stack().function("outbox").unwrap().streams[0].clone();
-    let store = sandbox.another_process(9);
-    let handle = move |event| {
-        let store = Arc::clone(&store);
-        async move { Ok(outbox::handle(&*store, event).await) }
-    };
-    world.on_stream(trigger, handle).unwrap();
-    let calls = calls_of(world, world.settle()).await;
+    let campaigns = Table::of(&sandbox, "campaigns");
+    for (n, action) in ["seal", "run", "end"].into_iter().enumerate() {
+        campaigns.put(audited(n, action, &[])).await;
+    }
+    attach_outbox(&sandbox, 9);
+    let calls = calls_of(&sandbox.world, sandbox.world.settle()).await;
     assert_least("outbox", &calls);
     pools.put(honest).await;
+}
 
+#[tokio::test(start_paused = true)]
+async fn grant_pay_may_do_what_it_does() {
+    let sandbox = Sandbox::new(8);
+    let world = &sandbox.world;
+    drawn_by_bob_and_eve(&sandbox).await;
+    attach_outbox(&sandbox, 9);
+    world.settle().await;
     let trigger = world.stack().function("grant-pay").unwrap().queues[0].clone();
     let store = sandbox.another_process(10);
     let handle = move |event| {
@@ -218,4 +247,29 @@ async fn outbox_and_grant_pay_may_do_what_they_do() {
     let calls = calls.await;
     sandbox.overwrite_balance("eve", 1).await;
     assert_least("grant-pay", &calls);
+}
+
+#[tokio::test]
+async fn notify_may_do_what_it_does() {
+    let sandbox = Sandbox::new(11);
+    let world = &sandbox.world;
+    // The webhook is busy, and then it is no more.
+    let hook = Hook::serve(&[429, 404]).await;
+    let webhook = webhook::Settings::new(hook.address(), None);
+    let webhook = Arc::new(Webhook::new(webhook).unwrap());
+    let store = sandbox.another_process(12);
+    let trigger = world.stack().function("notify").unwrap().queues[0].clone();
+    let handle = move |event| {
+        let (store, webhook) = (Arc::clone(&store), Arc::clone(&webhook));
+        async move { Ok(notify::handle(&*store, Some(&webhook), event).await) }
+    };
+    world.on_queue(trigger, handle).unwrap();
+    let mut calls = BTreeSet::new();
+    for told in 1..=2 {
+        // The rule puts it into the queue.
+        sandbox.store.publish(&end_of_campaign()).await.unwrap();
+        calls.extend(calls_of(world, world.settle()).await);
+        assert_eq!(hook.told().len(), told);
+    }
+    assert_least("notify", &calls);
 }

@@ -17,8 +17,16 @@ const LAMBDA: [(&str, &str); 5] = [
     ("AWS_SESSION_TOKEN", "token"),
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
 ];
-const MAY_BE_MISSING: [&str; 4] =
-    ["BASE_PATH", "RUST_LOG", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"];
+const MAY_BE_MISSING: [&str; 8] = [
+    "BASE_PATH",
+    "RUST_LOG",
+    "MONEY_RATE_PER_S",
+    "CAMPAIGN_FORCE_USERS",
+    "WEBHOOK_URL",
+    "NOTIFY_LINK_BASE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+];
 /// What is taken as it is, since AWS alone can tell whether it is right.
 const AS_IT_IS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
@@ -37,7 +45,11 @@ fn environment(function: &FunctionSpec) -> Environment {
 fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
     match binary {
         "admin" => admin::settings::Settings::read(variables).map(drop),
+        "campaign-control" => campaign_control::settings::Settings::read(variables).map(drop),
+        "campaign-start" => campaign_start::settings::Settings::read(variables).map(drop),
+        "campaign-seal" => campaign_seal::settings::Settings::read(variables).map(drop),
         "grant-pay" => grant_pay::settings::Settings::read(variables).map(drop),
+        "notify" => notify::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),
         "pool-sweep" => pool_sweep::settings::Settings::read(variables).map(drop),
         "query" => query::settings::Settings::read(variables).map(drop),

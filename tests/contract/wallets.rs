@@ -123,7 +123,7 @@ async fn history_is_newest_first_and_pages_do_not_overlap() {
         sandbox.deposit("a", minor).await;
         tokio::time::advance(Duration::from_millis(10)).await;
     }
-    let deposits = HistoryFilter { kind: Some(TransferKind::Deposit), from: None, to: None };
+    let deposits = HistoryFilter { kinds: vec![TransferKind::Deposit], from: None, to: None };
     for limit in [1, 10, 25, 26] {
         assert_eq!(paged(&sandbox, &deposits, limit).await, (1..=25).rev().collect::<Vec<u64>>());
     }
@@ -138,14 +138,14 @@ async fn history_is_bounded_by_its_times_and_kind() {
         tokio::time::advance(Duration::from_millis(10)).await;
     }
     let between = |from: usize, to: usize| HistoryFilter {
-        kind: None,
+        kinds: vec![],
         from: Some(times[from]),
         to: Some(times[to]),
     };
     assert_eq!(paged(&sandbox, &between(1, 3), 100).await, [3, 2]);
     assert!(paged(&sandbox, &between(3, 3), 100).await.is_empty());
     assert!(paged(&sandbox, &between(4, 1), 100).await.is_empty());
-    let sprays = HistoryFilter { kind: Some(TransferKind::Spray), ..HistoryFilter::default() };
+    let sprays = HistoryFilter { kinds: vec![TransferKind::Spray], ..HistoryFilter::default() };
     assert!(paged(&sandbox, &sprays, 100).await.is_empty());
 }
 
@@ -207,12 +207,15 @@ async fn a_numbered_page_and_its_total_are_those_of_the_whole_history() {
     }
 
     let wallet = sandbox.store.wallet(&user("a")).await.unwrap();
-    let kinds = [None, Some(TransferKind::Deposit), Some(TransferKind::Claim)];
+    let (deposit, claim) = (TransferKind::Deposit, TransferKind::Claim);
+    let kinds = [&[][..], &[deposit], &[claim], &[deposit, claim]];
     let times = [10, 25, 50, 90, 95].map(|ms| Some(Timestamp::from_ms(ms)));
     let times: Vec<Option<Timestamp>> =
         [None, Some(before_grants), Some(sandbox.store.now())].into_iter().chain(times).collect();
     let bounds = times.iter().flat_map(|from| times.iter().map(|to| (*from, *to)));
-    let filters = bounds.flat_map(|(from, to)| kinds.map(|kind| HistoryFilter { kind, from, to }));
+    let filters = bounds.flat_map(|(from, to)| {
+        kinds.map(|kinds| HistoryFilter { kinds: kinds.to_vec(), from, to })
+    });
     for filter in filters {
         let all = paged(&sandbox, &filter, 100).await;
         for per_page in [1, 3, 20] {

@@ -95,7 +95,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
     type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
-    let expected: [(&str, Indexes<'_>); 7] = [
+    let expected: [(&str, Indexes<'_>); 8] = [
         ("rooms", &[]),
         ("ledger", &[]),
         ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
@@ -108,6 +108,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         ),
         ("pools", &[(keys::SWEEP, [keys::SWEEP_SHARD, keys::SWEEP_MS])]),
         ("grants", &[]),
+        ("campaigns", &[]),
         ("edge", &[]),
     ];
     assert_eq!(stack.tables.len(), expected.len());
@@ -119,7 +120,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
             let found = found.unwrap_or_else(|| panic!("no index {index}"));
             assert_eq!(names(&found["KeySchema"]), *keys, "{index}");
         }
-        let has_sort_key = ["rooms", "ledger", "grants"].contains(&name);
+        let has_sort_key = ["rooms", "ledger", "grants", "campaigns"].contains(&name);
         let expected = if has_sort_key { &[keys::PK, keys::SK][..] } else { &[keys::PK][..] };
         let keys: Vec<&String> = table.keys.iter().map(|(key, _)| key).collect();
         assert_eq!(keys, expected, "{name}");
@@ -129,7 +130,11 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
             _ => None,
         };
         assert_eq!(table.ttl_attribute.as_deref(), ttl, "{name}: others are kept for ever");
-        let view = (name == "pools").then_some("NEW_AND_OLD_IMAGES");
+        let view = match name {
+            "pools" => Some("NEW_AND_OLD_IMAGES"),
+            "campaigns" => Some("NEW_IMAGE"),
+            _ => None,
+        };
         assert_eq!(table.stream_view.as_deref(), view, "{name}");
     }
 }
@@ -138,27 +143,66 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
 fn the_outbox_and_its_mapping_have_the_same_dead_letter_queue() {
     let stack = stack();
     let outbox = stack.function("outbox").unwrap();
-    let told = outbox.streams[0].on_failure.as_deref().unwrap();
-    assert_eq!(outbox.environment["QUEUE_OUTBOX_DLQ_URL"], largesse_emulator::queue_url(told));
+    for stream in &outbox.streams {
+        let told = largesse_emulator::queue_url(stream.on_failure.as_deref().unwrap());
+        assert_eq!(outbox.environment["QUEUE_OUTBOX_DLQ_URL"], told, "{}", stream.table);
+    }
 }
 
 #[test]
-fn the_function_that_pays_moves_what_is_given_up_to_the_queues_own_dead_letter_queue() {
+fn a_function_moves_what_is_given_up_to_its_queues_own_dead_letter_queue() {
     let stack = stack();
-    let function = stack.function("grant-pay").unwrap();
-    let redrive = stack.queue("largesse-grants.fifo").unwrap().redrive.clone().unwrap();
-    let own = largesse_emulator::queue_url(&redrive.queue);
-    assert_eq!(function.environment["QUEUE_GRANTS_DLQ_URL"], own);
+    for (binary, variable) in
+        [("grant-pay", "QUEUE_GRANTS_DLQ_URL"), ("notify", "QUEUE_NOTIFY_DLQ_URL")]
+    {
+        let function = stack.function(binary).unwrap();
+        let redrive = stack.queue(&function.queues[0].queue).unwrap().redrive.clone().unwrap();
+        let own = largesse_emulator::queue_url(&redrive.queue);
+        assert_eq!(function.environment[variable], own, "{binary}");
+    }
+}
+
+/// Lambda refuses a mapping from a queue that shows a message again while its function still runs.
+#[test]
+fn a_queue_hides_a_message_for_six_times_as_long_as_its_function_may_run() {
+    let stack = stack();
+    for function in &stack.functions {
+        for trigger in &function.queues {
+            let hidden_ms = stack.queue(&trigger.queue).unwrap().visibility_ms;
+            let runs_ms = i64::try_from(function.timeout.as_millis()).unwrap();
+            assert_eq!(hidden_ms, 6 * runs_ms, "{}", trigger.queue);
+        }
+    }
+}
+
+#[test]
+fn every_end_of_a_campaign_goes_to_the_queue_of_notices() {
+    let stack = stack();
+    let [rule] = &stack.rules[..] else { panic!("one rule: {:?}", stack.rules) };
+    assert_eq!(rule.bus, "largesse-events");
+    assert_eq!(rule.queues, [stack.function("notify").unwrap().queues[0].queue.clone()]);
+    let wants = |kind: &str| {
+        let event = serde_json::json!({ "source": "largesse", "detail-type": kind });
+        rule.pattern.as_ref().unwrap().matches(&event)
+    };
+    for kind in ["completed", "failed", "stopped", "rolled_back"] {
+        assert!(wants(&format!("campaign.{kind}")), "{kind}");
+    }
+    assert!(!wants("grant.permanently_failed"));
 }
 
 #[test]
 fn an_outage_of_three_days_uses_up_no_message() {
-    let redrive = stack().queue("largesse-grants.fifo").unwrap().redrive.clone().unwrap();
-    // Each receive that fails for want of infrastructure delays the message, once the delay has
-    // grown, by 450 s to 900 s at random (functions/grant-pay): by 675 s on average.
-    let grown = redrive.receives_max - 10;
-    assert!(grown * 675 > 3 * 24 * 3_600, "{grown} receives");
     let stack = stack();
+    for queue in ["largesse-grants.fifo", "largesse-notify"] {
+        let redrive = stack.queue(queue).unwrap().redrive.clone().unwrap();
+        // Each receive that fails for want of infrastructure delays the message, once the delay has
+        // grown, by 450 s to 900 s at random (functions/grant-pay, functions/notify): by 675 s on
+        // average.
+        let grown = redrive.receives_max - 10;
+        assert!(grown * 675 > 3 * 24 * 3_600, "{queue}: {grown} receives");
+    }
+    let redrive = stack.queue("largesse-grants.fifo").unwrap().redrive.clone().unwrap();
     let retries = &stack.function("grant-pay").unwrap().environment["GRANT_RETRIES_MAX"];
     assert!(redrive.receives_max > retries.parse::<u32>().unwrap() + 1);
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod campaign_pay;
+mod campaign_scene;
 mod client;
 mod corrupt;
 mod crowd;

@@ -13,7 +13,14 @@ const STORED: &str = include_str!("../../docs/openapi.json");
 const ABOUT: [&str; 4] = ["/", "/api/v2/health", "/api/openapi.json", "/docs"];
 
 fn parts() -> Vec<utoipa::openapi::OpenApi> {
-    vec![spray_create::api(), spray_claim::api(), wallet::api(), admin::api(), query::api()]
+    vec![
+        spray_create::api(),
+        spray_claim::api(),
+        wallet::api(),
+        admin::api(),
+        campaign_control::api(),
+        query::api(),
+    ]
 }
 
 fn described() -> Value {

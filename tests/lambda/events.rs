@@ -8,9 +8,13 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 9] = [
+const DRIVEN: [&str; 13] = [
     "admin",
+    "campaign-control",
+    "campaign-start",
+    "campaign-seal",
     "grant-pay",
+    "notify",
     "outbox",
     "pool-sweep",
     "query",

@@ -1,8 +1,8 @@
 //! Functions behind the API.
 
-use largesse_app::ports::{Clock, Sprays};
+use largesse_app::ports::{Campaigns, Clock, Sprays};
 use largesse_aws::production::SystemClock;
-use largesse_domain::id::SprayId;
+use largesse_domain::id::{CampaignId, SprayId};
 use serde_json::{Value, json};
 
 use crate::bootstrap::{Answered, Bootstrap};
@@ -73,6 +73,16 @@ async fn admin_makes_a_room_with_its_first_members() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn campaign_control_makes_a_campaign() {
+    let scene = Scene::new().await;
+    let reply = drive(&scene, "campaign-control", "happy").await;
+    assert_eq!((reply.status, &reply.body["state"]), (201, &json!("DRAFT")), "{}", reply.body);
+    let id: CampaignId = reply.body["campaign_id"].as_str().unwrap().parse().unwrap();
+    let campaign = scene.store.campaign(id).await.unwrap().unwrap().value;
+    assert_eq!(campaign.terms.default_reason.as_str(), "출석 보상");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wallet_takes_a_deposit() {
     let scene = Scene::new().await;
     let reply = drive(&scene, "wallet", "happy").await;
@@ -121,7 +131,7 @@ async fn query_is_well_without_asking_aws() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_request_is_refused_before_anything_is_read() {
-    for function in ["admin", "wallet", "spray-create", "query"] {
+    for function in ["admin", "campaign-control", "wallet", "spray-create", "query"] {
         drive_hostile(function).await.assert_problem(400, "ERR001");
     }
     let reply = drive_hostile("spray-claim").await;

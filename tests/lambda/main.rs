@@ -12,6 +12,7 @@ mod bootstrap;
 mod events;
 mod http;
 mod life;
+mod notices;
 mod odd;
 mod odd_rows;
 mod runtime_api;

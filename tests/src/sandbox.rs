@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
 use largesse::compose;
-use largesse_app::ports::{Clock, Once, Rooms, Wallets};
+use largesse_app::ports::{COUNT_SHARDS, Clock, Once, Rooms, Wallets};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
 use largesse_aws::Store;
@@ -82,6 +82,24 @@ impl Sandbox {
     #[must_use]
     pub fn skewed_process(&self, seed: u64, skew_ms: i64) -> Arc<Store> {
         Arc::new(store_at(&self.world, seed, skew_ms))
+    }
+
+    /// Counts all pending rows of a campaign as failed, without a money service that refuses them.
+    pub async fn fail_rows(&self, campaign: &str) {
+        let client = aws_sdk_dynamodb::Client::new(&self.world.sdk_config());
+        for shard in 0..COUNT_SHARDS {
+            let update = client
+                .update_item()
+                .table_name("largesse-campaigns")
+                .key("pk", Av::S(format!("CAMPAIGN#{campaign}")))
+                .key("sk", Av::S(format!("COUNT#{shard:02}")))
+                .update_expression(
+                    "SET failed_rows = pending_rows, failed_amount = pending_amount, \
+                     pending_rows = :zero, pending_amount = :zero",
+                )
+                .expression_attribute_values(":zero", Av::N("0".to_owned()));
+            update.send().await.expect("a shard of the counters");
+        }
     }
 
     /// Gives a user money.

@@ -131,6 +131,7 @@ fn grant_of(member: &str) -> Grant {
         amount: Amount::new(5).unwrap(),
         reason: Reason::Share,
         funder: "sender".parse().unwrap(),
+        memo: None,
     }
 }
 

@@ -1,78 +1,41 @@
-//! The stream of the pools table: each new entry of a bucket is sent to be paid.
+//! The streams that are outboxes: what the tables say is to be done is sent to be done.
+//!
+//! | stream of | what is sent | module |
+//! | --- | --- | --- |
+//! | `pools` | each new entry of a bucket, to be paid | [`pools`] |
+//! | `campaigns` | what follows from each new audit entry: a job, or an event | [`campaigns`] |
 //!
 //! # Guarantees
-//! * Every entry that the new image has and the old one has not is sent, with all that its payment
-//!   needs: `each_new_entry_is_sent_once`.
-//! * What comes before a failure is not sent again by this function:
-//!   `the_first_record_not_taken_is_reported`.
-//! * An entry that cannot be read, or that no draw can have written, is not paid. It stops no
-//!   other, and the record goes to the dead-letter queue:
-//!   `an_entry_that_cannot_be_is_dead_lettered_and_stops_no_other`.
-//! * Only if that fails is the record reported: `a_record_that_cannot_be_dead_lettered_is_reported`.
+//! * Each stream is read by its own rules, and an invocation holds records of one stream:
+//!   `each_stream_is_read_by_its_own_rules`.
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use largesse_app::grant::dispatch::dispatch;
-use largesse_app::ports::{DeadRecords, GrantMessage, GrantQueue, UnreadableRecord};
-use largesse_aws::pool::stream::new_entries;
-use largesse_domain::id::UserId;
+use largesse_app::ports::{CampaignJobs, DeadRecords, Events, GrantQueue, UnreadableRecord};
 use serde_dynamo::AttributeValue;
 
+pub mod campaigns;
+pub mod pools;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: GrantQueue + DeadRecords {}
+pub trait Deps: GrantQueue + CampaignJobs + Events + DeadRecords {}
 
-impl<T: GrantQueue + DeadRecords> Deps for T {}
+impl<T: GrantQueue + CampaignJobs + Events + DeadRecords> Deps for T {}
 
-/// A record that holds something that must not be paid.
-struct Unreadable<'a> {
-    position: usize,
-    record: &'a EventRecord,
-    problem: String,
-    members: Vec<UserId>,
-}
-
-/// Sends the batch's new entries in their order, then dead-letters what cannot be read. Reports the
-/// first record of which either failed: Lambda goes on from there.
+/// Handles a batch of one of the streams. Reports the first record that is not handled: Lambda goes
+/// on from there.
 pub async fn handle<D: Deps>(deps: &D, event: Event) -> DynamoDbEventResponse {
-    let mut messages = Vec::new();
-    // Where in the batch the record of each message stands.
-    let mut positions = Vec::new();
-    let mut unreadable = Vec::new();
-    for (position, record) in event.records.iter().enumerate() {
-        let (old, new) = (&record.change.old_image, &record.change.new_image);
-        // An item without entries is no bucket: the mapping's filter lets none through.
-        if !new.contains_key("draws") {
-            continue;
-        }
-        match new_entries(old.clone().into_inner(), new.clone().into_inner()) {
-            Ok(new) => {
-                positions.extend(new.grants.iter().map(|_| position));
-                messages.extend(new.grants.into_iter().map(GrantMessage::first));
-                if !new.impossible.is_empty() {
-                    let problem = "entries that no draw can have written".to_owned();
-                    let members = new.impossible;
-                    unreadable.push(Unreadable { position, record, problem, members });
-                }
-            }
-            Err(error) => {
-                let (problem, members) = (error.causes(), Vec::new());
-                unreadable.push(Unreadable { position, record, problem, members });
-            }
-        }
-    }
-    let not_taken = dispatch(deps, &messages).await;
-    let not_taken = not_taken.and_then(|message| positions.get(message).copied());
-    let sent = not_taken.unwrap_or(event.records.len());
-    let (records, entries) = (event.records.len(), messages.len());
-    tracing::info!(batch.records = records, batch.entries = entries, batch.sent_up_to = sent);
-    // What stands behind the first failure comes again with it.
-    unreadable.retain(|record| record.position < sent);
-    let not_kept = dead_letter(deps, unreadable).await;
+    // Of the two tables, only the campaigns' has a sort key.
+    let is_campaigns =
+        event.records.first().is_some_and(|record| record.change.keys.contains_key("sk"));
+    let first = if is_campaigns {
+        campaigns::handle(deps, &event.records).await
+    } else {
+        pools::handle(deps, &event.records).await
+    };
     let mut response = DynamoDbEventResponse::default();
-    // What was not dead-lettered stands before what was not taken.
-    if let Some(first) = not_kept.or(not_taken) {
+    if let Some(first) = first {
         let number = event.records.get(first).and_then(|r| r.change.sequence_number.clone());
         let mut failure = DynamoDbBatchItemFailure::default();
         // Without a number, Lambda takes the whole batch as failed.
@@ -82,31 +45,26 @@ pub async fn handle<D: Deps>(deps: &D, event: Event) -> DynamoDbEventResponse {
     response
 }
 
-/// Dead-letters records in their order; gives the position of the first that could not be.
-async fn dead_letter<D: Deps>(deps: &D, records: Vec<Unreadable<'_>>) -> Option<usize> {
-    for Unreadable { position, record, problem, members } in records {
-        let number = record.change.sequence_number.as_deref();
-        let count = members.len();
-        let bucket = match record.change.keys.get("pk") {
-            Some(AttributeValue::S(key)) => key.as_str(),
-            _ => "",
-        };
-        tracing::error!(
-            bucket.key = bucket,
-            stream.sequence_number = number,
-            entries.impossible = count,
-            problem,
-            "an entry cannot be paid"
-        );
-        // What came as JSON is kept as JSON.
-        let record = serde_json::to_string(record).unwrap_or_default();
-        let record = UnreadableRecord { problem, members, record };
-        if let Err(error) = deps.dead_letter_record(&record).await {
-            tracing::error!(error.cause = error.causes(), "the record was not dead-lettered");
-            return Some(position);
-        }
+/// The partition key of a record.
+fn key_of(record: &EventRecord) -> &str {
+    match record.change.keys.get("pk") {
+        Some(AttributeValue::S(key)) => key,
+        _ => "",
     }
-    None
+}
+
+/// Dead-letters a record; says whether it is kept.
+async fn dead_letter<D: DeadRecords>(deps: &D, record: &UnreadableRecord) -> bool {
+    let kept = deps.dead_letter_record(record).await;
+    if let Err(error) = &kept {
+        tracing::error!(error.cause = error.causes(), "the record was not dead-lettered");
+    }
+    kept.is_ok()
+}
+
+/// A record as JSON: what came as JSON is kept as JSON.
+fn json_of(record: &EventRecord) -> String {
+    serde_json::to_string(record).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Wiring: the queue of this environment behind the stream.
+//! Wiring: the queues and the bus of this environment behind the streams.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What outbox is told by its environment variables.
 
 use largesse_app::settings::{SettingError, Variables};
-use largesse_aws::names::queue;
+use largesse_aws::names::{bus, queue};
 use largesse_aws::production::sdk_config;
 use largesse_aws::{Names, SdkConfig};
 use largesse_runtime::{LogFilter, log_filter};
@@ -28,6 +28,9 @@ impl Settings {
             names: Names {
                 queue_grants_url: queue(variables, "QUEUE_GRANTS_URL")?,
                 queue_outbox_dlq_url: queue(variables, "QUEUE_OUTBOX_DLQ_URL")?,
+                queue_seals_url: queue(variables, "QUEUE_SEALS_URL")?,
+                queue_fanouts_url: queue(variables, "QUEUE_FANOUTS_URL")?,
+                bus_events: bus(variables, "BUS_EVENTS")?,
                 ..Names::default()
             },
         })

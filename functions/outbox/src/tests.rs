@@ -1,5 +1,8 @@
 use super::*;
-use largesse_app::ports::{PortError, PortErrorKind, PortResult};
+use largesse_app::ports::{
+    CampaignJob, Event as Published, GrantMessage, PortError, PortErrorKind, PortResult,
+};
+use largesse_domain::id::UserId;
 use serde_json::{Value, json};
 use std::sync::Mutex;
 
@@ -15,6 +18,7 @@ struct Queue {
     is_down: bool,
     dead: Mutex<Vec<UnreadableRecord>>,
     dead_max: Option<usize>,
+    jobs: Mutex<Vec<CampaignJob>>,
 }
 
 impl DeadRecords for Queue {
@@ -26,6 +30,19 @@ impl DeadRecords for Queue {
         }
         dead.push(record.clone());
         Ok(())
+    }
+}
+
+impl CampaignJobs for Queue {
+    async fn send_job(&self, job: &CampaignJob) -> PortResult<()> {
+        self.jobs.lock().unwrap().push(*job);
+        Ok(())
+    }
+}
+
+impl Events for Queue {
+    async fn publish(&self, _event: &Published) -> PortResult<()> {
+        panic!("no event follows from these records")
     }
 }
 
@@ -187,4 +204,29 @@ async fn what_is_no_bucket_is_passed_over() {
     removed["eventName"] = "REMOVE".into();
     assert!(failures(&queue, &[probe, removed]).await.is_empty());
     assert!(queue.members().is_empty() && queue.dead.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn each_stream_is_read_by_its_own_rules() {
+    let queue = Queue::default();
+    let campaign = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let mut entry_of_audit = record(
+        0,
+        json!({}),
+        json!({
+            "pk": { "S": format!("CAMPAIGN#{campaign}") }, "sk": { "S": "AUDIT#0000000003" },
+            "action": { "S": "seal" }, "at_ms": { "N": "1769850000000" },
+            "details": { "M": { "attempt": { "S": "1" } } },
+            // As a bucket has them: what decides is the key.
+            "draws": { "M": {} },
+        }),
+    );
+    entry_of_audit["eventName"] = "INSERT".into();
+    entry_of_audit["dynamodb"]["Keys"]["sk"]["S"] = "AUDIT#0000000003".into();
+    assert!(failures(&queue, &[entry_of_audit]).await.is_empty());
+    let seal = CampaignJob::Seal { campaign: campaign.parse().unwrap(), attempt: 1 };
+    assert_eq!(*queue.jobs.lock().unwrap(), [seal]);
+    assert!(failures(&queue, &[entry(1, "a")]).await.is_empty());
+    assert_eq!(queue.members(), ["a"]);
+    assert!(queue.dead.lock().unwrap().is_empty());
 }

@@ -1,10 +1,15 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
-use largesse_app::ports::{Clock, Grants, Money, Pools, Rooms, Sprays, Wallets};
+use largesse_app::ports::{
+    CampaignRows, Campaigns, Clock, Grants, Money, Pools, Rooms, Sprays, Wallets,
+};
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
 
 pub mod about;
+pub mod campaign_files;
+pub mod campaign_parts;
+pub mod campaigns;
 pub mod rooms;
 pub mod settings;
 pub mod sprays;
@@ -13,9 +18,24 @@ pub mod v1_history;
 pub mod wallets;
 
 /// The ports that the function uses.
-pub trait Deps: Rooms + Wallets + Sprays + Pools + Money + Grants + Clock + 'static {}
+pub trait Deps:
+    Rooms + Wallets + Sprays + Pools + Money + Grants + Campaigns + CampaignRows + Clock + 'static
+{
+}
 
-impl<T: Rooms + Wallets + Sprays + Pools + Money + Grants + Clock + 'static> Deps for T {}
+impl<T> Deps for T where
+    T: Rooms
+        + Wallets
+        + Sprays
+        + Pools
+        + Money
+        + Grants
+        + Campaigns
+        + CampaignRows
+        + Clock
+        + 'static
+{
+}
 
 largesse_edge::routes! { D: Deps =>
     v1::spray<D>,
@@ -29,6 +49,11 @@ largesse_edge::routes! { D: Deps =>
     rooms::room<D>,
     sprays::list<D>,
     sprays::one<D>,
+    campaigns::list<D>,
+    campaigns::one<D>,
+    campaigns::audit<D>,
+    campaign_files::duplicates<D>,
+    campaign_parts::list<D>,
     about::health,
     about::openapi,
     about::docs,

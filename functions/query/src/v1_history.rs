@@ -56,7 +56,7 @@ pub struct V1TransactionSummary {
     /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     id: String,
-    /// `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
+    /// `CHARGE`, `SPRAY`, `RECEIVE`, `REFUND` or `REVERSAL`.
     #[schema(example = "RECEIVE")]
     transaction_type: &'static str,
     /// The amount.
@@ -88,7 +88,7 @@ pub struct V1Transaction {
     /// The id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     id: String,
-    /// `CHARGE`, `SPRAY`, `RECEIVE` or `REFUND`.
+    /// `CHARGE`, `SPRAY`, `RECEIVE`, `REFUND` or `REVERSAL`.
     #[schema(example = "RECEIVE")]
     transaction_type: &'static str,
     /// The amount.
@@ -138,7 +138,7 @@ pub struct V1TransactionDetail {
     /// The transaction.
     #[serde(flatten)]
     transaction: V1Transaction,
-    /// For a received share: the sender of the spray.
+    /// For a received share: the sender of the spray. For a payment of a campaign: its creator.
     #[schema(value_type = Option<V1UserId>)]
     related_user_id: Option<Value>,
     /// For a spray: its claimed shares.
@@ -149,7 +149,7 @@ const fn kind_name(kind: TransferKind) -> &'static str {
     match kind {
         TransferKind::Deposit => "CHARGE",
         TransferKind::Spray => "SPRAY",
-        TransferKind::Claim => "RECEIVE",
+        TransferKind::Claim | TransferKind::Campaign => "RECEIVE",
         TransferKind::Refund => "REFUND",
         TransferKind::Reversal => "REVERSAL",
     }
@@ -176,6 +176,7 @@ impl V1Transaction {
             TransferKind::Claim => "Received from a spray",
             TransferKind::Refund => "Unclaimed rest of a spray",
             TransferKind::Reversal => "Payment taken back",
+            TransferKind::Campaign => "Received from a campaign",
         };
         let memo = transfer.order.memo.as_ref().map(Memo::as_str).filter(|memo| !memo.is_empty());
         Self {
@@ -208,20 +209,23 @@ impl ListRequest {
         let user = issues.caller(call);
         let start = issues.query_time(call, "start_date", parse_start);
         let end = issues.query_time(call, "end_date", parse_end);
-        let kind = issues.query(call, "type", KIND, |text| {
-            TransferKind::ALL.into_iter().find(|kind| kind_name(*kind) == text)
+        let kinds = issues.query(call, "type", KIND, |text| {
+            let named = |kind: &TransferKind| kind_name(*kind) == text;
+            let kinds: Vec<_> = TransferKind::ALL.into_iter().filter(named).collect();
+            (!kinds.is_empty()).then_some(kinds)
         });
         let page = issues.query_integer(call, "page", Limits::new(1, PAGE_MAX), 1);
         let per_page = issues.query_integer(call, "per_page", Limits::new(1, 100), 20);
         let (page, per_page) = (page.map(u64::try_from), per_page.map(u32::try_from));
-        let (Some(user), Some(start), Some(end), Some(kind), Some(Ok(page)), Some(Ok(per_page))) =
-            (user, start, end, kind, page, per_page)
+        let (Some(user), Some(start), Some(end), Some(kinds), Some(Ok(page)), Some(Ok(per_page))) =
+            (user, start, end, kinds, page, per_page)
         else {
             return Err(issues.refuse());
         };
         let days_before = |end: Timestamp| end.minus_ms(DAYS_DEFAULT.saturating_mul(DAY_MS));
         let from = Some(start.unwrap_or_else(|| days_before(end.unwrap_or(now))));
-        Ok(Self { user, filter: HistoryFilter { kind, from, to: end }, page, per_page })
+        let filter = HistoryFilter { kinds: kinds.unwrap_or_default(), from, to: end };
+        Ok(Self { user, filter, page, per_page })
     }
 
     async fn page<D: Deps>(

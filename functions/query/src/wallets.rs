@@ -37,7 +37,7 @@ pub struct TransactionView {
     /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     transaction_id: String,
-    /// The type: `deposit`, `spray`, `claim` or `refund`.
+    /// The type: `deposit`, `spray`, `claim`, `campaign`, `refund` or `reversal`.
     #[serde(rename = "type")]
     #[schema(example = "claim")]
     kind: &'static str,
@@ -56,11 +56,11 @@ pub struct TransactionView {
     /// Its spray.
     #[serde(skip_serializing_if = "Option::is_none")]
     spray_id: Option<String>,
-    /// For a claim: the sender of the spray.
+    /// For a claim: the sender of the spray. For a payment of a campaign: its creator.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "bob")]
     counterpart: Option<String>,
-    /// The memo of the caller.
+    /// The memo of the caller, or the reason of a campaign's payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     memo: Option<String>,
     /// The number of the transaction in its wallet: 1, 2, 3 … without gaps.
@@ -146,7 +146,8 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
             description = "The owner, who must be the caller.", example = "ann",
         ),
         ("type" = Option<String>, Query,
-            description = "Only of this type: `deposit`, `spray`, `claim` or `refund`."),
+            description = "Only of this type: `deposit`, `spray`, `claim`, `campaign`, \
+                `refund` or `reversal`."),
         ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339), \
             or from the start of this day (`2026-01-01`, in UTC). In a query, the `+` of an offset \
             is written `%2B`.",
@@ -164,9 +165,9 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
 pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
-    let kinds = "deposit, spray, claim or refund";
+    let kinds = "deposit, spray, claim, campaign, refund or reversal";
     let filter = HistoryFilter {
-        kind: query.read("type", kinds, TransferKind::from_name)?,
+        kinds: query.read("type", kinds, TransferKind::from_name)?.into_iter().collect(),
         from: query.time("from", time::parse_from)?,
         to: query.time("to", time::parse_to)?,
     };

@@ -1,4 +1,9 @@
-//! EventBridge: accepts events, keeps the latest for tests, and passes them to subscribers.
+//! EventBridge: accepts events, keeps the latest for tests, and passes them to subscribers and
+//! queues.
+//!
+//! A rule's queue has the event before `PutEvents` is answered. EventBridge takes some time and may
+//! send an event twice; a queue delivers its messages at least once, so its readers are ready for
+//! that anyhow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,6 +15,8 @@ use crate::clock::{Clocked, WorldClock};
 use crate::names;
 use crate::pattern::Pattern;
 use crate::signals::{Signals, Topic};
+use crate::sqs::Sqs;
+use crate::stack::{RuleSpec, Stack};
 
 /// Events kept for inspection; the oldest go first.
 const KEPT_MAX: usize = 10_000;
@@ -102,6 +109,8 @@ pub struct Bus {
 #[derive(Debug)]
 struct Shared {
     buses: Vec<String>,
+    rules: Vec<RuleSpec>,
+    sqs: Sqs,
     state: Clocked<State>,
 }
 
@@ -129,10 +138,12 @@ struct Entry {
 }
 
 impl Bus {
-    pub(crate) fn new(buses: &[String], clock: &WorldClock, signals: &Signals) -> Self {
-        let mut buses = buses.to_vec();
+    pub(crate) fn new(stack: &Stack, sqs: &Sqs, clock: &WorldClock, signals: &Signals) -> Self {
+        let mut buses = stack.buses.clone();
         buses.push("default".to_owned());
-        let shared = Arc::new(Shared { buses, state: Clocked::new(State::default(), clock) });
+        let (rules, sqs) = (stack.rules.clone(), sqs.clone());
+        let state = Clocked::new(State::default(), clock);
+        let shared = Arc::new(Shared { buses, rules, sqs, state });
         Self { shared, signals: signals.clone() }
     }
 
@@ -208,11 +219,29 @@ impl Bus {
                 waiting.push_back(Delivery { event, due_ms, attempts: 0 });
             }
         }
-        state.kept.push_back(event);
+        state.kept.push_back(Arc::clone(&event));
         if state.kept.len() > KEPT_MAX {
             state.kept.pop_front();
         }
+        drop(state);
+        self.send_to_queues(&event);
         json!({ "EventId": id })
+    }
+}
+
+impl Bus {
+    /// Puts the event into the queues of the rules that match it.
+    fn send_to_queues(&self, event: &BusEvent) {
+        let envelope = event.envelope();
+        let matches = |rule: &&RuleSpec| {
+            let wants = |pattern: &Pattern| pattern.matches(&envelope);
+            rule.bus == event.bus && rule.pattern.as_ref().is_none_or(wants)
+        };
+        for queue in self.shared.rules.iter().filter(matches).flat_map(|rule| &rule.queues) {
+            if let Err(error) = self.shared.sqs.send_plain(queue, envelope.to_string()) {
+                tracing::error!(queue.name = %queue, %error, "an event did not reach its queue");
+            }
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub use recorder::{Recorded, Recorder, Totals, Units};
 pub use running::{Running, Unsettled};
 pub use sqs::{Message, QueueView};
 pub use stack::{
-    FunctionSpec, Permission, QueueSpec, QueueTrigger, Redrive, RuleTrigger, Stack, StackError,
-    StreamTrigger, TableSpec, template_json,
+    FunctionSpec, Permission, QueueSpec, QueueTrigger, Redrive, RuleSpec, RuleTrigger, Stack,
+    StackError, StreamTrigger, TableSpec, template_json,
 };
 pub use world::{World, WorldError};

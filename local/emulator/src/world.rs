@@ -171,7 +171,7 @@ impl World {
         let signals = Signals::default();
         let disk = lock.is_some().then(|| database.clone());
         let sqs = Sqs::open(&stack.queues, disk, &clock, &signals)?;
-        let bus = Bus::new(&stack.buses, &clock, &signals);
+        let bus = Bus::new(stack, &sqs, &clock, &signals);
         let recorder = Recorder::default();
         let hook = RwLock::new(None);
         let services = Services { database, sqs, bus, recorder, signals, hook };

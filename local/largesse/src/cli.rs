@@ -1,14 +1,17 @@
 //! The command line.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use largesse_domain::id::CampaignId;
 use largesse_domain::money::AMOUNT_MAX;
+use notify::webhook::Address;
 
 use crate::bench::{self, Section};
 use crate::campaign::{self, CampaignError, command as campaigns};
@@ -98,17 +101,37 @@ struct UpArgs {
     /// Keep all data in this folder; without it, in memory only.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// A Slack-compatible webhook that is told when a campaign ends: https, or http to this machine.
+    // An address that cannot be used is refused later: clap would repeat it, and it is a secret.
+    #[arg(long, value_name = "URL", value_parser = webhook)]
+    webhook_url: Option<Webhook>,
+}
+
+/// The address of a webhook; `None` when the text is none.
+type Webhook = Arc<Option<Address>>;
+
+fn webhook(text: &str) -> Result<Webhook, Infallible> {
+    Ok(Arc::new(Address::read(text)))
 }
 
 impl UpArgs {
     /// The options before and behind the command `up`: each stands once.
     fn joined(self, behind: Self) -> Result<Self, clap::Error> {
         let is_twice = (self.listen.is_some() && behind.listen.is_some())
-            || (self.data.is_some() && behind.data.is_some());
+            || (self.data.is_some() && behind.data.is_some())
+            || (self.webhook_url.is_some() && behind.webhook_url.is_some());
         if is_twice {
             return Err(wrong("an option stands before `up` and behind it"));
         }
-        Ok(Self { listen: self.listen.or(behind.listen), data: self.data.or(behind.data) })
+        Ok(Self {
+            listen: self.listen.or(behind.listen),
+            data: self.data.or(behind.data),
+            webhook_url: self.webhook_url.or(behind.webhook_url),
+        })
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.listen.is_none() && self.data.is_none() && self.webhook_url.is_none()
     }
 }
 
@@ -178,10 +201,13 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let is_for_up = matches!(cli.command, None | Some(Command::Up(_)));
-    if !is_for_up && (cli.up.listen.is_some() || cli.up.data.is_some()) {
+    if !is_for_up && !cli.up.is_empty() {
         // They would be ignored.
-        wrong("--listen and --data are options of `up`, and cannot be used with this command")
-            .exit()
+        wrong(
+            "--listen, --data and --webhook-url are options of `up`, and cannot be used with this \
+             command",
+        )
+        .exit()
     }
     match cli.command {
         None => up(cli.up).await?,
@@ -245,7 +271,11 @@ fn ended(result: Result<campaign::Ended, CampaignError>) -> Result<ExitCode, Box
 
 async fn up(args: UpArgs) -> Result<(), StartError> {
     let listen = args.listen.unwrap_or(LISTEN);
-    up::run(listen, args.data.as_deref()).await
+    let webhook = args.webhook_url.map(|given| match &*given {
+        Some(address) => address.clone(),
+        None => wrong(&format!("--webhook-url must be {}", Address::EXPECTED)).exit(),
+    });
+    up::run(listen, args.data.as_deref(), webhook).await
 }
 
 fn print(text: &str) -> Result<(), PrintError> {

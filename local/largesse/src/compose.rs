@@ -14,7 +14,9 @@ use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+use largesse_money::SetupError;
 use largesse_runtime::{RunError, STOP_MARGIN_MS};
+use notify::webhook::{Address, Webhook};
 
 /// The template that is deployed.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -34,6 +36,9 @@ pub enum ComposeError {
     /// The template gives a function something else than it must have.
     #[error("template.yaml")]
     Setting(#[from] SettingError),
+    /// The webhook cannot be called.
+    #[error("the webhook cannot be called")]
+    Webhook(#[from] SetupError),
     /// The cursor secret is too short.
     #[error("the cursor secret is too short")]
     CursorSecret,
@@ -92,6 +97,12 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         queue_grants_url: name("QUEUE_GRANTS_URL"),
         queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
         queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
+        queue_campaigns_url: name("QUEUE_CAMPAIGNS_URL"),
+        queue_campaign_retries_url: name("QUEUE_CAMPAIGN_RETRIES_URL"),
+        queue_seals_url: name("QUEUE_SEALS_URL"),
+        queue_fanouts_url: name("QUEUE_FANOUTS_URL"),
+        queue_notify_url: name("QUEUE_NOTIFY_URL"),
+        queue_notify_dlq_url: name("QUEUE_NOTIFY_DLQ_URL"),
         bus_events: name("BUS_EVENTS"),
         live_sprays_max: name("LIVE_SPRAYS_MAX").parse().unwrap_or(LIVE_SPRAYS_MAX),
     };
@@ -100,7 +111,7 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
     Store::with_auth(&world.sdk_config(), names, environment, Some(world.auth_scheme()))
 }
 
-/// Attaches every function of the template to the emulator.
+/// Attaches every function of the template to the emulator. No webhook is told.
 ///
 /// # Errors
 /// [`ComposeError`].
@@ -109,18 +120,40 @@ pub fn compose(
     store: Arc<Store>,
     cursor_secret: &str,
 ) -> Result<Local, ComposeError> {
+    compose_telling(world, store, cursor_secret, None)
+}
+
+/// As [`compose`], with a webhook that is told.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose_telling(
+    world: World,
+    store: Arc<Store>,
+    cursor_secret: &str,
+    webhook: Option<Address>,
+) -> Result<Local, ComposeError> {
     let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
-    let edge = Arc::new(EdgeConfig::open(cursors));
+    let edge = EdgeConfig::open(cursors);
     let mut router = Router::new();
     for function in world.stack().functions.clone() {
+        let edge = Arc::new(edge_of(&function, &edge)?);
         if let Some(routes) = routes_of(&function, &store, &edge) {
             router = router.merge(routes);
+        } else if function.binary == "notify" {
+            attach_notify(&world, &store, &function, webhook.clone())?;
         } else {
             attach(&world, &store, &function)?;
         }
     }
     let router = kernel::wrap(router, store.clone());
     Ok(Local { world, store, router })
+}
+
+/// How a function serves requests: with what the template tells it about campaigns.
+fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    edge.clone().with_money_rate(&variables)?.with_force_users(&variables)
 }
 
 /// The routes of a function behind HTTP; `None` for the others.
@@ -137,6 +170,7 @@ pub fn routes_of(
         "wallet" => Some(wallet::router(store, edge)),
         "query" => Some(query::router(store, edge)),
         "admin" => Some(admin::router(store, edge)),
+        "campaign-control" => Some(campaign_control::router(store, edge)),
         _ => None,
     }
 }
@@ -170,9 +204,25 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 })?;
             }
         }
+        "campaign-seal" => {
+            for queue in &function.queues {
+                let store = store.clone();
+                world.on_queue(queue.clone(), move |event| {
+                    let store = store.clone();
+                    invocation::scope(until(&store), async move {
+                        Ok(campaign_seal::handle(&*store, event).await)
+                    })
+                })?;
+            }
+        }
         "refund-batch" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 refund_batch::handle(&*store, stop_at).await
+            });
+        }
+        "campaign-start" => {
+            attach_schedules(world, store, function, |store, _| async move {
+                campaign_start::handle(&*store).await
             });
         }
         "pool-sweep" => {
@@ -181,6 +231,31 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             });
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
+    }
+    Ok(())
+}
+
+/// Attaches notify to its queue.
+fn attach_notify(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+    address: Option<Address>,
+) -> Result<(), ComposeError> {
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    let link = notify::settings::link(&variables)?;
+    let settings = address.map(|address| notify::webhook::Settings::new(address, link));
+    let webhook = Arc::new(settings.map(Webhook::new).transpose()?);
+    let timeout_ms = timeout_ms(function);
+    for queue in &function.queues {
+        let (store, webhook) = (store.clone(), webhook.clone());
+        world.on_queue(queue.clone(), move |event| {
+            let (store, webhook) = (store.clone(), webhook.clone());
+            let until = Invocation::until(store.now().plus_ms(timeout_ms));
+            invocation::scope(until, async move {
+                Ok(notify::handle(&*store, webhook.as_ref().as_ref(), event).await)
+            })
+        })?;
     }
     Ok(())
 }

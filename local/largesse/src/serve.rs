@@ -18,6 +18,7 @@ use largesse_app::settings::SettingError;
 use largesse_aws::production::{SecureRng, SetupError};
 use largesse_edge::cursor::CursorKey;
 use largesse_emulator::World;
+use notify::webhook::Address;
 use tokio::net::TcpListener;
 
 use crate::compose::{self, ComposeError, Local};
@@ -78,11 +79,22 @@ fn hint(kind: ErrorKind) -> &'static str {
 /// The file of the secret that signs cursors: cursors stay valid after a restart.
 const SECRET_FILE: &str = "cursor.secret";
 
-/// Puts everything together in this process, with its data in `data` or in memory.
+/// Puts everything together in this process, with its data in `data` or in memory. No webhook is told.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn assemble(data: Option<&Path>) -> Result<Local, StartError> {
+    assemble_telling(data, None)
+}
+
+/// As [`assemble`], with a webhook that is told.
+///
+/// # Errors
+/// [`StartError`].
+pub fn assemble_telling(
+    data: Option<&Path>,
+    webhook: Option<Address>,
+) -> Result<Local, StartError> {
     let stack = compose::stack()?;
     let world = match data {
         Some(folder) => World::on_disk(&stack, folder),
@@ -91,7 +103,7 @@ pub fn assemble(data: Option<&Path>) -> Result<Local, StartError> {
     let world = world.map_err(ComposeError::from)?;
     let store = Arc::new(compose::store(&world, SecureRng::from_system()?));
     let secret = secret(data, &*store)?;
-    Ok(compose::compose(world, store, &secret)?)
+    Ok(compose::compose_telling(world, store, &secret, webhook)?)
 }
 
 /// Probes the store before anything is served: a store that adds with too few digits gives every

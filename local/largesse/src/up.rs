@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use largesse_app::settings::{SettingError, Variables};
+use notify::webhook::Address;
 use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -22,10 +23,14 @@ const GOODBYE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), StartError> {
+pub async fn run(
+    listen: SocketAddr,
+    data: Option<&Path>,
+    webhook: Option<Address>,
+) -> Result<(), StartError> {
     log_to_stderr(&Variables::of_process())?;
     let listener = serve::bind(listen).await?;
-    let local = serve::assemble(data)?;
+    let local = serve::assemble_telling(data, webhook)?;
     serve::check_store(&local).await?;
     let address = listener.local_addr().map_err(StartError::Server)?;
     let running = local.world.start();

@@ -266,6 +266,24 @@ fn an_address_that_cannot_be_used_is_explained() {
 }
 
 #[test]
+fn a_webhook_that_cannot_be_called_is_refused_and_its_address_is_not_repeated() {
+    for url in ["http://hooks.example/canary", "canary"] {
+        for words in [&["up", "--webhook-url", url][..], &["--webhook-url", url]] {
+            let (code, said) = failure(words);
+            assert_eq!(code, Some(2), "{said}");
+            assert!(said.contains("https, or http to this machine"), "{said}");
+            assert!(!said.contains("canary"), "{said}");
+        }
+    }
+    let url = "https://hooks.example/canary";
+    let twice = &["--webhook-url", url, "up", "--webhook-url", url][..];
+    for words in [twice, &["--webhook-url", url, "openapi"]] {
+        let (code, said) = failure(words);
+        assert_eq!((code, said.contains("canary")), (Some(2), false), "{said}");
+    }
+}
+
+#[test]
 fn a_malformed_log_filter_is_named_and_the_exit_code_is_one() {
     let mut up = command(&["up", "--listen", "127.0.0.1:0"]);
     let output = up.env("RUST_LOG", "info,grant_pay=debgu").output().unwrap();

@@ -20,6 +20,9 @@ pub struct Order {
     /// Who put the money there, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funder: Option<String>,
+    /// What for, in words for the member: at most 200 characters, none a control character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memo: Option<String>,
 }
 
 /// Where a transfer stands.

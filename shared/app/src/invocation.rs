@@ -1,11 +1,17 @@
-//! The invocation that the current task works for: its deadline and its request id.
+//! The invocation that the current task works for: its deadline, its request id, and how late it may
+//! take permits of a money service.
 //!
-//! The runtime sets both around each event, the AWS adapters read the deadline and the HTTP kernel
-//! reads the request id. None of the three knows the others.
+//! The runtime sets the first two around each event, the AWS adapters read the deadline and the HTTP
+//! kernel reads the request id. A use case that needs time after its calls limits its permits, and the
+//! governor reads the limit. None of them knows the others.
+//!
+//! # Guarantees
+//! * A limit on permits ends with its work, and never goes beyond an outer one or the deadline:
+//!   `a_limit_on_permits_holds_for_its_work_alone`.
 
 use std::future::Future;
 
-use largesse_domain::time::Timestamp;
+use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
 tokio::task_local! {
     static CURRENT: Invocation;
@@ -18,13 +24,15 @@ pub struct Invocation {
     pub deadline: Timestamp,
     /// The platform's id of the request; `None` where the platform gives none.
     pub request_id: Option<String>,
+    /// No permit of a money service is taken later than that; `None`: up to the deadline.
+    pub permits_until: Option<Timestamp>,
 }
 
 impl Invocation {
-    /// An invocation with a deadline and no request id.
+    /// An invocation with a deadline alone.
     #[must_use]
     pub const fn until(deadline: Timestamp) -> Self {
-        Self { deadline, request_id: None }
+        Self { deadline, request_id: None, permits_until: None }
     }
 }
 
@@ -44,6 +52,26 @@ pub fn deadline() -> Option<Timestamp> {
     CURRENT.try_with(|current| current.deadline).ok()
 }
 
+/// The last moment at which the current invocation takes a permit of a money service; `None` when
+/// nothing limits it.
+#[must_use]
+pub fn permits_until() -> Option<Timestamp> {
+    let limit = |current: &Invocation| {
+        current.permits_until.map_or(current.deadline, |until| until.min(current.deadline))
+    };
+    CURRENT.try_with(limit).ok()
+}
+
+/// Runs `work` inside the current invocation, or outside of one, so that it takes no permit after
+/// `at`. The calls themselves may go on until the deadline.
+pub async fn permits_before<F: Future>(at: Timestamp, work: F) -> F::Output {
+    let current = CURRENT.try_with(Invocation::clone);
+    let current =
+        current.unwrap_or_else(|_| Invocation::until(Timestamp::from_ms(TIMESTAMP_MS_MAX)));
+    let at = current.permits_until.map_or(at, |outer| outer.min(at));
+    scope(Invocation { permits_until: Some(at), ..current }, work).await
+}
+
 /// The request id of the current invocation; `None` outside [`scope`].
 #[must_use]
 pub fn request_id() -> Option<String> {
@@ -55,7 +83,8 @@ mod tests {
     use super::*;
 
     fn invocation(ms: i64, id: &str) -> Invocation {
-        Invocation { deadline: Timestamp::from_ms(ms), request_id: Some(id.to_owned()) }
+        let request_id = Some(id.to_owned());
+        Invocation { request_id, ..Invocation::until(Timestamp::from_ms(ms)) }
     }
 
     #[tokio::test]
@@ -69,5 +98,25 @@ mod tests {
         assert_eq!(first, (Some(1), Some("a".to_owned())));
         assert_eq!(second, (Some(2), Some("b".to_owned())));
         assert_eq!(read().await, (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_limit_on_permits_holds_for_its_work_alone() {
+        let read = || async { permits_until().map(Timestamp::ms) };
+        let before = |ms: i64| permits_before(Timestamp::from_ms(ms), read());
+        scope(invocation(100, "a"), async {
+            assert_eq!((read().await, before(50).await), (Some(100), Some(50)));
+            let nested = permits_before(Timestamp::from_ms(50), async {
+                assert_eq!(
+                    (deadline().map(Timestamp::ms), request_id()),
+                    (Some(100), Some("a".into()))
+                );
+                (before(40).await, before(60).await, read().await)
+            });
+            assert_eq!(nested.await, (Some(40), Some(50), Some(50)));
+            assert_eq!((before(200).await, read().await), (Some(100), Some(100)));
+        })
+        .await;
+        assert_eq!((before(50).await, read().await), (Some(50), None));
     }
 }

@@ -3,6 +3,7 @@
 mod circuit;
 pub mod governed;
 mod governor;
+pub mod service;
 
 use crate::ports::{PortError, PortErrorKind};
 

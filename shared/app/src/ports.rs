@@ -7,12 +7,15 @@
 
 mod breaker;
 mod campaign;
+mod campaign_results;
+mod campaign_rows;
 mod environment;
 mod error;
 mod event;
 mod grant;
 mod idempotency;
 mod money;
+mod notice;
 mod permits;
 mod pool;
 mod room;
@@ -20,18 +23,27 @@ mod spray;
 mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
-pub use campaign::{COUNT_SHARDS, Campaigns, Change, CountsChange, Versioned};
+pub use campaign::{
+    COUNT_SHARDS, CampaignJob, CampaignJobs, Campaigns, Change, CountsChange, Versioned,
+};
+pub use campaign_results::{
+    CampaignQueue, CampaignResults, ChunkMessage, ChunkWork, Commit, StoredChunk, StoredSnapshot,
+};
+pub use campaign_rows::{
+    CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload,
+};
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
-pub use event::{Event, Events};
+pub use event::{CampaignEnded, Event, Events};
 pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
-pub use idempotency::{Begun, Idempotency, StoredAnswer};
+pub use idempotency::{Begun, Idempotency, Retention, StoredAnswer};
 pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,
 };
+pub use notice::Notices;
 pub use permits::{Leased, Permits};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
 pub use room::{MembersChanged, Room, Rooms};

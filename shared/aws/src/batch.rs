@@ -1,7 +1,7 @@
-//! Reading many items by their keys.
+//! Reading many items by their keys, and writing many.
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
-use largesse_app::ports::{Pause, PortError, PortResult, Rng};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use largesse_app::ports::{Pause, PortError, PortErrorKind, PortResult, Rng};
 
 use crate::errors::{corrupt, port_error};
 use crate::item::Item;
@@ -10,6 +10,9 @@ use crate::store::Store;
 
 /// How many keys one call may name (Amazon DynamoDB Developer Guide, `BatchGetItem`).
 const KEYS_MAX: usize = 100;
+/// How many items one call may write (Amazon DynamoDB Developer Guide, `BatchWriteItem`), 16 MB
+/// together: an item has at most 400 KB.
+const PUTS_MAX: usize = 25;
 
 impl Store {
     /// The items of those keys that exist, in any order, each strongly consistent. No key may be
@@ -58,7 +61,53 @@ impl Store {
                 return Ok(());
             }
         }
-        let kind = largesse_app::ports::PortErrorKind::Throttled;
-        Err(PortError { operation, kind, cause: None })
+        Err(PortError { operation, kind: PortErrorKind::Throttled, cause: None })
+    }
+
+    /// Writes items over what is there, in any order. No key may be named twice.
+    pub(crate) async fn batch_put(
+        &self,
+        operation: &'static str,
+        table: &str,
+        items: impl IntoIterator<Item = Item>,
+    ) -> PortResult<()> {
+        let mut requests = Vec::new();
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            let put = put.map_err(|_| corrupt(operation))?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        while !requests.is_empty() {
+            let behind = requests.split_off(requests.len().min(PUTS_MAX));
+            self.batch_put_some(operation, table, requests).await?;
+            requests = behind;
+        }
+        Ok(())
+    }
+
+    async fn batch_put_some(
+        &self,
+        operation: &'static str,
+        table: &str,
+        mut requests: Vec<WriteRequest>,
+    ) -> PortResult<()> {
+        for wait_ms in retry::waits_ms() {
+            if wait_ms > 0 {
+                self.pause_ms(self.below(wait_ms).into()).await;
+            }
+            let sent = self
+                .dynamo
+                .batch_write_item()
+                .request_items(table, std::mem::take(&mut requests))
+                .send()
+                .await
+                .map_err(|error| port_error(operation, error))?;
+            let rest = sent.unprocessed_items.unwrap_or_default().into_values();
+            requests = rest.flatten().collect();
+            if requests.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(PortError { operation, kind: PortErrorKind::Throttled, cause: None })
     }
 }

@@ -3,30 +3,36 @@
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use largesse_app::ports::{Event, Events, PortError, PortErrorKind, PortResult};
 use largesse_domain::grant::FailedGrant;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::campaign::ended;
 use crate::errors::port_error;
 use crate::store::Store;
 
 /// Who publishes.
 const SOURCE: &str = "largesse";
 
-fn detail(event: &Event) -> (&'static str, serde_json::Value) {
+fn detail(event: &Event) -> (&'static str, Value) {
     match event {
-        Event::GrantPermanentlyFailed(FailedGrant { grant, attempts, failure, .. }) => (
-            "grant.permanently_failed",
-            json!({
-                "grant_id": grant.id.to_string(),
-                "source": grant.source.to_string(),
-                "member": grant.member.as_str(),
-                "amount": grant.amount.get(),
-                "reason": grant.reason.as_str(),
-                "funder": grant.funder.as_str(),
-                "attempts": attempts,
-                "failure": failure,
-            }),
-        ),
+        Event::GrantPermanentlyFailed(failed) => ("grant.permanently_failed", grant_detail(failed)),
+        Event::CampaignCompleted(ended) => (ended::COMPLETED, ended::detail_of(ended)),
+        Event::CampaignFailed(ended) => (ended::FAILED, ended::detail_of(ended)),
+        Event::CampaignStopped(ended) => (ended::STOPPED, ended::detail_of(ended)),
+        Event::CampaignRolledBack(ended) => (ended::ROLLED_BACK, ended::detail_of(ended)),
     }
+}
+
+fn grant_detail(FailedGrant { grant, attempts, failure, .. }: &FailedGrant) -> Value {
+    json!({
+        "grant_id": grant.id.to_string(),
+        "source": grant.source.to_string(),
+        "member": grant.member.as_str(),
+        "amount": grant.amount.get(),
+        "reason": grant.reason.as_str(),
+        "funder": grant.funder.as_str(),
+        "attempts": attempts,
+        "failure": failure,
+    })
 }
 
 impl Events for Store {

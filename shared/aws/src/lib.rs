@@ -12,21 +12,30 @@
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
+#![doc = include_str!("campaign/SCHEMA.md")]
+#![doc = include_str!("campaign_rows/SCHEMA.md")]
+#![doc = include_str!("campaign_results/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod batch;
+mod blob;
 pub mod books;
 mod cache;
+pub mod campaign;
+pub mod campaign_results;
+mod campaign_rows;
 mod deadline;
 mod errors;
 mod events;
 mod governor;
 pub mod grant;
 mod idempotency;
+mod image;
 mod item;
 pub mod keys;
 pub mod names;
+mod notice;
 pub mod pool;
 pub mod probe;
 pub mod production;

@@ -30,6 +30,18 @@ pub struct Names {
     pub queue_grants_dlq_url: String,
     /// Dead-letter queue of the outbox, by URL: `QUEUE_OUTBOX_DLQ_URL`.
     pub queue_outbox_dlq_url: String,
+    /// Queue of campaigns to seal, by URL: `QUEUE_SEALS_URL`.
+    pub queue_seals_url: String,
+    /// Queue of the chunks of campaigns, in lanes, by URL: `QUEUE_CAMPAIGNS_URL`.
+    pub queue_campaigns_url: String,
+    /// Queue of chunks that come back later, by URL: `QUEUE_CAMPAIGN_RETRIES_URL`.
+    pub queue_campaign_retries_url: String,
+    /// Queue of campaigns to pay or to reverse, by URL: `QUEUE_FANOUTS_URL`.
+    pub queue_fanouts_url: String,
+    /// Queue of notices, by URL: `QUEUE_NOTIFY_URL`.
+    pub queue_notify_url: String,
+    /// Dead-letter queue of notices, by URL: `QUEUE_NOTIFY_DLQ_URL`.
+    pub queue_notify_dlq_url: String,
     /// Event bus: `BUS_EVENTS`.
     pub bus_events: String,
     /// How many live sprays a member may have: `LIVE_SPRAYS_MAX`.

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
-use largesse_domain::id::{RoomId, Token, Ulid, UserId};
+use largesse_domain::id::{CampaignId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct Store {
     pub(crate) tokens: Cache<Token, TokenEntry>,
     pub(crate) wallet_locks: KeyedLocks<UserId>,
     pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
+    /// Time slots of campaigns that have a snapshot.
+    pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
     pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
 }
@@ -107,6 +109,7 @@ impl Store {
             tokens: Cache::new(CACHE_LEN_MAX),
             wallet_locks: KeyedLocks::default(),
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
+            snapshots: Cache::new(CACHE_LEN_MAX),
             tokens_full: Mutex::default(),
         }
     }

@@ -27,6 +27,9 @@
 //!   `verdicts_count_once_in_whichever_order_they_come`.
 //! * A campaign is completed only when paid + failed = rows:
 //!   `a_campaign_with_an_open_row_does_not_end`.
+//! * After a worker that was killed every open row is looked up before it is sent:
+//!   `after_a_lease_without_a_commit_every_open_row_is_unknown`.
+//! * A retry opens the failed rows alone: `a_retry_opens_the_failed_rows_alone`.
 //! * A commit counts once: `a_commit_counts_once_however_often_it_is_applied`.
 //! * A change to the audit is found: `any_change_to_the_audit_is_found`,
 //!   `an_audit_that_was_cut_off_is_found_when_the_head_is_known`.
@@ -34,6 +37,7 @@
 use crate::money::BALANCE_MAX;
 
 mod chain;
+mod chunk;
 mod counts;
 mod duplicates;
 mod hash;
@@ -49,14 +53,15 @@ mod seal;
 mod terms;
 
 pub use chain::{Actor, AuditBroken, AuditEntry, AuditHead, Broken, verify};
+pub use chunk::{ChunkRecord, Lease, RowRecord};
 pub use counts::{ChunkResult, CommitError, Committed, Counts, Delta, Sum, Tally};
-pub use duplicates::{Duplicate, Duplicates, DuplicatesError, Folded, fold};
+pub use duplicates::{Duplicate, Duplicates, Fold, SumTooLarge};
 pub use hash::{Hash, HashError};
 pub use key::{ChunkNumber, Generation, PART_NUMBER_MAX, PartNumber, RowKey};
 pub use layout::{CHUNK_ROWS_MAX, CHUNK_ROWS_MEAN, ChunkTooLarge, LAYOUT_ROUNDS, Layout};
 pub use life::{Action, Approval, Life, Queued, Refused, Sealed, State, Taken};
 pub use order::{AGENDA_MAX, Agenda, AgendaFull, Candidate, Running, next_to_run};
-pub use outcome::{Failure, Outcome, RowState, Said, Verdict, VerdictRefused};
+pub use outcome::{Facts, Failure, Outcome, RowState, Said, Verdict, VerdictRefused};
 pub use part::{Added, Part, PartRefused, Parts, Place, Row};
 pub use progress::{Snapshot, eta_s, rows_per_1000_s};
 pub use record::{Campaign, Seal};

@@ -9,7 +9,7 @@
 //!   `a_grant_is_given_up_after_its_last_retry`.
 
 use crate::id::{GrantId, PoolId, UserId};
-use crate::ledger::{TransferKind, TransferOrder};
+use crate::ledger::{Memo, TransferKind, TransferOrder};
 use crate::money::Amount;
 use crate::time::Timestamp;
 
@@ -58,10 +58,12 @@ pub enum Reason {
     Share,
     /// A slot of a drop.
     Slot,
+    /// A row of a campaign.
+    Campaign,
 }
 
 impl Reason {
-    const ALL: [Self; 2] = [Self::Share, Self::Slot];
+    const ALL: [Self; 3] = [Self::Share, Self::Slot, Self::Campaign];
 
     /// The name in messages, events and the store.
     #[must_use]
@@ -69,6 +71,7 @@ impl Reason {
         match self {
             Self::Share => "share",
             Self::Slot => "slot",
+            Self::Campaign => "campaign",
         }
     }
 
@@ -94,6 +97,9 @@ pub struct Grant {
     pub reason: Reason,
     /// Who put the money into the source.
     pub funder: UserId,
+    /// The reason of a campaign's row in words; `None` for a draw. No message of the queue and no
+    /// item of a failed grant carries it, since only draws have those.
+    pub memo: Option<Memo>,
 }
 
 impl Grant {
@@ -106,15 +112,19 @@ impl Grant {
     /// The order that pays it. The same order at every attempt, since the grant alone decides it.
     #[must_use]
     pub fn payment(&self) -> TransferOrder {
+        let kind = match self.source {
+            PoolId::Spray(_) => TransferKind::Claim,
+            PoolId::Campaign(_) => TransferKind::Campaign,
+        };
         TransferOrder {
             id: self.id.transfer(),
             wallet: self.member.clone(),
-            kind: TransferKind::Claim,
+            kind,
             amount: self.amount,
             at: self.decided_at(),
             pool: Some(self.source),
             counterpart: Some(self.funder.clone()),
-            memo: None,
+            memo: self.memo.clone(),
         }
     }
 
@@ -122,9 +132,9 @@ impl Grant {
     #[must_use]
     pub fn reversal(&self) -> TransferOrder {
         TransferOrder {
-            id: self.id.derived("reversal"),
-            wallet: self.member.clone(),
+            id: self.id.reversal(),
             kind: TransferKind::Reversal,
+            memo: None,
             ..self.payment()
         }
     }
@@ -217,6 +227,7 @@ mod tests {
             amount: Amount::new(5).unwrap(),
             reason: Reason::Share,
             funder: "f".parse().unwrap(),
+            memo: None,
         };
         let orders = [grant.payment(), grant.reversal(), grant.void_return()];
         let wallets: Vec<&str> = orders.iter().map(|order| order.wallet.as_str()).collect();
@@ -225,5 +236,6 @@ mod tests {
         assert_eq!(ids.len(), 3);
         assert!(orders.iter().all(|order| order.amount == grant.amount));
         assert!(orders.iter().all(|order| order.pool == Some(grant.source)));
+        assert_eq!(grant.payment().kind, TransferKind::Claim);
     }
 }

@@ -161,6 +161,12 @@ impl GrantId {
         TransferId(self.0)
     }
 
+    /// The transfer that takes the payment back.
+    #[must_use]
+    pub fn reversal(self) -> TransferId {
+        self.derived("reversal")
+    }
+
     /// The id of another transfer that this grant leads to, at most one for each purpose: the same
     /// time, then 80 bits of SHA-256(id, purpose).
     #[must_use]
@@ -232,11 +238,13 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What is drawn from.
+/// The account that pays a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolId {
     /// The shares of a spray.
     Spray(SprayId),
+    /// A campaign: it has no buckets, and what it pays is issued.
+    Campaign(CampaignId),
 }
 
 impl PoolId {
@@ -245,6 +253,7 @@ impl PoolId {
     pub fn ulid(self) -> Ulid {
         match self {
             Self::Spray(id) => id.0,
+            Self::Campaign(id) => id.0,
         }
     }
 }
@@ -255,6 +264,7 @@ impl FromStr for PoolId {
     fn from_str(text: &str) -> Result<Self, IdError> {
         match text.split_once('#') {
             Some(("SPRAY", id)) => id.parse().map(Self::Spray).map_err(|_| IdError::Pool),
+            Some(("CAMPAIGN", id)) => id.parse().map(Self::Campaign).map_err(|_| IdError::Pool),
             _ => Err(IdError::Pool),
         }
     }
@@ -264,6 +274,7 @@ impl fmt::Display for PoolId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Spray(id) => write!(f, "SPRAY#{id}"),
+            Self::Campaign(id) => write!(f, "CAMPAIGN#{id}"),
         }
     }
 }
@@ -326,6 +337,21 @@ mod tests {
             prop_assert_eq!(token.index(), index);
             prop_assert_eq!(token.as_str().parse::<Token>(), Ok(token));
         }
+    }
+
+    #[rstest]
+    #[case("SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
+    #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FA", false)]
+    #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
+    fn the_account_that_pays_is_named_by_its_kind_and_id(#[case] text: &str, #[case] fits: bool) {
+        let read = text.parse::<PoolId>();
+        assert_eq!(
+            read.map(|id| id.to_string()),
+            if fits { Ok(text.to_owned()) } else { Err(IdError::Pool) }
+        );
+        assert!(read.is_err() || read.unwrap().ulid().to_string() == "01ARZ3NDEKTSV4RRFFQ69G5FAV");
     }
 
     #[test]

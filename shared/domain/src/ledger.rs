@@ -4,6 +4,9 @@
 //! wallet; the other is a system account, whose balance is the sum of its transfers, so no system
 //! account has an item that everybody writes. At all times: issued = wallets + held + escrows.
 //!
+//! The account of a campaign holds nothing: what it pays is issued, and what is taken back leaves
+//! issuance again.
+//!
 //! # Guarantees
 //! * A wallet never goes below zero or wraps: `a_debit_needs_the_money`,
 //!   `a_credit_that_overflows_is_refused`.
@@ -53,8 +56,10 @@ pub enum TransferKind {
     Claim,
     /// Escrow of a pool → wallet of its funder: what is not drawn, or a grant that was voided.
     Refund,
-    /// Wallet → escrow of the pool: a payment that was taken back.
+    /// Wallet → the account that paid: a payment that was taken back.
     Reversal,
+    /// Issuance, through the account of a campaign → wallet of a member.
+    Campaign,
 }
 
 /// Which side of a transfer the wallet is on.
@@ -68,8 +73,8 @@ pub enum Direction {
 
 impl TransferKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Deposit, Self::Spray, Self::Claim, Self::Refund, Self::Reversal];
+    pub const ALL: [Self; 6] =
+        [Self::Deposit, Self::Spray, Self::Claim, Self::Refund, Self::Reversal, Self::Campaign];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -80,6 +85,7 @@ impl TransferKind {
             Self::Claim => "claim",
             Self::Refund => "refund",
             Self::Reversal => "reversal",
+            Self::Campaign => "campaign",
         }
     }
 
@@ -93,7 +99,7 @@ impl TransferKind {
     #[must_use]
     pub const fn direction(self) -> Direction {
         match self {
-            Self::Deposit | Self::Claim | Self::Refund => Direction::Credit,
+            Self::Deposit | Self::Claim | Self::Refund | Self::Campaign => Direction::Credit,
             Self::Spray | Self::Reversal => Direction::Debit,
         }
     }
@@ -112,9 +118,9 @@ pub struct TransferOrder {
     pub amount: Amount,
     /// When it was decided (not when it was carried out).
     pub at: Timestamp,
-    /// The pool whose escrow is the other account; `None` for issuance.
+    /// The other account: the escrow of a pool, or a campaign; `None` for issuance.
     pub pool: Option<PoolId>,
-    /// The member on the far side: who sprayed what was claimed.
+    /// The member on the far side: who sprayed what was claimed, or made the campaign.
     pub counterpart: Option<UserId>,
     /// The caller's remark.
     pub memo: Option<Memo>,
@@ -248,7 +254,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_balance_is_the_sum_of_its_transfers(
-            moves in proptest::collection::vec((0..5_usize, 1..1_000_u64), 0..50),
+            moves in proptest::collection::vec((0..TransferKind::ALL.len(), 1..1_000_u64), 0..50),
         ) {
             let mut wallet = wallet(0);
             let mut sum = 0_i128;

@@ -302,6 +302,7 @@ impl Bucket {
             amount: self.amount(entry.index)?,
             reason: self.kind.reason()?,
             funder: self.funder.clone(),
+            memo: None,
         })
     }
 

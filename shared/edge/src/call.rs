@@ -19,6 +19,10 @@ use crate::meta::{Meta, Version};
 /// The largest body, in bytes. A usual body has less than 100.
 pub const BODY_LEN_MAX: usize = 65_536;
 
+/// The largest body of a part of a campaign, in bytes. A Lambda function takes events of 6 MiB, and
+/// a body that API Gateway sends in Base64 has four thirds of its size there.
+pub const UPLOAD_LEN_MAX: usize = 6_291_456;
+
 /// The state of the handlers.
 pub struct App<D> {
     /// The ports.
@@ -82,24 +86,53 @@ impl Call {
     }
 }
 
+/// One request whose body is a file, of up to [`UPLOAD_LEN_MAX`] bytes.
+#[derive(Clone, Debug)]
+pub struct UploadCall(pub Call);
+
 impl<S: Send + Sync> FromRequest<S> for Call {
     type Rejection = ApiError;
 
-    async fn from_request(mut request: Request<Body>, _state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request<Body>, _state: &S) -> Result<Self, ApiError> {
+        Self::read(request, BODY_LEN_MAX).await
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for UploadCall {
+    type Rejection = ApiError;
+
+    /// A body that is shorter or longer than its declared length was cut off on its way.
+    async fn from_request(request: Request<Body>, _state: &S) -> Result<Self, ApiError> {
+        let declared = declared_len(&request);
+        let call = Call::read(request, UPLOAD_LEN_MAX).await?;
+        let len = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
+        if declared.is_some_and(|declared| declared != len) {
+            Err(cut_off())
+        } else {
+            Ok(Self(call))
+        }
+    }
+}
+
+/// The body's length as it is declared.
+fn declared_len(request: &Request<Body>) -> Option<u64> {
+    let declared = request.headers().get(header::CONTENT_LENGTH)?;
+    declared.to_str().ok()?.parse().ok()
+}
+
+impl Call {
+    async fn read(mut request: Request<Body>, len_max: usize) -> Result<Self, ApiError> {
         let params = request.extract_parts::<RawPathParams>().await;
         // It fails only for a path that is not UTF-8, and no resource has such a name.
         let params = params.map_err(|_| ApiError::not_found())?;
         let params = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let (parts, body) = request.into_parts();
         // A body that is declared too large is refused before it is read.
-        let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok());
-        if declared
-            .and_then(|len| len.parse().ok())
-            .is_some_and(|len: u64| len > BODY_LEN_MAX as u64)
-        {
-            return Err(too_large());
+        let declared = declared_len(&request);
+        if declared.is_some_and(|len| usize::try_from(len).map_or(true, |len| len > len_max)) {
+            return Err(too_large(len_max));
         }
-        let body = to_bytes(body, BODY_LEN_MAX).await.map_err(|error| not_read(&error))?;
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, len_max).await.map_err(|error| not_read(&error, len_max))?;
         let meta = parts.extensions.get::<Meta>().cloned().unwrap_or_else(|| Meta {
             request_id: String::new(),
             version: Version::of_path(parts.uri.path()),
@@ -109,15 +142,18 @@ impl<S: Send + Sync> FromRequest<S> for Call {
 }
 
 /// The answer to a body that cannot be read: it is too large, or the connection ended early.
-fn not_read(error: &axum::Error) -> ApiError {
-    if !error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) {
-        let detail = "the body is not complete";
-        return ApiError::invalid(vec![FieldError::body("", "malformed", detail)]);
-    }
-    too_large()
+fn not_read(error: &axum::Error, len_max: usize) -> ApiError {
+    let is_too_large = error.source().is_some_and(|cause| cause.is::<LengthLimitError>());
+    if is_too_large { too_large(len_max) } else { cut_off() }
 }
 
-fn too_large() -> ApiError {
-    ApiError::new(Code::InvalidRequest, "The body is larger than 64 KiB.")
+fn cut_off() -> ApiError {
+    let detail = "the body is not complete";
+    ApiError::invalid(vec![FieldError::body("", "malformed", detail)])
+}
+
+fn too_large(len_max: usize) -> ApiError {
+    let kib = len_max.div_ceil(1_024);
+    ApiError::new(Code::InvalidRequest, format!("The body is larger than {kib} KiB."))
         .status(StatusCode::PAYLOAD_TOO_LARGE)
 }

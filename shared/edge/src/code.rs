@@ -66,8 +66,10 @@ codes! {
     InvalidRequest = "ERR001", StatusCode::BAD_REQUEST, "Invalid request",
         when "The request is malformed or outside its limits; `errors` names the \
               field, in v1 each of them. \
-              Also a wrong method (405), a body above 64 KiB (413) and a body that is not \
-              `application/json` (415).",
+              Also a wrong method (405), a body above 64 KiB (413; above 6 MiB for \
+              a part of a campaign) and a body that is not `application/json` (415; for a part, one \
+              that is neither CSV nor JSON Lines). When a part is refused, `errors` also has `line`, \
+              `column` and `byte`.",
         then "Correct the request. The same request is refused again.",
         v1 "422; 405 and 413 as in v2";
     AuthenticationFailed = "ERR002", StatusCode::UNAUTHORIZED, "Authentication failed",
@@ -80,19 +82,20 @@ codes! {
         v1 "500";
     Forbidden = "ERR004", StatusCode::FORBIDDEN, "Forbidden",
         when "The caller is not a member of the room, or the wallet or spray belongs to another \
-              user. The answer is the same for a room that does not exist.",
+              user. The answer is the same for a room that does not exist. Also: the caller may not \
+              force a campaign.",
         then "Send the request for a member who has access.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
-        when "The route, token, spray or transaction does not exist for this caller. The answer is \
-              the same for a malformed token, spray id or transaction id, and for a malformed \
-              wallet or room id. A well-formed wallet or room without access is ERR004, whether \
+        when "The route, token, spray, transaction, campaign, part or row does not exist for this \
+              caller. The answer is the same for a malformed name of one of these, and for a \
+              malformed wallet or room id. A well-formed wallet or room without access is ERR004, whether \
               it exists or not.",
         then "Check the name.",
         v1 "404; 400 for a token at `POST /receive`";
     IdempotencyConflict = "ERR006", StatusCode::CONFLICT, "Idempotency conflict",
         when "The Idempotency-Key belongs to a request that is still running after 2 seconds, or \
-              whose process ended less than 15 seconds ago (409, with Retry-After), or to a \
+              whose process ended less than 15 seconds ago, 35 for campaigns (409, with Retry-After), or to a \
               request with another payload (422). The key covers the exact bytes of the body. A \
               malformed request (ERR001) is refused before its key is read, and is not kept.",
         then "409: repeat after Retry-After seconds. 422: use a new key for a new request.",
@@ -127,6 +130,49 @@ codes! {
         when "The sender has as many live sprays as a member may have; 1,000 by default.",
         then "Wait until a spray is over and refunded.",
         v1 "400";
+    WrongState = "ERR201", StatusCode::CONFLICT, "Wrong state",
+        when "The campaign is in a state in which this cannot be done; `state` is its state.",
+        then "Read the campaign. docs/campaigns.md says what can be done in which state.",
+        v1 "–";
+    OtherContent = "ERR202", StatusCode::CONFLICT, "Other content",
+        when "The request names another content than the one that was sealed; `content_hash` is \
+              the hash of the sealed one.",
+        then "Read the campaign, check what was sealed, and name its hash.",
+        v1 "–";
+    ApprovalNotNeeded = "ERR203", StatusCode::CONFLICT, "Approval not needed",
+        when "The campaign was made without approvals.",
+        then "Start it.",
+        v1 "–";
+    OwnCampaign = "ERR204", StatusCode::FORBIDDEN, "Own campaign",
+        when "The creator of a campaign approves it.",
+        then "Have another member approve it.",
+        v1 "–";
+    ApprovalMissing = "ERR205", StatusCode::CONFLICT, "Approval missing",
+        when "The campaign needs an approval before it starts.",
+        then "Have a member other than its creator approve it.",
+        v1 "–";
+    RowsOpen = "ERR206", StatusCode::CONFLICT, "Rows open",
+        when "Rows are not paid and not failed yet, so it is not known which have failed; `rows` \
+              says how many.",
+        then "Repeat after Retry-After seconds. If the campaign was stopped or has failed: start it.",
+        v1 "–";
+    NothingFailed = "ERR207", StatusCode::CONFLICT, "Nothing failed",
+        when "No row of the campaign has failed.",
+        then "Nothing: there is nothing to retry.",
+        v1 "–";
+    OtherPart = "ERR208", StatusCode::CONFLICT, "Other part",
+        when "The number of the part was given to other content.",
+        then "Send the same content again, or take another number.",
+        v1 "–";
+    CampaignTooLarge = "ERR209", StatusCode::CONFLICT, "Campaign too large",
+        when "With this part the campaign would have more than 1,000,000 rows, or pay more than \
+              9,007,199,254,740,991.",
+        then "Put the rest into another campaign.",
+        v1 "–";
+    TooManyCampaigns = "ERR210", StatusCode::CONFLICT, "Too many campaigns",
+        when "200 campaigns are queued, running or rolled back.",
+        then "Repeat when one of them has ended.",
+        v1 "–";
     InsufficientBalance = "ERR501", StatusCode::CONFLICT, "Insufficient balance",
         when "The balance of the wallet is below the amount; `balance` is the balance.",
         then "Deposit, or spray less.",

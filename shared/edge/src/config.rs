@@ -1,6 +1,8 @@
 //! The settings of the edge.
 
 use largesse_app::settings::{SettingError, Variables};
+use largesse_domain::id::UserId;
+use largesse_domain::rate::RATE_LIMIT_MAX;
 
 use crate::cursor::CursorKey;
 
@@ -19,13 +21,17 @@ pub struct EdgeConfig {
     pub auth: Auth,
     /// The key that signs cursors; only functions with lists need it.
     pub cursors: Option<CursorKey>,
+    /// How many payments a second the money service takes, for estimates; only of campaigns.
+    pub money_rate: Option<u64>,
+    /// Who may force a campaign; only for the function that acts on campaigns.
+    pub force_users: Vec<UserId>,
 }
 
 impl EdgeConfig {
     /// Settings without authentication, with that key for cursors.
     #[must_use]
     pub const fn open(cursors: CursorKey) -> Self {
-        Self { auth: Auth::Open, cursors: Some(cursors) }
+        Self { auth: Auth::Open, cursors: Some(cursors), money_rate: None, force_users: Vec::new() }
     }
 
     /// Settings from environment variables: `AUTH`. It has no default, because `open` authenticates
@@ -37,7 +43,7 @@ impl EdgeConfig {
         let expected = "`open`; authenticated modes do not exist yet";
         let auth =
             variables.required("AUTH", expected, |text| (text == "open").then_some(Auth::Open))?;
-        Ok(Self { auth, cursors: None })
+        Ok(Self { auth, cursors: None, money_rate: None, force_users: Vec::new() })
     }
 
     /// As [`EdgeConfig::read`], for a function that answers in pages: `CURSOR_SECRET` too.
@@ -48,6 +54,29 @@ impl EdgeConfig {
         let expected = format!("a secret of at least {} characters", CursorKey::SECRET_LEN_MIN);
         let cursors = variables.required("CURSOR_SECRET", &expected, CursorKey::new)?;
         Ok(Self { cursors: Some(cursors), ..Self::read(variables)? })
+    }
+
+    /// Adds what the estimates of campaigns need: `MONEY_RATE_PER_S`, which may be missing.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn with_money_rate(self, variables: &Variables<'_>) -> Result<Self, SettingError> {
+        let expected = format!("a whole number from 1 to {RATE_LIMIT_MAX}");
+        let money_rate = variables.optional("MONEY_RATE_PER_S", &expected, |text| {
+            text.parse().ok().filter(|rate| (1..=u64::from(RATE_LIMIT_MAX)).contains(rate))
+        })?;
+        Ok(Self { money_rate, ..self })
+    }
+
+    /// Adds who may force a campaign: `CAMPAIGN_FORCE_USERS`. Without it, no user may.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn with_force_users(self, variables: &Variables<'_>) -> Result<Self, SettingError> {
+        let users = |text: &str| text.split(',').map(|user| user.trim().parse().ok()).collect();
+        let expected = "user ids, separated by commas";
+        let force_users = variables.optional("CAMPAIGN_FORCE_USERS", expected, users)?;
+        Ok(Self { force_users: force_users.unwrap_or_default(), ..self })
     }
 
     /// Logs a warning when callers are not authenticated.
@@ -84,5 +113,39 @@ mod tests {
         });
         assert_eq!(EdgeConfig::read(&variables).is_ok(), starts);
         assert_eq!(EdgeConfig::read_with_cursors(&variables).is_ok(), starts_with_cursors);
+    }
+
+    #[rstest]
+    #[case(None, Some(vec![]))]
+    #[case(Some("ann"), Some(vec!["ann"]))]
+    #[case(Some("ann, bob"), Some(vec!["ann", "bob"]))]
+    #[case(Some("ann,"), None)]
+    #[case(Some("ann bob"), None)]
+    #[case(Some("*"), None)]
+    fn only_users_that_are_named_may_force(
+        #[case] setting: Option<&str>,
+        #[case] users: Option<Vec<&str>>,
+    ) {
+        let variables = Variables::new(|_| setting.map(str::to_owned));
+        let config = EdgeConfig::open(CursorKey::from_bytes([0; 32])).with_force_users(&variables);
+        let found = config.ok().map(|config| config.force_users);
+        let users = users.map(|users| users.iter().map(|user| user.parse().unwrap()).collect());
+        assert_eq!(found, users);
+    }
+
+    #[rstest]
+    #[case(None, Ok(None))]
+    #[case(Some("1000"), Ok(Some(1_000)))]
+    #[case(Some("5000"), Ok(Some(5_000)))]
+    #[case(Some("5001"), Err(()))]
+    #[case(Some("0"), Err(()))]
+    #[case(Some("fast"), Err(()))]
+    fn the_rate_of_the_money_service_is_optional(
+        #[case] setting: Option<&str>,
+        #[case] rate: Result<Option<u64>, ()>,
+    ) {
+        let variables = Variables::new(|_| setting.map(str::to_owned));
+        let config = EdgeConfig::open(CursorKey::from_bytes([0; 32])).with_money_rate(&variables);
+        assert_eq!(config.map(|config| config.money_rate).map_err(|_| ()), rate);
     }
 }

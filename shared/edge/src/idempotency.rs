@@ -14,7 +14,9 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use largesse_app::ports::{Begun, Clock, Idempotency, Ids, Pause, PortResult, StoredAnswer};
+use largesse_app::ports::{
+    Begun, Clock, Idempotency, Ids, Pause, PortResult, Retention, StoredAnswer,
+};
 use largesse_domain::id::{Ulid, UserId};
 use sha2::{Digest, Sha256};
 
@@ -73,13 +75,33 @@ fn key_error(code: &'static str, detail: &'static str) -> ApiError {
     ApiError::invalid(vec![FieldError::new(Place::Header, KEY_HEADER, code, detail)])
 }
 
-/// Runs a request at most once for its key. `run` receives the operation id, which stays the same
+/// Runs a request at most once for its key, which is kept for 24 hours: [`once_for`].
+///
+/// # Errors
+/// Those of [`once_for`].
+pub async fn once<D, F, Fut>(
+    deps: &D,
+    call: &Call,
+    caller: &UserId,
+    key: Option<Key>,
+    run: F,
+) -> Result<Response, ApiError>
+where
+    D: Idempotency + Clock + Ids + Pause,
+    F: FnOnce(Ulid) -> Fut,
+    Fut: Future<Output = Result<Answer, ApiError>>,
+{
+    once_for(Retention::DAY, deps, call, caller, key, run).await
+}
+
+/// Runs a request at most once for its key, which is kept as `retention` says. `run` receives the operation id, which stays the same
 /// when the request runs again: `run` creates everything under that id, so it creates it once.
 ///
 /// # Errors
 /// ERR001 for a query string, since no write takes one (v2); ERR006; ERR008; and the errors of
 /// `run`.
-pub async fn once<D, F, Fut>(
+pub async fn once_for<D, F, Fut>(
+    retention: Retention,
     deps: &D,
     call: &Call,
     caller: &UserId,
@@ -97,7 +119,7 @@ where
     }
     let Some(key) = key else { return run(op).await.map(IntoResponse::into_response) };
     let name = name_of(call, caller, &key);
-    match begin(deps, &name, &payload_of(call), op).await? {
+    match begin(retention, deps, &name, &payload_of(call), op).await? {
         Begun::Fresh(op) | Begun::Resumed(op) => {
             let outcome = run(op).await;
             finish(deps, call, &name, op, outcome).await
@@ -116,18 +138,24 @@ where
 }
 
 /// Begins the operation. While the first request with this key is running, waits for it.
-async fn begin<D>(deps: &D, name: &str, payload: &str, op: Ulid) -> PortResult<Begun>
+async fn begin<D>(
+    retention: Retention,
+    deps: &D,
+    name: &str,
+    payload: &str,
+    op: Ulid,
+) -> PortResult<Begun>
 where
     D: Idempotency + Clock + Pause,
 {
     for wait_ms in WAITS_MS {
-        let begun = deps.begin(name, payload, op, deps.now()).await?;
+        let begun = deps.begin(name, payload, op, deps.now(), retention).await?;
         if begun != Begun::InFlight {
             return Ok(begun);
         }
         deps.pause_ms(wait_ms).await;
     }
-    deps.begin(name, payload, op, deps.now()).await
+    deps.begin(name, payload, op, deps.now(), retention).await
 }
 
 /// Stores the answer, or releases the key when the answer asks the caller to repeat.

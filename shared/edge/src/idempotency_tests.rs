@@ -107,7 +107,7 @@ async fn a_lost_run_is_resumed_under_its_own_id() {
     let user = call.caller().unwrap();
     let key = call.key().unwrap();
     let (name, payload) = (name_of(&call, &user, &key.unwrap()), payload_of(&call));
-    let first = deps.begin(&name, &payload, Ulid(5), deps.now()).await;
+    let first = deps.begin(&name, &payload, Ulid(5), deps.now(), Retention::DAY).await;
     assert_eq!(first.unwrap(), Begun::Fresh(Ulid(5)));
     assert_eq!(run(&deps, &call, Ok(StatusCode::OK)).await.0, 409);
     deps.lose_all_leases();

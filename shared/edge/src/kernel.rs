@@ -164,9 +164,9 @@ fn log(meta: &Meta, method: &str, route: &str, response: &Response, elapsed_ms: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{BODY_LEN_MAX, Call};
+    use crate::call::{BODY_LEN_MAX, Call, UPLOAD_LEN_MAX, UploadCall};
     use crate::testing::{Fixture, send};
-    use axum::routing::{get, post};
+    use axum::routing::{get, post, put};
     use largesse_app::invocation::Invocation;
     use largesse_domain::time::Timestamp;
     use rstest::rstest;
@@ -175,6 +175,10 @@ mod tests {
         let router = Router::new()
             .route("/api/v2/echo", post(async |call: Call| call.body.len().to_string()))
             .route("/api/v1/echo", post(async |call: Call| call.body.len().to_string()))
+            .route(
+                "/api/v2/upload",
+                put(async |UploadCall(call): UploadCall| call.body.len().to_string()),
+            )
             .route("/api/v2/busy", get(async || ApiError::unavailable("busy", 3)))
             .route("/api/v2/panic", get(panicking));
         wrap(router, Arc::new(Fixture::default()))
@@ -232,6 +236,21 @@ mod tests {
             let declared = [("content-length", "65537")];
             let (status, _, _) = send(router(), "POST", &path, &declared, "").await;
             assert_eq!(status, 413);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_has_a_limit_of_its_own_and_is_refused_when_it_was_cut_off() {
+        let fits = "x".repeat(UPLOAD_LEN_MAX);
+        let (status, _, body) = send(router(), "PUT", "/api/v2/upload", &[], &fits).await;
+        assert_eq!((status, body.as_str()), (200, "6291456"));
+        let (status, _, body) = send(router(), "PUT", "/api/v2/upload", &[], &(fits + "x")).await;
+        assert_eq!(status, 413);
+        assert!(body.contains("larger than 6144 KiB"), "{body}");
+        for (declared, status) in [("5", 200), ("4", 400), ("6", 400), ("6291457", 413)] {
+            let headers = [("content-length", declared)];
+            let (found, _, body) = send(router(), "PUT", "/api/v2/upload", &headers, "12345").await;
+            assert_eq!(found, status, "{declared}: {body}");
         }
     }
 

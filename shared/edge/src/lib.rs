@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod campaign;
 pub mod code;
 pub mod config;
 pub mod cursor;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request};
-use largesse_app::ports::{Begun, Clock, Idempotency, Ids, Pause, PortResult, StoredAnswer};
+use largesse_app::ports::{
+    Begun, Clock, Idempotency, Ids, Pause, PortResult, Retention, StoredAnswer,
+};
 use largesse_domain::id::Ulid;
 use largesse_domain::time::Timestamp;
 use tower::ServiceExt;
@@ -107,6 +109,7 @@ impl Idempotency for Fixture {
         payload_hash: &str,
         op: Ulid,
         _now: Timestamp,
+        _retention: Retention,
     ) -> PortResult<Begun> {
         let mut records = self.records.lock().unwrap();
         let Some(record) = records.get_mut(key) else {

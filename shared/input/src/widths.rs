@@ -11,6 +11,14 @@ use largesse_domain::id::UserId;
 pub struct IdWidths(BTreeMap<usize, u64>);
 
 impl IdWidths {
+    /// The counts that [`IdWidths::counts`] gave.
+    #[must_use]
+    pub fn from_counts(counts: impl IntoIterator<Item = (usize, u64)>) -> Self {
+        let mut widths = Self::default();
+        counts.into_iter().for_each(|(width, count)| widths.add_many(width, count));
+        widths
+    }
+
     /// Counts an id.
     pub fn add(&mut self, member: &UserId) {
         let id = member.as_str();
@@ -67,5 +75,6 @@ mod tests {
         all.merge(&widths(&["44", "00045"]));
         assert_eq!(all.counts().collect::<Vec<_>>(), [(2, 1), (5, 2)]);
         assert_eq!(all.odd(), 1);
+        assert_eq!(IdWidths::from_counts(all.counts()), all);
     }
 }

@@ -76,6 +76,10 @@ impl HttpMoney {
 }
 
 impl Money for HttpMoney {
+    fn must_look_up(&self) -> bool {
+        true
+    }
+
     /// Each grant by a call of its own, [`Settings::concurrency_max`] at once.
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         join_all(grants.iter().map(|grant| self.pay_one(grant))).await

@@ -1,7 +1,5 @@
 //! What an answer means. docs/money.md has the same table in words.
 
-use std::time::SystemTime;
-
 use largesse_app::ports::{
     Payment, PortError, PortErrorKind, PortResult, Refusal, RefusalCode, Reversal, Standing,
 };
@@ -10,6 +8,7 @@ use largesse_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 
 use crate::error::MoneyError;
+use crate::wait::retry_after_ms;
 use crate::wire::{Problem, Status, Transfer};
 
 const PAY: &str = "pay over HTTP";
@@ -63,6 +62,7 @@ impl Answer {
         tracing::error!(
             grant.id = id,
             http.status = self.status,
+            money.mismatch = "answer",
             "the money service answered about another amount, member or id: an operator must look"
         );
         Err(MoneyError::Mismatch)
@@ -72,16 +72,9 @@ impl Answer {
         self.json::<Problem>().is_ok_and(|problem| problem.code == code)
     }
 
-    /// The wait that the service asks for: seconds, or an HTTP date (RFC 9110, section 10.2.3).
+    /// The wait that the service asks for.
     fn retry_after_ms(&self, now: Timestamp) -> Option<u64> {
-        let text = self.retry_after.as_deref()?.trim();
-        if let Ok(seconds) = text.parse::<u64>() {
-            return Some(seconds.saturating_mul(1_000));
-        }
-        let at = httpdate::parse_http_date(text).ok()?;
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let at_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        Some(Timestamp::from_ms(at_ms).ms_since(now))
+        retry_after_ms(self.retry_after.as_deref()?, now)
     }
 
     fn doubt(&self, now: Timestamp) -> Doubt {
@@ -110,6 +103,7 @@ impl Answer {
                 let id = grant.id.to_string();
                 tracing::error!(
                     grant.id = id,
+                    money.mismatch = "content",
                     "the money service has other content under this id: an operator must look"
                 );
                 not_now(MoneyError::OtherContent, PortErrorKind::Corrupt, None)

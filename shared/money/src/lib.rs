@@ -23,11 +23,14 @@ mod adapter;
 mod answer;
 mod client;
 mod error;
+mod service;
 mod settings;
 pub mod tls;
+pub mod wait;
 mod wire;
 
 pub use adapter::HttpMoney;
 pub use client::ANSWER_LEN_MAX;
 pub use error::{MoneyError, SetupError};
+pub use service::MoneySettings;
 pub use settings::{Base, Secret, Settings};

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use reqwest::Url;
 
 use crate::error::SetupError;
+use crate::tls;
 
 /// Where the service is: `https`, or `http` on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +20,8 @@ impl FromStr for Base {
     /// the URL would stand in logs.
     fn from_str(text: &str) -> Result<Self, SetupError> {
         let mut url = Url::parse(text).map_err(|_| SetupError::Base)?;
-        let is_local = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_local);
         let has_user = !url.username().is_empty() || url.password().is_some();
-        if !is_safe || has_user || url.query().is_some() || url.fragment().is_some() {
+        if !tls::is_private(&url) || has_user || url.query().is_some() || url.fragment().is_some() {
             return Err(SetupError::Base);
         }
         let path = url.path().trim_end_matches('/').to_owned();

@@ -11,6 +11,14 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::SetupError;
 
+/// Whether only the machine that a URL names can read what is sent there: `https`, or `http` to this
+/// machine.
+#[must_use]
+pub fn is_private(url: &reqwest::Url) -> bool {
+    let is_local = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    url.scheme() == "https" || (url.scheme() == "http" && is_local)
+}
+
 /// The root certificates of this machine.
 ///
 /// # Errors

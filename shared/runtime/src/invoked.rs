@@ -12,7 +12,7 @@ const DEADLINE_MARGIN_MS: u64 = 200;
 pub(crate) fn invocation_of(context: Context) -> Invocation {
     let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
     let deadline = Timestamp::from_ms(deadline_ms).minus_ms(DEADLINE_MARGIN_MS);
-    Invocation { deadline, request_id: Some(context.request_id) }
+    Invocation { request_id: Some(context.request_id), ..Invocation::until(deadline) }
 }
 
 #[cfg(test)]

@@ -45,6 +45,17 @@ const NO_TEXT: &[&str] = &["true", "7", "1.5", "[]", r#"["a"]"#, "{}"];
 const NO_NAME: &[&str] = &["null", r#""""#, r#""  ""#];
 const NO_SPLIT: &[&str] =
     &["null", r#""""#, r#""Random""#, r#""half""#, r#"" equal""#, r#"{"equal":null}"#, "0"];
+const NO_TIME: &[&str] = &[
+    r#""""#,
+    r#""2026-01-31""#,
+    r#""2026-02-30T00:00:00Z""#,
+    r#""2026-01-31T09:00:00""#,
+    r#""2300-01-01T00:00:00Z""#,
+    r#""now""#,
+    "0",
+];
+const NO_POLICY: &[&str] =
+    &[r#""""#, r#""First""#, r#""last""#, r#"" sum""#, r#"{"sum":null}"#, "0"];
 const NO_MEMBERS: &[&str] =
     &["null", r#""2""#, "{}", "[1]", "[null]", r#"[""]"#, r#"["a b"]"#, r#"["2",["3"]]"#];
 
@@ -118,6 +129,11 @@ fn shown(body: &[u8]) -> String {
 #[case("/api/v2/sprays", &[
     ("amount", "5", NO_AMOUNT), ("recipients", "2", NO_RECIPIENTS),
     ("split", "\"equal\"", NO_SPLIT), ("expires_in_s", "60", NO_PERIOD),
+])]
+#[case("/api/v2/campaigns", &[
+    ("name", "\"n\"", NO_NAME), ("default_reason", "\"r\"", NO_TEXT),
+    ("default_amount", "5", NO_AMOUNT), ("starts_at", "\"2026-01-31T09:00:00Z\"", NO_TIME),
+    ("duplicates", "\"sum\"", NO_POLICY),
 ])]
 #[tokio::test]
 async fn v2_refuses_every_malformed_body(#[case] path: &str, #[case] fields: &[Field]) {

@@ -22,6 +22,8 @@ async fn control_characters_and_long_text_are_refused(#[case] text: String) {
     for (path, body, status) in [
         ("/api/v2/wallets/2/deposits", json!({ "amount": 5, "memo": text }), 400),
         ("/api/v2/rooms", json!({ "name": text }), 400),
+        ("/api/v2/campaigns", json!({ "name": text }), 400),
+        ("/api/v2/campaigns", json!({ "name": "n", "default_reason": text }), 400),
         ("/api/v1/rooms", json!({ "room_name": text }), 422),
     ] {
         let reply = scene.ask("POST", path).json(&body).await;

@@ -21,6 +21,8 @@ pub struct Stack {
     pub queues: Vec<QueueSpec>,
     /// Names of event buses besides `default`.
     pub buses: Vec<String>,
+    /// Bus rules whose targets are queues.
+    pub rules: Vec<RuleSpec>,
     /// Functions, in the template's order.
     pub functions: Vec<FunctionSpec>,
 }
@@ -151,6 +153,17 @@ pub struct RuleTrigger {
     pub pattern: Option<Pattern>,
     /// The timeout of one invocation.
     pub timeout: Duration,
+}
+
+/// A rule of an event bus that sends its events to queues.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSpec {
+    /// The bus.
+    pub bus: String,
+    /// The pattern of its events; without one the rule matches all.
+    pub pattern: Option<Pattern>,
+    /// The names of the queues.
+    pub queues: Vec<String>,
 }
 
 /// A template that the emulator cannot use.

@@ -1,11 +1,12 @@
-//! Resources of a template: tables, queues, buses.
+//! Resources of a template: tables, queues, buses, rules.
 
 use serde_json::{Map, Value, json};
 
 use super::functions;
 use super::resolve::{Names, environment_and_timeout, missing, read};
-use super::{QueueSpec, Redrive, Stack, StackError, TableSpec};
+use super::{QueueSpec, Redrive, RuleSpec, Stack, StackError, TableSpec};
 use crate::names;
+use crate::pattern::Pattern;
 
 /// The types whose names the emulator uses.
 const KNOWN_TYPES: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus"];
@@ -27,6 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
             }
             "AWS::SQS::Queue" => stack.queues.push(queue(id, &known.resolve(properties, id)?)?),
             "AWS::Events::EventBus" => stack.buses.push(name_of(id, resource, &known)?),
+            "AWS::Events::Rule" => stack.rules.push(rule(id, &known.resolve(properties, id)?)?),
             "AWS::Serverless::Function" => {
                 stack
                     .functions
@@ -41,6 +43,10 @@ pub(super) fn parse(text: &str) -> Result<Stack, StackError> {
     };
     if let Some(queue) = stack.queues.iter().find(has_no_target) {
         return Err(missing(&queue.name, "RedrivePolicy.deadLetterTargetArn"));
+    }
+    let targets = stack.rules.iter().flat_map(|rule| &rule.queues);
+    if let Some(target) = targets.into_iter().find(|target| !is_there(target)) {
+        return Err(missing(target, "Targets.Arn (a queue)"));
     }
     Ok(stack)
 }
@@ -143,4 +149,25 @@ fn queue(id: &str, properties: &Value) -> Result<QueueSpec, StackError> {
         queue.redrive = Some(Redrive { queue: names::last_part(arn).to_owned(), receives_max });
     }
     Ok(queue)
+}
+
+/// A rule whose targets are queues, which receive the whole event: no other targets, no input
+/// transformers. (Functions have their rules among their events.)
+fn rule(id: &str, properties: &Value) -> Result<RuleSpec, StackError> {
+    let pattern = Some(&properties["EventPattern"]).filter(|pattern| !pattern.is_null());
+    let pattern = pattern.map(|pattern| Pattern::from_value(pattern.clone())).transpose();
+    let targets = properties["Targets"].as_array().ok_or_else(|| missing(id, "Targets"))?;
+    let queue = |target: &Value| {
+        let members = target.as_object()?;
+        let is_whole =
+            members.keys().all(|key| ["Arn", "Id", "DeadLetterConfig"].contains(&&**key));
+        let arn = members.get("Arn")?.as_str().filter(|_| is_whole)?;
+        Some(names::last_part(arn).to_owned())
+    };
+    let queues = targets.iter().map(|target| queue(target).ok_or_else(|| missing(id, "Targets")));
+    Ok(RuleSpec {
+        bus: properties["EventBusName"].as_str().map_or("default", names::last_part).into(),
+        pattern: pattern.map_err(|_| missing(id, "EventPattern"))?,
+        queues: queues.collect::<Result<_, _>>()?,
+    })
 }

@@ -32,7 +32,7 @@ pub(crate) fn stack() -> Stack {
             QueueSpec::named("failures"),
         ],
         buses: vec!["events".to_owned()],
-        functions: Vec::new(),
+        ..Stack::default()
     }
 }
 

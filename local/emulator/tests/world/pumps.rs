@@ -6,7 +6,10 @@ use std::time::Duration;
 use crate::common::*;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use largesse_emulator::{Fault, Faults, Matching, Pattern, RuleTrigger, Service, StreamTrigger};
+use largesse_emulator::{
+    Fault, Faults, Matching, Pattern, RuleSpec, RuleTrigger, Service, Stack, StreamTrigger, World,
+    WorldClock,
+};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -19,7 +22,7 @@ fn lines(log: &Log) -> Vec<String> {
 }
 
 /// A handler of a queue that logs bodies and fails the message `fails`, `times` times.
-fn attach_queue(world: &largesse_emulator::World, log: &Log, fails: &'static str, times: u32) {
+fn attach_queue(world: &World, log: &Log, fails: &'static str, times: u32) {
     let log = Arc::clone(log);
     let left = Arc::new(Mutex::new(times));
     let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
@@ -99,7 +102,7 @@ async fn a_lost_result_of_a_handler_makes_its_batch_visible_again() {
 }
 
 /// A handler that logs when a batch begins and, a second later, when it ends.
-fn attach_slow(world: &largesse_emulator::World, log: &Log) {
+fn attach_slow(world: &World, log: &Log) {
     let log = Arc::clone(log);
     let handler = move |event: aws_lambda_events::event::sqs::SqsEvent| {
         let log = Arc::clone(&log);
@@ -207,7 +210,7 @@ async fn groups_run_side_by_side_and_a_slow_one_delays_no_other() {
 
 /// A handler of the stream that logs keys and fails the record `fails`, `times` times.
 fn attach_stream(
-    world: &largesse_emulator::World,
+    world: &World,
     trigger: StreamTrigger,
     log: &Log,
     fails: &'static str,
@@ -377,6 +380,28 @@ async fn a_rule_gets_its_events_and_a_failed_one_again() {
     assert_eq!(lines(&log), ["Done 1", "Done 1"]);
     assert_eq!(world.bus().events().len(), 2);
     assert_eq!(world.clock().now_ms(), START_MS + 60_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_sends_the_whole_event_to_its_queue_and_no_other() {
+    let pattern = Pattern::parse(r#"{"detail-type":["Done"]}"#).unwrap();
+    let queues = vec!["failures".to_owned()];
+    let rule = RuleSpec { bus: "events".to_owned(), pattern: Some(pattern), queues };
+    let other = RuleSpec { bus: "default".to_owned(), pattern: None, ..rule.clone() };
+    let stack = Stack { rules: vec![rule, other], ..stack() };
+    let world = World::memory_at(&stack, WorldClock::at(START_MS)).unwrap();
+    let entry = |kind: &str, n: u32| {
+        let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder();
+        let entry = entry.source("largesse").detail_type(kind).detail(format!(r#"{{"n":{n}}}"#));
+        entry.event_bus_name("events").build()
+    };
+    let putting = eventbridge(&world).put_events().entries(entry("Done", 1));
+    putting.entries(entry("Begun", 2)).send().await.unwrap();
+    let messages = world.queue("failures").unwrap().messages;
+    let bodies: Vec<serde_json::Value> =
+        messages.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
+    assert_eq!(bodies, [world.bus().events()[0].envelope()]);
+    assert_eq!(bodies[0]["detail"]["n"], 1);
 }
 
 #[tokio::test(start_paused = true)]

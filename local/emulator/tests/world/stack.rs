@@ -90,6 +90,38 @@ Resources:
     assert_eq!(function.rules[0].bus, "largesse-x");
 }
 
+/// A rule that sends to a queue, with `target` as the members of its target.
+fn with_rule(target: &str) -> Result<Stack, StackError> {
+    Stack::parse(&format!(
+        r#"
+Resources:
+  Bus: {{ Type: AWS::Events::EventBus, Properties: {{ Name: !Sub "${{AWS::StackName}}-x" }} }}
+  Told: {{ Type: AWS::SQS::Queue, Properties: {{ QueueName: told }} }}
+  Ended:
+    Type: AWS::Events::Rule
+    Properties:
+      EventBusName: !Ref Bus
+      EventPattern: {{ source: [largesse], detail-type: [Done] }}
+      Targets: [{{ Id: told, {target} }}]
+  MaySend:
+    Type: AWS::SQS::QueuePolicy
+    Properties: {{ Queues: [!Ref Told], PolicyDocument: {{ Statement: [!GetAtt Ended.Arn] }} }}
+"#
+    ))
+}
+
+#[test]
+fn a_rule_with_a_queue_as_its_target_is_read_and_any_other_target_is_refused() {
+    let stack = with_rule("Arn: !GetAtt Told.Arn").unwrap();
+    let [rule] = &stack.rules[..] else { panic!("one rule: {:?}", stack.rules) };
+    assert_eq!((rule.bus.as_str(), &rule.queues[..]), ("largesse-x", &["told".to_owned()][..]));
+    assert!(rule.pattern.is_some());
+    for target in ["Arn: !Sub arn:aws:lambda:x:y:function:z", "Arn: !GetAtt Told.Arn, Input: '{}'"]
+    {
+        assert!(matches!(with_rule(target), Err(StackError::Property { .. })), "{target}");
+    }
+}
+
 #[test]
 fn an_unknown_reference_is_refused_with_its_place() {
     let template = r#"

@@ -94,6 +94,7 @@ fn entry(lab: &Lab, n: u32) -> Result<SendMessageBatchRequestEntry, BenchError> 
         amount: Amount::new(1).map_err(broken)?,
         reason: Reason::Share,
         funder: user_id(&lab.sender)?,
+        memo: None,
     };
     let body = match n.checked_rem(UNREADABLE_EVERY) {
         Some(0) => "no grant".to_owned(),

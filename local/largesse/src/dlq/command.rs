@@ -67,8 +67,10 @@ impl Key {
     /// The spray of a source without a member: its refund is meant.
     fn refund(&self) -> Option<SprayId> {
         let source = self.key.as_deref().filter(|_| self.member.is_none());
-        let PoolId::Spray(id) = source?.parse().ok()?;
-        Some(id)
+        match source?.parse().ok()? {
+            PoolId::Spray(id) => Some(id),
+            PoolId::Campaign(_) => None,
+        }
     }
 }
 

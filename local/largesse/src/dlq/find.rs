@@ -179,7 +179,8 @@ impl Dlq {
     /// The grant that a member's entry in a pool is; `None` without an entry, and for an entry that
     /// no draw can have written.
     async fn drawn(&self, source: PoolId, member: &UserId) -> PortResult<Option<Grant>> {
-        let PoolId::Spray(id) = source;
+        // A campaign pays its rows by itself: they are no entries, and no message is one of them.
+        let PoolId::Spray(id) = source else { return Ok(None) };
         let Some(spray) = self.store.spray(id).await? else { return Ok(None) };
         let buckets = match read::buckets(&self.store, source, spray.recipients).await {
             Err(error) if error.kind == PortErrorKind::Corrupt => return Ok(None),

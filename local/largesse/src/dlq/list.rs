@@ -58,9 +58,10 @@ pub struct TableView {
 /// What a message of the outbox's dead-letter queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboxKind {
-    /// The mapping wrote it: stream positions that it gave up on.
+    /// The mapping of the pools wrote it: stream positions that it gave up on.
     Report,
-    /// The outbox wrote it: entries that it cannot send.
+    /// The outbox wrote it: entries that it cannot send. Or the mapping of the campaigns, about
+    /// positions whose entries nothing sends again.
     Record,
     /// Neither of them wrote it.
     Unreadable,
@@ -72,8 +73,9 @@ impl OutboxKind {
     pub fn of(body: &str) -> Self {
         match read_dead_record(body) {
             Some(_) => Self::Record,
-            None if text::of_report(body).is_some() => Self::Report,
-            None => Self::Unreadable,
+            None if text::of_report(body).is_none() => Self::Unreadable,
+            None if text::is_of_campaigns(body) => Self::Record,
+            None => Self::Report,
         }
     }
 }

@@ -59,18 +59,33 @@ pub(super) fn of_report(body: &str) -> Option<String> {
         Some(size) => counted(size, "record", "records"),
         None => "records".to_owned(),
     };
+    let what_now = if is_of_campaigns(body) {
+        "nothing sends again what follows from them: compare the campaigns' audit with what happened"
+    } else {
+        "pool-sweep sends what they held, so drop it"
+    };
     Some(format!(
-        "{condition}: {records} from {} to {} of {}; pool-sweep sends what they held, so drop it",
+        "{condition}: {records} from {} to {} of {}; {what_now}",
         field("startSequenceNumber"),
         field("endSequenceNumber"),
         field("shardId"),
     ))
 }
 
+/// Whether a report of a mapping is about the stream of the table `campaigns`.
+pub(super) fn is_of_campaigns(body: &str) -> bool {
+    let report = serde_json::from_str::<Value>(body).unwrap_or_default();
+    let arn = report.pointer("/DDBStreamBatchInfo/streamArn").and_then(Value::as_str);
+    arn.is_some_and(|arn| arn.contains("-campaigns/stream/"))
+}
+
 /// What the outbox refused to send, and what to do. `impossible`: the members whose entries cannot
 /// be now; `None` when the bucket cannot be read now.
 pub(super) fn of_record(record: &DeadRecord, impossible: Option<&[String]>) -> String {
     let DeadRecord { problem, members, bucket } = record;
+    if bucket.starts_with("CAMPAIGN#") {
+        return format!("{problem}: {bucket}; nothing follows from the entry: see `show`");
+    }
     let whose =
         if members.is_empty() { String::new() } else { format!(" ({})", members.join(", ")) };
     let now = match impossible {

@@ -103,3 +103,40 @@ async fn a_report_of_the_mapping_is_explained_and_dropped_and_the_sweep_pays() {
     assert_eq!(pool_sweep::handle(&*scene.store, stop_at).await.unwrap().resent, 1);
     assert_eq!(scene.messages(GRANTS), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_about_campaigns_is_explained_and_dropped_only_by_its_id() {
+    let scene = Scene::claimed().await;
+    let dlq = scene.dlq().await;
+    let report = json!({
+        "requestContext": { "condition": "RecordAgeExceeded" },
+        "DDBStreamBatchInfo": {
+            "shardId": "shard", "startSequenceNumber": "1", "endSequenceNumber": "1",
+            "batchSize": 1, "streamArn": largesse_emulator::stream_arn("largesse-campaigns"),
+        },
+    });
+    let keys = json!({ "pk": { "S": "CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAV" } });
+    let record = json!({
+        "unreadable": "audit item: Corrupt", "members": [],
+        "record": { "dynamodb": { "Keys": keys } },
+    });
+    for body in [report, record] {
+        scene.send(OUTBOX_DLQ, "", &body.to_string()).await;
+    }
+    let view = dlq.list_outbox(10).await.unwrap();
+    let why: Vec<&str> = view.rows.iter().map(|row| row.why.as_str()).collect();
+    let expected = [
+        "RecordAgeExceeded: 1 record from 1 to 1 of shard; nothing sends again what follows from \
+         them: compare the campaigns' audit with what happened",
+        "audit item: Corrupt: CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAV; nothing follows from the entry: \
+         see `show`",
+    ];
+    assert_eq!(why, expected);
+    let mut dropped = DropReport::default();
+    dlq.drop_reports(&mut dropped).await.unwrap();
+    assert_eq!((dropped.deleted, dropped.records), (0, 2));
+    for row in view.rows {
+        let id = Wanted::Message(row.message_id);
+        assert_eq!(dlq.drop_one(&id).await.unwrap(), Dropped::Deleted);
+    }
+}

@@ -216,5 +216,6 @@ pub(super) fn synthetic(n: u64) -> Grant {
         amount: Amount::new(1).unwrap(),
         reason: Reason::Share,
         funder: user("ann"),
+        memo: None,
     }
 }

@@ -8,6 +8,7 @@ fn order(id: &str, amount: u64) -> Order {
         reason: "share".to_owned(),
         source: "s".to_owned(),
         funder: None,
+        memo: None,
     }
 }
 

@@ -12,6 +12,8 @@
 //! * A payment without a permit, or before an open breaker, is not made and is "not now":
 //!   `a_payment_that_would_wait_beyond_the_deadline_is_not_now`,
 //!   `failures_in_a_row_open_the_breaker_for_all_and_one_probe_closes_it`.
+//! * A caller that limits its permits takes none behind the limit, and keeps none from others:
+//!   `a_permit_behind_the_limit_is_not_taken_and_is_left_to_others`.
 //! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`.
 //! * A refusal is an answer of a service that works: `a_refusal_is_no_failure_of_the_service`.
 
@@ -114,6 +116,10 @@ where
     M: Money,
     D: Permits + Breakers + Clock + Pause + Ids + Rng,
 {
+    fn must_look_up(&self) -> bool {
+        self.inner.must_look_up()
+    }
+
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         let pay = |grant| self.pay_one(self.governor.wait(), grant);
         join_all(grants.iter().map(pay)).await

@@ -22,7 +22,7 @@ const AHEAD_MS: u64 = 5_000;
 /// How long no task asks again after the store has failed.
 const FAILED_MS: u64 = 1_000;
 
-const NO_PERMIT: &str = "money service: no permit within the invocation";
+const NO_PERMIT: &str = "money service: no permit in the time that is left";
 const NO_LEASE: &str = "money service: permits cannot be leased";
 
 /// The rate, as this process takes part in it.
@@ -67,10 +67,10 @@ fn now<D: Clock>(deps: &D) -> Moment {
     Moment::of(deps.now())
 }
 
-/// Fails when the invocation is over before that moment.
-fn before_deadline(at: Moment, now: Moment) -> Result<(), Held> {
-    match invocation::deadline().map(Moment::of) {
-        Some(deadline) if at > deadline => Err(Held::until(at.ms_since(now), NO_PERMIT)),
+/// Fails when the invocation takes no permit as late as that.
+fn before_limit(at: Moment, now: Moment) -> Result<(), Held> {
+    match invocation::permits_until().map(Moment::of) {
+        Some(limit) if at > limit => Err(Held::until(at.ms_since(now), NO_PERMIT)),
         _ => Ok(()),
     }
 }
@@ -132,7 +132,7 @@ impl Governor {
             if let Some(block) = &mut state.block
                 && let Some(permit) = block.peek(now)
             {
-                before_deadline(permit.at(), now)?;
+                before_limit(permit.at(), now)?;
                 block.take(now);
                 return Ok(Next::Permit(permit));
             }
@@ -143,14 +143,14 @@ impl Governor {
                 state.failed = None;
             }
             let from = now.plus_ms(LEAD_MS);
-            before_deadline(from.max(state.tat), now)?;
+            before_limit(from.max(state.tat), now)?;
             // The longer the process waits, the more tasks want permits, and the more one lease gives.
             let again = state.renew_at.max(state.tat.minus_ms(AHEAD_MS));
             if now < again {
                 return Ok(Next::NotBefore(again));
             }
-            let deadline = invocation::deadline().map_or(Moment(u64::MAX), Moment::of);
-            let until = now.plus_ms(AHEAD_MS).min(deadline);
+            let limit = invocation::permits_until().map_or(Moment(u64::MAX), Moment::of);
+            let until = now.plus_ms(AHEAD_MS).min(limit);
             let wanted = self.waiting.load(Ordering::Relaxed);
             self.lease(deps, state, &Wish { wanted, from, until }).await?;
         }

@@ -1,5 +1,7 @@
 //! Campaigns: their lives, parts, counters and audit.
 
+mod jobs;
+
 use std::future::Future;
 
 use largesse_domain::campaign::{Agenda, AuditEntry, Campaign, Hash, Part, PartNumber, Tally};
@@ -7,6 +9,8 @@ use largesse_domain::id::CampaignId;
 
 use super::{Once, PortResult, Written};
 use crate::page::Page;
+
+pub use self::jobs::{CampaignJob, CampaignJobs};
 
 /// Something that is stored, and how often it was written: 0 when it never was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,10 +76,18 @@ pub trait Campaigns: Send + Sync {
 
     /// Carries out an action in one transaction, if campaign, agenda and counters are as they were
     /// read and the part's number is free. Idempotent: a repeat after a lost reply finds its own
-    /// entry at the head of the audit and is [`Written::Done`].
+    /// entry in the audit and is [`Written::Done`].
     fn save_campaign(
         &self,
         change: &Change<'_>,
+    ) -> impl Future<Output = PortResult<Written>> + Send;
+
+    /// Corrects an agenda that contradicts a campaign, if it is as it was read. A repeat after a
+    /// lost reply is [`Written::Changed`].
+    fn mend_agenda(
+        &self,
+        seen: &Versioned<Agenda>,
+        agenda: &Agenda,
     ) -> impl Future<Output = PortResult<Written>> + Send;
 
     /// A part of a campaign. Strongly consistent.

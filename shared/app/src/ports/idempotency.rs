@@ -31,9 +31,26 @@ pub enum Begun {
     OtherPayload,
 }
 
-/// Remembers requests by their idempotency key, for 24 hours.
+/// How long a key is remembered, and how long its run keeps others off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// For how long the answer is kept, in milliseconds.
+    pub kept_ms: u64,
+    /// How long a run without an answer keeps others off, in milliseconds. It is longer than the
+    /// function may run, so that a second run starts only after the first has ended.
+    pub lease_ms: u64,
+}
+
+impl Retention {
+    /// Of most requests: 24 hours (docs/guarantees.md, G6). Their functions run for at most 10 s.
+    pub const DAY: Self = Self { kept_ms: 86_400_000, lease_ms: 15_000 };
+    /// Of campaigns: 30 days. Their function runs for at most 30 s.
+    pub const MONTH: Self = Self { kept_ms: 2_592_000_000, lease_ms: 35_000 };
+}
+
+/// Remembers requests by their idempotency key.
 pub trait Idempotency: Send + Sync {
-    /// Takes the key, or says what it stands for. `key` names the caller too, so that no caller
+    /// Takes the key for as long as `retention` says, or says what it stands for. `key` names the caller too, so that no caller
     /// sees another's answer.
     fn begin(
         &self,
@@ -41,6 +58,7 @@ pub trait Idempotency: Send + Sync {
         payload_hash: &str,
         op: Ulid,
         now: Timestamp,
+        retention: Retention,
     ) -> impl Future<Output = PortResult<Begun>> + Send;
 
     /// Keeps the answer, unless one is kept: a key is answered once.

@@ -106,6 +106,12 @@ pub enum Reversal {
 
 /// The money service. Every call is idempotent under the grant's permanent id.
 pub trait Money: Send + Sync {
+    /// Whether a grant that may have been sent before is looked up before it is sent again. So it is
+    /// with a service that is not our own: a payment whose outcome it still decides is left to it.
+    fn must_look_up(&self) -> bool {
+        false
+    }
+
     /// Pays grants; the outcomes stand in the order of the grants. One call may pay all of them
     /// together, but each is paid or not paid by itself.
     fn pay(&self, grants: &[Grant]) -> impl Future<Output = Vec<Payment>> + Send;

@@ -30,8 +30,8 @@ impl<T> Once<T> {
 /// Which transfers of a wallet are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
-    /// Only of this kind.
-    pub kind: Option<TransferKind>,
+    /// Only of these kinds; of all when empty.
+    pub kinds: Vec<TransferKind>,
     /// Only decided at or after.
     pub from: Option<Timestamp>,
     /// Only decided before.

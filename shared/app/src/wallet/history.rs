@@ -75,13 +75,14 @@ pub async fn numbered<D: Wallets>(
 /// number without the older ones; and of the two sides, the one that looks shorter is counted.
 async fn total<D: Wallets>(deps: &D, wallet: &Wallet, filter: &HistoryFilter) -> PortResult<u64> {
     let user = &wallet.user;
-    let HistoryFilter { kind, from, to } = *filter;
+    let HistoryFilter { kinds, from, to } = filter;
+    let (from, to) = (*from, *to);
     let direct = async || Ok(deps.count(user, filter, u64::MAX).await?.rows);
-    if kind.is_some() {
+    if !kinds.is_empty() {
         return direct().await;
     }
     if to.is_some() {
-        let newer = HistoryFilter { kind, from: to, to: None };
+        let newer = HistoryFilter { from: to, ..HistoryFilter::default() };
         if deps.count(user, &newer, 1).await?.rows > 0 {
             return direct().await;
         }
@@ -89,7 +90,7 @@ async fn total<D: Wallets>(deps: &D, wallet: &Wallet, filter: &HistoryFilter) ->
     if from.is_none() {
         return Ok(wallet.seq);
     }
-    let older = HistoryFilter { kind, from: None, to: from };
+    let older = HistoryFilter { to: from, ..HistoryFilter::default() };
     let newest = deps.history(user, &older, None, 1).await?;
     // Payments may be late, so the older rows need not be the first ones. This is only a guess of
     // their number; the count is exact.

@@ -28,7 +28,10 @@ pub async fn transfer<D: Wallets>(
 /// The spray that a transfer is about.
 #[must_use]
 pub fn spray_of(transfer: &Transfer) -> Option<SprayId> {
-    transfer.order.pool.map(|PoolId::Spray(id)| id)
+    match transfer.order.pool {
+        Some(PoolId::Spray(id)) => Some(id),
+        Some(PoolId::Campaign(_)) | None => None,
+    }
 }
 
 /// Whether the transfer is what its wallet gave for a spray.

@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use largesse_app::ports::{Deliveries, GrantMessage, GrantQueue, PortResult};
 use largesse_domain::grant::{Grant, Reason};
-use largesse_domain::id::Ulid;
+use largesse_domain::id::{PoolId, Ulid};
 use largesse_domain::money::Amount;
 use serde::{Deserialize, Serialize};
 
@@ -59,13 +59,18 @@ pub fn read_body(text: &str) -> Result<GrantMessage, BodyError> {
     }
     let body: Body = serde_json::from_str(text).map_err(BodyError::Shape)?;
     let field = BodyError::Field;
+    // The rows of a campaign are paid from its chunks: a message about one is no grant.
+    let source @ PoolId::Spray(_) = body.source.parse().map_err(|_| field("source"))? else {
+        return Err(field("source"));
+    };
     let grant = Grant {
         id: body.grant_id.parse().map_err(|_| field("grant_id"))?,
-        source: body.source.parse().map_err(|_| field("source"))?,
+        source,
         member: body.member.parse().map_err(|_| field("member"))?,
         amount: Amount::new(body.amount).map_err(|_| field("amount"))?,
         reason: Reason::from_name(&body.reason).ok_or(field("reason"))?,
         funder: body.funder.parse().map_err(|_| field("funder"))?,
+        memo: None,
     };
     let retry = body.retry.map(|id| Ulid::from_string(&id)).transpose();
     Ok(GrantMessage { grant, retry: retry.map_err(|_| field("retry"))? })
@@ -128,15 +133,7 @@ impl GrantQueue for Store {
 
 impl Deliveries for Store {
     async fn delay(&self, receipt: &str, delay_s: u32) -> PortResult<()> {
-        self.sqs
-            .change_message_visibility()
-            .queue_url(&self.names.queue_grants_url)
-            .receipt_handle(receipt)
-            .visibility_timeout(i32::try_from(delay_s).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| port_error("delay message", error))
+        self.delay_in(&self.names.queue_grants_url, receipt, delay_s).await
     }
 
     async fn dead_letter(&self, given_up: &GrantMessage) -> PortResult<()> {
@@ -187,6 +184,7 @@ mod tests {
         for (from, to, name) in [
             ("FAV\"", "FA\"", "grant_id"),
             ("SPRAY#", "SPRAY", "source"),
+            ("SPRAY#", "CAMPAIGN#", "source"),
             ("bob", "b b", "member"),
             (":5", ":0", "amount"),
             ("share", "gift", "reason"),

@@ -36,13 +36,16 @@ pub(crate) fn status_of(reader: &Reader<'_>) -> PortResult<GrantStatus> {
 
 pub(crate) fn read_failed(item: &Item) -> PortResult<FailedGrant> {
     let reader = Reader { item, what: "grant item" };
+    // The failed rows of a campaign stand with its chunks, never here.
+    let source @ PoolId::Spray(_) = reader.parse(PK)? else { return Err(reader.corrupt()) };
     let grant = Grant {
         id: reader.parse("grant_id")?,
-        source: reader.parse(PK)?,
+        source,
         member: reader.parse_after(SK, MEMBER)?,
         amount: reader.amount("amount")?,
         reason: Reason::from_name(reader.text("reason")?).ok_or_else(|| reader.corrupt())?,
         funder: reader.parse("funder")?,
+        memo: None,
     };
     Ok(FailedGrant {
         grant,

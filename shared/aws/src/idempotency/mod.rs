@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use largesse_app::ports::{Begun, Idempotency, PortResult, StoredAnswer};
+use largesse_app::ports::{Begun, Idempotency, PortResult, Retention, StoredAnswer};
 use largesse_domain::id::Ulid;
 use largesse_domain::time::Timestamp;
 
@@ -10,12 +10,6 @@ use crate::errors::{corrupt, is_refused, port_error, unless_refused};
 use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
-
-/// How long a key is remembered (docs/guarantees.md, G6: 24 hours).
-const KEPT_MS: u64 = 86_400_000;
-/// How long a running request keeps others off. Longer than a function behind HTTP may run (10 s in
-/// template.yaml), so that a second run starts only after the first has ended.
-const LEASE_MS: u64 = 15_000;
 
 const RUNNING: &str = "RUNNING";
 const DONE: &str = "DONE";
@@ -31,6 +25,7 @@ impl Store {
         key: &str,
         payload_hash: &str,
         op: Ulid,
+        until: Timestamp,
         now: Timestamp,
         found: &Item,
     ) -> PortResult<Begun> {
@@ -51,7 +46,7 @@ impl Store {
         if now < lease {
             return Ok(Begun::InFlight);
         }
-        self.take_over(key, earlier, lease, now).await
+        self.take_over(key, earlier, lease, until).await
     }
 
     async fn take_over(
@@ -59,7 +54,7 @@ impl Store {
         key: &str,
         op: Ulid,
         lease: Timestamp,
-        now: Timestamp,
+        until: Timestamp,
     ) -> PortResult<Begun> {
         let taken = self
             .dynamo
@@ -71,7 +66,7 @@ impl Store {
             // would have moved the lease.
             .condition_expression("op = :op AND #state = :running AND lease_ms = :lease")
             .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":until", ms(now.plus_ms(LEASE_MS)))
+            .expression_attribute_values(":until", ms(until))
             .expression_attribute_values(":op", s(op))
             .expression_attribute_values(":running", s(RUNNING))
             .expression_attribute_values(":lease", ms(lease))
@@ -92,14 +87,16 @@ impl Idempotency for Store {
         payload_hash: &str,
         op: Ulid,
         now: Timestamp,
+        retention: Retention,
     ) -> PortResult<Begun> {
-        let until = now.plus_ms(KEPT_MS);
+        let until = now.plus_ms(retention.kept_ms);
+        let lease = now.plus_ms(retention.lease_ms);
         let mut item = keys::idempotency(key);
         let mut put = |name: &str, value| item.insert(name.to_owned(), value);
         put("payload", s(payload_hash));
         put("op", s(op));
         put("state", s(RUNNING));
-        put("lease_ms", ms(now.plus_ms(LEASE_MS)));
+        put("lease_ms", ms(lease));
         put("until_ms", ms(until));
         put("expires_at", n(until.ms_unsigned().div_euclid(1_000).saturating_add(1)));
         let sent = self
@@ -107,7 +104,7 @@ impl Idempotency for Store {
             .put_item()
             .table_name(&self.names.edge)
             .set_item(Some(item))
-            // The key is new, or its 24 hours are over by its own timestamp: TTL may
+            // The key is new, or its time is over by its own timestamp: TTL may
             // delete it days later.
             .condition_expression("attribute_not_exists(pk) OR until_ms <= :now")
             .expression_attribute_values(":now", ms(now))
@@ -121,7 +118,7 @@ impl Idempotency for Store {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 let found = failed.item().ok_or_else(|| corrupt("idempotency item"))?;
-                self.begun(key, payload_hash, op, now, found).await
+                self.begun(key, payload_hash, op, lease, now, found).await
             }
             _ => Err(port_error("begin request", error)),
         }

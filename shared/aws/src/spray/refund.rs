@@ -23,7 +23,7 @@ use crate::token::token_ttl;
 use crate::wallet::{POST_TRIES_MAX, read_wallet, request_token};
 
 fn read_due(reader: &Reader<'_>) -> PortResult<DueSpray> {
-    let PoolId::Spray(id) = reader.parse(keys::PK)?;
+    let PoolId::Spray(id) = reader.parse(keys::PK)? else { return Err(reader.corrupt()) };
     Ok(DueSpray { id, due: reader.ms(DUE_MS)? })
 }
 

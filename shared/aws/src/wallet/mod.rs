@@ -293,13 +293,16 @@ impl Store {
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .consistent_read(true);
         // A voided grant is no transfer.
-        let (matches, kind) = match filter.kind {
-            None => ("#kind <> :kind", VOID),
-            Some(kind) => ("#kind = :kind", kind.as_str()),
+        let (matches, kinds) = if filter.kinds.is_empty() {
+            ("#kind <> :kind0".to_owned(), vec![VOID])
+        } else {
+            let names: Vec<_> = (0..filter.kinds.len()).map(|n| format!(":kind{n}")).collect();
+            let kinds = filter.kinds.iter().map(|kind| kind.as_str());
+            (format!("#kind IN ({})", names.join(", ")), kinds.collect())
         };
-        query
-            .filter_expression(matches)
-            .expression_attribute_names("#kind", "kind")
-            .expression_attribute_values(":kind", s(kind))
+        let query = query.filter_expression(matches).expression_attribute_names("#kind", "kind");
+        kinds.into_iter().enumerate().fold(query, |query, (n, kind)| {
+            query.expression_attribute_values(format!(":kind{n}"), s(kind))
+        })
     }
 }

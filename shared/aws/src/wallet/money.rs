@@ -18,7 +18,8 @@ use crate::keys::{self, PK, SK, TX, WALLET};
 use crate::store::Store;
 
 /// How many payments one transaction carries: it has two actions for each, and at most 100 (Amazon
-/// DynamoDB Developer Guide, `TransactWriteItems`). A batch of the queue holds ten.
+/// DynamoDB Developer Guide, `TransactWriteItems`). A batch of the queue holds ten, and one payment
+/// that fails makes no more than ten be paid one by one.
 const TOGETHER_MAX: usize = 10;
 
 fn refusal(refused: PostRefused) -> Refusal {
@@ -50,11 +51,23 @@ impl Store {
         }
     }
 
+    /// Pays at most [`TOGETHER_MAX`] grants.
+    async fn pay_group(&self, grants: &[Grant]) -> Vec<Payment> {
+        if grants.len() > 1 {
+            match self.pay_together(grants).await {
+                Ok(true) => return grants.iter().map(|_| Payment::Paid).collect(),
+                Ok(false) => {}
+                Err(error) => return grants.iter().map(|_| not_paid(error.clone())).collect(),
+            }
+        }
+        join_all(grants.iter().map(|grant| self.pay_one(grant))).await
+    }
+
     /// Pays grants of distinct members in one transaction: half the calls of paying one by one.
     /// `Ok(false)` when one of them cannot be paid, or is: then each is paid by itself.
     async fn pay_together(&self, grants: &[Grant]) -> PortResult<bool> {
         let members: BTreeSet<&UserId> = grants.iter().map(|grant| &grant.member).collect();
-        if members.len() < grants.len() || grants.len() > TOGETHER_MAX {
+        if members.len() < grants.len() {
             return Ok(false);
         }
         // In the order of the members' ids, so that two batches never wait for each other.
@@ -89,15 +102,11 @@ impl Store {
 }
 
 impl Money for Store {
+    /// In groups of [`TOGETHER_MAX`], side by side. A group in which one is not paid is paid one by
+    /// one, and the others are not.
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
-        if grants.len() > 1 {
-            match self.pay_together(grants).await {
-                Ok(true) => return grants.iter().map(|_| Payment::Paid).collect(),
-                Ok(false) => {}
-                Err(error) => return grants.iter().map(|_| not_paid(error.clone())).collect(),
-            }
-        }
-        join_all(grants.iter().map(|grant| self.pay_one(grant))).await
+        let groups = grants.chunks(TOGETHER_MAX).map(|group| self.pay_group(group));
+        join_all(groups).await.concat()
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {

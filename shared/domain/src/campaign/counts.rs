@@ -101,7 +101,7 @@ impl Tally {
 }
 
 /// The counters of a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The rows by their states.
     pub tally: Tally,
@@ -113,6 +113,14 @@ impl Counts {
     pub fn sealed(totals: Totals) -> Self {
         let pending = Sum { rows: totals.rows, amount: totals.amount };
         Self { tally: Tally { pending, ..Tally::default() } }
+    }
+
+    /// The counters of all shards together; `None` when a sum does not fit.
+    #[must_use]
+    pub fn of_shards(shards: &[Tally]) -> Option<Self> {
+        let sum = |sum: Tally, shard| sum.pairs(shard, Sum::plus);
+        let tally = shards.iter().try_fold(Tally::default(), sum)?;
+        Some(Self { tally })
     }
 
     /// The counters after a retry: the failed rows are pending in the next generation. `None` when
@@ -174,6 +182,26 @@ pub enum CommitError {
     /// The counters do not hold what the result does: they are damaged.
     #[error("the counters do not hold the rows of the chunk")]
     CountsDiffer,
+}
+
+impl Delta {
+    /// The revision that it was computed from.
+    #[must_use]
+    pub const fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// The rows of the chunk before it.
+    #[must_use]
+    pub const fn before(&self) -> &Tally {
+        &self.before
+    }
+
+    /// The rows of the chunk after it.
+    #[must_use]
+    pub const fn after(&self) -> &Tally {
+        &self.after
+    }
 }
 
 impl ChunkResult {

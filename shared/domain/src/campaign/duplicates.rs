@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::part::{Place, Row};
 use crate::id::UserId;
+use crate::ledger::Memo;
 use crate::money::{AMOUNT_MAX, Amount};
 
 /// The policy.
@@ -53,62 +54,73 @@ pub struct Duplicate {
     pub first: Place,
 }
 
-/// What the policy makes of some rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Folded {
-    /// The rows to pay, one for each member, in the order of the members' bytes.
-    pub kept: Vec<(Place, Row)>,
-    /// All other rows, in the order (part, line).
-    pub duplicates: Vec<Duplicate>,
-}
-
-/// Why the policy refuses the rows.
+/// The rows of a member sum to more than one payment may have. The first row above it is named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DuplicatesError {
-    /// The policy is [`Duplicates::Refuse`], and there are duplicates. All of them are listed.
-    #[error("{} rows name a member again", .0.len())]
-    Refused(Vec<Duplicate>),
-    /// The rows of a member sum to more than one payment may have. The first such row is named.
-    #[error("the rows of {} sum to more than {AMOUNT_MAX}", .0.row.member)]
-    SumTooLarge(Box<Duplicate>),
+#[error("the rows of {} sum to more than {AMOUNT_MAX}", .0.row.member)]
+pub struct SumTooLarge(pub Box<Duplicate>);
+
+/// What is kept of a member's rows: the place and the reason of the first, and the amount.
+#[derive(Clone, Debug)]
+struct Kept {
+    place: Place,
+    amount: Amount,
+    reason: Memo,
 }
 
-/// Folds rows by the policy. The rows may come in any order; their places decide. All rows of one
-/// member lie in one chunk, so a seal folds chunk by chunk.
-///
-/// # Errors
-/// [`DuplicatesError`].
-pub fn fold(policy: Duplicates, rows: Vec<(Place, Row)>) -> Result<Folded, DuplicatesError> {
-    let mut rows = rows;
-    rows.sort_by_key(|(place, _)| *place);
-    let mut kept: BTreeMap<UserId, (Place, Row)> = BTreeMap::new();
-    let mut duplicates = Vec::new();
-    for (place, row) in rows {
-        let Some((first, earlier)) = kept.get_mut(&row.member) else {
-            kept.insert(row.member.clone(), (place, row));
-            continue;
+/// Folds rows by a policy, one after the other. It holds one row for each member, however many rows
+/// name it. All rows of one member lie in one chunk, so a seal folds chunk by chunk.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    policy: Duplicates,
+    kept: BTreeMap<UserId, Kept>,
+}
+
+impl Fold {
+    /// A fold of no rows.
+    #[must_use]
+    pub const fn new(policy: Duplicates) -> Self {
+        Self { policy, kept: BTreeMap::new() }
+    }
+
+    /// Takes the next row in the order (part, line), and gives it back if its member has one.
+    ///
+    /// # Errors
+    /// [`SumTooLarge`]; the row is not added.
+    pub fn take(&mut self, place: Place, row: Row) -> Result<Option<Duplicate>, SumTooLarge> {
+        let Some(kept) = self.kept.get_mut(&row.member) else {
+            let Row { member, amount, reason } = row;
+            self.kept.insert(member, Kept { place, amount, reason });
+            return Ok(None);
         };
-        let duplicate = Duplicate { place, row, first: *first };
-        if policy == Duplicates::Sum {
-            let sum = earlier.amount.get().checked_add(duplicate.row.amount.get());
+        let duplicate = Duplicate { place, row, first: kept.place };
+        if self.policy == Duplicates::Sum {
+            let sum = kept.amount.get().checked_add(duplicate.row.amount.get());
             match sum.map(Amount::new) {
-                Some(Ok(sum)) => earlier.amount = sum,
-                _ => return Err(DuplicatesError::SumTooLarge(Box::new(duplicate))),
+                Some(Ok(sum)) => kept.amount = sum,
+                _ => return Err(SumTooLarge(Box::new(duplicate))),
             }
         }
-        duplicates.push(duplicate);
+        Ok(Some(duplicate))
     }
-    if policy == Duplicates::Refuse && !duplicates.is_empty() {
-        return Err(DuplicatesError::Refused(duplicates));
+
+    /// How many rows it keeps.
+    #[must_use]
+    pub fn rows_kept(&self) -> usize {
+        self.kept.len()
     }
-    Ok(Folded { kept: kept.into_values().collect(), duplicates })
+
+    /// The rows to pay, one for each member, in the order of the members' bytes.
+    #[must_use]
+    pub fn into_rows(self) -> Vec<Row> {
+        let row = |(member, Kept { amount, reason, .. })| Row { member, amount, reason };
+        self.kept.into_iter().map(row).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::campaign::PartNumber;
-    use crate::ledger::Memo;
     use proptest::prelude::*;
 
     fn row(part: u32, line: u64, member: &str, amount: u64) -> (Place, Row) {
@@ -118,68 +130,80 @@ mod tests {
         (place, Row { member: member.parse().unwrap(), amount, reason })
     }
 
+    /// What is kept of rows, and what is given back.
+    fn fold(
+        policy: Duplicates,
+        mut rows: Vec<(Place, Row)>,
+    ) -> Result<(Vec<Row>, Vec<Duplicate>), SumTooLarge> {
+        rows.sort_by_key(|(place, _)| *place);
+        let (mut fold, mut duplicates) = (Fold::new(policy), Vec::new());
+        for (place, row) in rows {
+            duplicates.extend(fold.take(place, row)?);
+        }
+        let count = fold.rows_kept();
+        let kept = fold.into_rows();
+        assert_eq!(kept.len(), count);
+        Ok((kept, duplicates))
+    }
+
     #[test]
     fn members_are_compared_exactly() {
         let rows = ["42", "0042", "kim", "Kim", "KIM", "kim-", "kim_"];
         let rows: Vec<_> = (1..).zip(rows).map(|(line, m)| row(1, line, m, 5)).collect();
-        let folded = fold(Duplicates::Refuse, rows.clone()).unwrap();
-        assert_eq!(folded.kept.len(), rows.len());
+        let (kept, duplicates) = fold(Duplicates::Refuse, rows.clone()).unwrap();
+        assert_eq!((kept.len(), duplicates.len()), (rows.len(), 0));
     }
 
     #[test]
-    fn refuse_lists_every_duplicate_by_part_and_line() {
+    fn every_duplicate_is_given_back_with_the_place_of_the_first_row() {
         let rows =
             vec![row(2, 1, "a", 5), row(1, 9, "a", 6), row(1, 10, "b", 1), row(2, 2, "a", 6)];
-        let refused = fold(Duplicates::Refuse, rows).unwrap_err();
-        let DuplicatesError::Refused(duplicates) = refused else { panic!("{refused}") };
-        let places: Vec<_> =
-            duplicates.iter().map(|d| (d.place.part.get(), d.place.line)).collect();
-        assert_eq!(places, [(2, 1), (2, 2)]);
-        assert!(duplicates.iter().all(|d| (d.first.part.get(), d.first.line) == (1, 9)));
+        for policy in Duplicates::ALL {
+            let (kept, duplicates) = fold(policy, rows.clone()).unwrap();
+            let places: Vec<_> =
+                duplicates.iter().map(|d| (d.place.part.get(), d.place.line)).collect();
+            assert_eq!((kept.len(), places), (2, vec![(2, 1), (2, 2)]));
+            assert!(duplicates.iter().all(|d| (d.first.part.get(), d.first.line) == (1, 9)));
+        }
     }
 
     #[test]
     fn a_sum_above_the_largest_amount_is_refused() {
         let fits = vec![row(1, 1, "a", AMOUNT_MAX - 1), row(1, 2, "a", 1)];
-        assert_eq!(fold(Duplicates::Sum, fits).unwrap().kept[0].1.amount.get(), AMOUNT_MAX);
+        assert_eq!(fold(Duplicates::Sum, fits).unwrap().0[0].amount.get(), AMOUNT_MAX);
         let above = vec![row(1, 1, "a", AMOUNT_MAX), row(1, 2, "a", 1)];
         let refused = fold(Duplicates::Sum, above.clone()).unwrap_err();
-        assert!(matches!(refused, DuplicatesError::SumTooLarge(d) if d.place.line == 2));
-        assert_eq!(fold(Duplicates::First, above).unwrap().kept.len(), 1);
+        assert_eq!(refused.0.place.line, 2);
+        assert_eq!(fold(Duplicates::First, above).unwrap().0.len(), 1);
     }
 
     proptest! {
         #[test]
         fn a_member_is_kept_once_and_every_other_row_is_listed(
             rows in proptest::collection::vec((1..4_u32, 0..8_u8, 1..100_u64), 0..60),
-            swaps in proptest::collection::vec((0..60_usize, 0..60_usize), 0..60),
             sum in any::<bool>(),
         ) {
             let policy = if sum { Duplicates::Sum } else { Duplicates::First };
             let rows: Vec<_> = (1..).zip(rows)
                 .map(|(line, (part, member, amount))| row(part, line, &member.to_string(), amount))
                 .collect();
-            let mut shuffled = rows.clone();
-            for (a, b) in swaps {
-                if a < rows.len() && b < rows.len() {
-                    shuffled.swap(a, b);
-                }
-            }
-            let folded = fold(policy, shuffled).unwrap();
-            prop_assert_eq!(folded.kept.len() + folded.duplicates.len(), rows.len());
-            for (place, kept) in &folded.kept {
+            let (kept, duplicates) = fold(policy, rows.clone()).unwrap();
+            prop_assert_eq!(kept.len() + duplicates.len(), rows.len());
+            for kept in &kept {
                 let of_member = rows.iter().filter(|(_, row)| row.member == kept.member);
                 let first = of_member.clone().min_by_key(|(place, _)| *place).unwrap();
-                prop_assert_eq!(place, &first.0);
                 prop_assert_eq!(&kept.reason, &first.1.reason);
-                let total: u64 = of_member.map(|(_, row)| row.amount.get()).sum();
+                let total: u64 = of_member.clone().map(|(_, row)| row.amount.get()).sum();
                 let expected = if sum { total } else { first.1.amount.get() };
                 prop_assert_eq!(kept.amount.get(), expected);
+                let listed = duplicates.iter().filter(|d| d.row.member == kept.member);
+                let listed: Vec<_> = listed.map(|d| (d.first, d.place)).collect();
+                let mut others: Vec<_> = of_member.map(|(place, _)| (first.0, *place)).collect();
+                others.sort_unstable();
+                prop_assert_eq!(listed, others.split_off(1));
             }
-            let mut members: Vec<_> = folded.kept.iter().map(|(_, row)| &row.member).collect();
-            members.dedup();
-            prop_assert_eq!(members.len(), folded.kept.len());
-            prop_assert_eq!(fold(policy, rows).unwrap(), folded);
+            let members: Vec<_> = kept.iter().map(|row| &row.member).collect();
+            prop_assert!(members.is_sorted_by(|a, b| a < b));
         }
     }
 

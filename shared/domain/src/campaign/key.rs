@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::id::{CampaignId, GrantId, TransferId, Ulid, UserId, random_part};
+use super::part::Row;
+use crate::grant::{Grant, Reason};
+use crate::id::{CampaignId, GrantId, PoolId, TransferId, Ulid, UserId, random_part};
 
 /// The number of a part, chosen by the caller: 1 to [`PART_NUMBER_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +84,7 @@ impl RowKey {
     /// The id of the duty to pay.
     #[must_use]
     pub fn grant(&self) -> GrantId {
-        let source = format!("CAMPAIGN#{}", self.campaign);
+        let source = PoolId::Campaign(self.campaign).to_string();
         let generation = self.generation.0.to_string();
         let random = random_part(&[&source, self.member.as_str(), &generation]);
         GrantId(Ulid::from_parts(self.campaign.0.timestamp_ms(), random))
@@ -97,7 +99,21 @@ impl RowKey {
     /// The transfer that takes the payment back, the same at every attempt.
     #[must_use]
     pub fn reversal(&self) -> TransferId {
-        self.grant().derived("reversal")
+        self.grant().reversal()
+    }
+
+    /// The duty to pay `row`, which is this member's, of a campaign that `creator` made.
+    #[must_use]
+    pub fn grant_of(&self, row: &Row, creator: &UserId) -> Grant {
+        Grant {
+            id: self.grant(),
+            source: PoolId::Campaign(self.campaign),
+            member: self.member.clone(),
+            amount: row.amount,
+            reason: Reason::Campaign,
+            funder: creator.clone(),
+            memo: Some(row.reason.clone()),
+        }
     }
 }
 
@@ -110,6 +126,9 @@ impl fmt::Display for RowKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Memo, TransferKind, TransferOrder};
+    use crate::money::Amount;
+    use crate::time::Timestamp;
 
     fn key(campaign: &str, member: &str, generation: u32) -> RowKey {
         RowKey {
@@ -140,6 +159,27 @@ mod tests {
     fn the_id_of_a_row_never_changes() {
         let id = key("01ARZ3NDEKTSV4RRFFQ69G5FAV", "member-1", 1).payment();
         assert_eq!(id.to_string(), "01ARZ3NDEK8SCT6Z5HSK7PYQWT");
+    }
+
+    #[test]
+    fn a_row_is_paid_by_its_campaign_with_its_reason_and_taken_back_the_same_way() {
+        let key = key("01ARZ3NDEKTSV4RRFFQ69G5FAV", "m", 2);
+        let (amount, reason) = (Amount::new(5).unwrap(), Memo::new("점심").unwrap());
+        let row = Row { member: key.member.clone(), amount, reason: reason.clone() };
+        let grant = key.grant_of(&row, &"op".parse().unwrap());
+        let order = TransferOrder {
+            id: key.payment(),
+            wallet: row.member,
+            kind: TransferKind::Campaign,
+            amount,
+            at: Timestamp::from_ms(i64::try_from(key.campaign.0.timestamp_ms()).unwrap()),
+            pool: Some(PoolId::Campaign(key.campaign)),
+            counterpart: Some("op".parse().unwrap()),
+            memo: Some(reason),
+        };
+        assert_eq!((grant.reason, grant.payment()), (Reason::Campaign, order.clone()));
+        let (id, kind) = (key.reversal(), TransferKind::Reversal);
+        assert_eq!(grant.reversal(), TransferOrder { id, kind, memo: None, ..order });
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Layout {
         Self::of_round(self.rows, self.round.saturating_add(1)).ok_or(ChunkTooLarge)
     }
 
+    /// The accepted rows that it was made for.
+    #[must_use]
+    pub const fn rows(self) -> u64 {
+        self.rows
+    }
+
     /// Which round it is, from 0.
     #[must_use]
     pub const fn round(self) -> u8 {

@@ -248,5 +248,9 @@ impl RowState {
     }
 }
 
+mod facts;
+
+pub use facts::Facts;
+
 #[cfg(test)]
 mod tests;

@@ -70,6 +70,7 @@ fn tags() -> Vec<utoipa::openapi::Tag> {
         ("wallet", "Deposits, balances, history."),
         ("room", "Chat rooms and their members."),
         ("spray", "Split an amount over the members of a room; each member claims one share once."),
+        ("campaign", "Pay up to a million members from a file, each once."),
         ("operate", "Health and this description."),
         ("v1", "The wire format of the first clients."),
     ];

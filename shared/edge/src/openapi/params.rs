@@ -40,6 +40,21 @@ pub struct KeyHeader {
     pub key: String,
 }
 
+/// `Idempotency-Key` of campaigns.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct CampaignKeyHeader {
+    /// The key of this request: for 30 days, a repeat with the same key gets the first answer, with
+    /// `Idempotency-Replayed: true`. It covers the exact bytes of the body.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        example = "7e5f4a52-9c0d-4d0e-8f0a-2b6f3c1d9e11"
+    )]
+    pub key: String,
+}
+
 /// `Idempotency-Key` elsewhere.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -66,6 +81,15 @@ pub struct V1RoomHeader {
     /// The chat room, by its id.
     #[param(rename = "X-ROOM-ID", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     pub room: String,
+}
+
+/// A campaign in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct CampaignPath {
+    /// The campaign.
+    #[param(min_length = 26, max_length = 26, example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    pub id: String,
 }
 
 /// The start and the length of a page of a list.

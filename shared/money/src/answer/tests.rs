@@ -14,6 +14,7 @@ fn grant() -> Grant {
         amount: Amount::new(5).unwrap(),
         reason: Reason::Share,
         funder: "f".parse().unwrap(),
+        memo: None,
     }
 }
 

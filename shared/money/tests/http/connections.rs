@@ -147,3 +147,13 @@ async fn nothing_is_sent_when_the_invocation_is_over() {
     let far = Invocation::until(Timestamp::from_ms(i64::MAX));
     assert_eq!(word(&invocation::scope(far, scene.pay(&grant(1))).await), "paid");
 }
+
+#[tokio::test]
+async fn a_limit_on_permits_ends_no_call() {
+    let scene = scene(Faults::default()).await;
+    let now = RealClock.now();
+    let payment = invocation::scope(Invocation::until(now.plus_ms(60_000)), async {
+        invocation::permits_before(now.minus_ms(1), scene.pay(&grant(1))).await
+    });
+    assert_eq!(word(&payment.await), "paid");
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use largesse_app::ports::{Payment, PortErrorKind, Refusal};
+use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
 use largesse_money::HttpMoney;
 use largesse_money_server::{Fault, Faults, RetryAfter};
@@ -26,6 +27,18 @@ async fn a_grant_is_paid_once_however_often_it_is_sent() {
         ["paid", "before", "paid"]
     );
     assert_eq!(scene.counts(), (3, 2, 5 + 6));
+}
+
+#[tokio::test]
+async fn the_memo_is_part_of_what_an_id_stands_for() {
+    let scene = scene(Faults::default()).await;
+    let mut grant = grant(1);
+    grant.memo = Some(Memo::new("bonus").unwrap());
+    assert_eq!(word(&scene.pay(&grant).await), "paid");
+    assert_eq!(word(&scene.pay(&grant).await), "before");
+    grant.memo = Some(Memo::new("salary").unwrap());
+    assert_eq!(later(scene.pay(&grant).await), (None, PortErrorKind::Corrupt));
+    assert_eq!(scene.counts(), (3, 1, 2));
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ pub(crate) fn grant(n: u64) -> Grant {
         amount: Amount::new(n + 1).unwrap(),
         reason: Reason::Share,
         funder: "f".parse().unwrap(),
+        memo: None,
     }
 }
 

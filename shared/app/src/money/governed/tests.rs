@@ -203,6 +203,7 @@ fn grants(count: usize) -> Vec<Grant> {
         amount: Amount::new(5).unwrap(),
         reason: Reason::Share,
         funder: "f".parse().unwrap(),
+        memo: None,
     };
     vec![grant; count]
 }
@@ -278,6 +279,41 @@ async fn a_payment_that_would_wait_beyond_the_deadline_is_not_now() {
     let late = within(&scene.memory, 10, worker.pay(&grants)).await;
     assert_eq!(letters(&late), "NNNNNNNNNN");
     assert_eq!(scene.memory.state(|state| state.leases), leases + 1);
+}
+
+/// Two tasks of one process share its block. The one whose limit is nearer leaves the permits behind
+/// the limit to the other, and its calls go on until the deadline.
+#[tokio::test(start_paused = true)]
+async fn a_permit_behind_the_limit_is_not_taken_and_is_left_to_others() {
+    let scene = scene(100, 1);
+    let (worker, memory) = (&scene.workers[0], &scene.memory);
+    let (ours, theirs) = (grants(10), grants(10));
+    let limit = memory.now().plus_ms(100);
+    let near = invocation::permits_before(limit, worker.pay(&ours));
+    let both = async { futures::join!(near, worker.pay(&theirs)) };
+    let (near, far) = within(memory, 10_000, both).await;
+    let near = letters(&near);
+    assert!(near.starts_with('P') && near.ends_with('N'), "{near}");
+    assert_eq!(letters(&far), "P".repeat(10));
+    // One permit after the other, 10.2 ms apart: none was lost.
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert!(calls.windows(2).all(|pair| pair[1] - pair[0] <= 11), "{calls:?}");
+    let before = calls.iter().filter(|at| **at <= 100).count();
+    assert!(near.matches('P').count() <= before, "{near}: {calls:?}");
+}
+
+/// A limit that is near makes the lease no larger than what lies before it.
+#[tokio::test(start_paused = true)]
+async fn a_limit_ends_the_lease_and_what_would_wait_beyond_it_is_not_now() {
+    let scene = scene(10, 2);
+    let limit = scene.memory.now().plus_ms(300);
+    let all = grants(10);
+    let paid = within(&scene.memory, 60_000, async {
+        invocation::permits_before(limit, scene.workers[0].pay(&all)).await
+    });
+    assert_eq!(letters(&paid.await), "PPPNNNNNNN");
+    assert_eq!(letters(&scene.workers[1].pay(&all[..1]).await), "P");
+    assert!(scene.bank.calls.lock().unwrap()[3] <= 331);
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,7 +81,7 @@ fn wallet(seq: u64) -> Wallet {
 #[tokio::test]
 async fn a_numbered_page_is_filled_from_several_reads_and_never_beyond() {
     let pages = Pages::of([(2, true), (0, true), (9, true)], 9);
-    let filter = HistoryFilter { kind: Some(TransferKind::Deposit), ..HistoryFilter::default() };
+    let filter = HistoryFilter { kinds: vec![TransferKind::Deposit], ..HistoryFilter::default() };
     let page = numbered(&pages, &wallet(9), &filter, 1, 3).await.unwrap();
     assert_eq!((page.rows.len(), page.total), (3, 9));
     assert_eq!(*pages.limits.lock().unwrap(), [3, 1, 1]);

@@ -1,0 +1,41 @@
+//! v2: `POST /api/v2/campaigns`.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use largesse_app::campaign::create::{CreateCampaign, CreateError, create as make};
+use largesse_app::ports::Retention;
+use largesse_domain::campaign::Terms;
+use largesse_domain::id::CampaignId;
+use largesse_edge::campaign::CampaignView;
+use largesse_edge::openapi::{CallerHeader, CampaignKeyHeader};
+use largesse_edge::{Answer, ApiError, App, Call, idempotency};
+
+use crate::Deps;
+use crate::terms::CampaignRequest;
+
+/// Make a campaign
+///
+/// It takes parts until it is sealed.
+#[utoipa::path(
+    post, path = "/api/v2/campaigns", tag = "campaign", operation_id = "createCampaign",
+    params(CallerHeader, CampaignKeyHeader), request_body = CampaignRequest,
+    responses(
+        (status = 201, description = "The campaign is made.", body = CampaignView),
+        (status = 409, description = "ERR006"),
+        (status = 422, description = "ERR006"),
+    )
+)]
+pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Response, ApiError> {
+    let (caller, key) = (call.caller()?, call.required_key()?);
+    let terms = Terms::try_from(call.json::<CampaignRequest>()?);
+    let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
+    let (deps, per_s) = (&*app.deps, app.edge.money_rate);
+    let creator = caller.clone();
+    idempotency::once_for(Retention::MONTH, deps, &call, &caller, key, |op| async move {
+        let request = CreateCampaign { id: CampaignId(op), creator, terms };
+        let made = make(deps, request).await.map_err(|CreateError::Port(error)| error)?;
+        Answer::json(StatusCode::CREATED, &CampaignView::new(&made, None, per_s))
+    })
+    .await
+}

@@ -1,0 +1,50 @@
+//! What campaign-fanout is told by its environment variables.
+
+use largesse_app::settings::{SettingError, Variables};
+use largesse_aws::names::{queue, table};
+use largesse_aws::production::sdk_config;
+use largesse_aws::{Names, SdkConfig};
+use largesse_runtime::{LogFilter, log_filter};
+
+/// The settings.
+pub struct Settings {
+    /// Which lines are logged.
+    pub log: LogFilter,
+    /// How AWS is called.
+    pub aws: SdkConfig,
+    /// The names of what it works on.
+    pub names: Names,
+    /// How many lanes a campaign has.
+    pub lanes: u32,
+}
+
+impl Settings {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// [`SettingError`], the first.
+    pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
+        Ok(Self {
+            log: log_filter(variables)?,
+            aws: sdk_config(variables)?,
+            names: Names {
+                campaigns: table(variables, "TABLE_CAMPAIGNS")?,
+                queue_campaigns_url: queue(variables, "QUEUE_CAMPAIGNS_URL")?,
+                queue_fanouts_url: queue(variables, "QUEUE_FANOUTS_URL")?,
+                ..Names::default()
+            },
+            lanes: lanes(variables)?,
+        })
+    }
+}
+
+/// The most lanes: more work side by side than one campaign ever needs.
+const LANES_MAX: u32 = 1_000;
+
+/// How many lanes `CAMPAIGN_LANES` says.
+///
+/// # Errors
+/// [`SettingError`].
+pub fn lanes(variables: &Variables<'_>) -> Result<u32, SettingError> {
+    variables.number("CAMPAIGN_LANES", 1..=LANES_MAX)
+}

@@ -1,0 +1,19 @@
+//! Wiring: the store and the money service of this environment behind the lanes.
+
+use std::sync::Arc;
+
+use campaign_pay::Source;
+use campaign_pay::settings::Settings;
+use largesse_app::settings::Variables;
+use largesse_aws::production;
+use largesse_runtime::{Ended, run_sqs, start_logging};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Ended> {
+    let Settings { log, aws, names, pay, money } = Settings::read(&Variables::of_process())?;
+    start_logging(log);
+    let store = Arc::new(production::store(&aws, names)?);
+    let money = money.service(store.clone())?;
+    let work = |event| async { campaign_pay::handle(&money, &*store, event, pay, Source::Lane).await };
+    Ok(run_sqs(work).await?)
+}

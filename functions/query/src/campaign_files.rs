@@ -1,0 +1,120 @@
+//! v2: the files of a campaign, which spreadsheets open and the upload takes again.
+//!
+//! # Guarantees
+//! * A file that is uploaded again has the same members, amounts and reasons:
+//!   `duplicates_of_a_campaign_can_be_uploaded_to_another`.
+
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderValue, header};
+use largesse_app::campaign::duplicates::DuplicateList;
+use largesse_app::campaign::read;
+use largesse_domain::campaign::{Duplicate, PartNumber, Place, Row};
+use largesse_domain::id::CampaignId;
+use largesse_edge::openapi::{CallerHeader, CampaignPath};
+use largesse_edge::query::Query;
+use largesse_edge::{ApiError, App, Call};
+use largesse_input::write::{self, Layout};
+
+use crate::Deps;
+
+/// The most rows of a page. A row has at most 1,720 bytes as Lambda sends it: two texts of 200
+/// characters of 4 bytes, a member, an amount and a line. So a page stays below Lambda's 6 MiB.
+pub const FILE_ROWS_MAX: u32 = 3_000;
+
+/// One page of a file: a whole file of its own, with its header. `next` is the cursor of the next one.
+fn file(name: &str, layout: Layout, lines: &[String], next: Option<&str>) -> Response {
+    let body = format!("{}{}", layout.header(), lines.concat());
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    let csv = HeaderValue::from_static("text/csv; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, csv);
+    let disposition = format!("attachment; filename=\"{name}\"");
+    // Relative to the request: a base path or a stage may be in front.
+    let link = next.map(|next| format!("<?{next}>; rel=\"next\""));
+    for (header, text) in [(header::CONTENT_DISPOSITION, Some(disposition)), (header::LINK, link)] {
+        if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert(header, value);
+        }
+    }
+    response
+}
+
+/// `limit`: 1 to [`FILE_ROWS_MAX`] rows.
+fn limit(query: &Query) -> Result<u32, ApiError> {
+    let limit = query.read("limit", "a number from 1 to 3000", |text| {
+        let limit: u32 = text.parse().ok().filter(|limit: &u32| limit.to_string() == text)?;
+        (1..=FILE_ROWS_MAX).contains(&limit).then_some(limit)
+    })?;
+    Ok(limit.unwrap_or(FILE_ROWS_MAX))
+}
+
+/// A place as a cursor carries it.
+struct PlaceText(Place);
+
+impl FromStr for PlaceText {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (part, line) = text.split_once('.').ok_or(())?;
+        let part = part.parse().ok().and_then(PartNumber::new).ok_or(())?;
+        Ok(Self(Place { part, line: line.parse().map_err(|_| ())? }))
+    }
+}
+
+fn line_of(duplicate: &Duplicate) -> String {
+    let Row { member, amount, reason } = duplicate.row.clone();
+    write::duplicate(&largesse_input::Row { line: duplicate.place.line, member, amount, reason })
+}
+
+/// Download the duplicates of a campaign
+///
+/// The rows that name a member again, in the order of parts and lines: `member_id`, `amount`, `reason`
+/// and `line`. Each page is a CSV file of its own for spreadsheets, which can be uploaded as it is.
+#[utoipa::path(
+    get, path = "/api/v2/campaigns/{id}/duplicates.csv", tag = "campaign",
+    operation_id = "getCampaignDuplicates",
+    params(
+        CallerHeader, CampaignPath,
+        ("limit" = Option<u32>, Query, description = "The number of rows.", minimum = 1,
+            maximum = 3_000),
+        ("cursor" = Option<String>, Query, description = "That of the `Link` of the previous page."),
+    ),
+    responses(
+        (
+            status = 200, description = "A page of the file; none of its rows before the seal.",
+            content_type = "text/csv", body = String,
+            headers(("Link" = String, description = "The next page, with `rel=\"next\"`.")),
+        ),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn duplicates<D: Deps>(
+    State(app): State<App<D>>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let caller = call.caller()?;
+    let query = Query::of(&call, &["limit", "cursor"])?;
+    let limit = limit(&query)?;
+    let (scope, cursors) = (query.scope(&call, &caller), app.cursors()?);
+    let after: Option<PlaceText> =
+        query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
+    let id: CampaignId = call.path("id")?;
+    let view = read::show(&*app.deps, id).await?.ok_or_else(ApiError::not_found)?;
+    let list = DuplicateList::of(&*app.deps, &view.campaign).await?;
+    let (mut lines, mut next) = (Vec::new(), None);
+    if let Some(list) = list {
+        let page = list.page(&*app.deps, after.map(|PlaceText(place)| place), limit).await?;
+        lines = page.rows.iter().map(line_of).collect();
+        next = page.next;
+    }
+    let next = next.map(|Place { part, line }| {
+        let cursor = cursors.seal(&scope, &format!("{}.{line}", part.get()));
+        format!("limit={limit}&cursor={cursor}")
+    });
+    let name = format!("duplicates-{id}.csv");
+    Ok(file(&name, Layout::Duplicates, &lines, next.as_deref()))
+}

@@ -1,0 +1,164 @@
+use super::*;
+use crate::campaign::{Generation, Row, RowKey};
+use crate::money::{Amount, Balance};
+use crate::pool::{Draw, Nonce};
+use crate::spray::{Spray, Terms};
+use crate::time::Timestamp;
+use crate::{ledger::Memo, ledger::TransferOrder, split::Seed, split::Split};
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+fn order(n: u8, wallet: &str, kind: TransferKind, amount: u64) -> TransferOrder {
+    TransferOrder {
+        id: format!("01ARZ3NDEKTSV4RRFFQ69G5FA{n}").parse().unwrap(),
+        wallet: user(wallet),
+        kind,
+        amount: Amount::new(amount).unwrap(),
+        at: Timestamp::from_ms(0),
+        pool: None,
+        counterpart: None,
+        memo: None,
+    }
+}
+
+const CAMPAIGN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAX";
+
+/// The grant of a campaign's row.
+fn row(member: &str, amount: u64, generation: u32) -> Grant {
+    let (campaign, generation) = (CAMPAIGN.parse().unwrap(), Generation::new(generation).unwrap());
+    let key = RowKey { campaign, member: user(member), generation };
+    let (amount, reason) = (Amount::new(amount).unwrap(), Memo::new("why").unwrap());
+    key.grant_of(&Row { member: user(member), amount, reason }, &user("op"))
+}
+
+/// A campaign paid 7 to `c`, and 5 and 4 to `d`, and took the 5 back.
+fn pay_campaign(books: &mut Books) {
+    let orders = [
+        vec![row("c", 7, 1).payment()],
+        vec![row("d", 5, 1).payment(), row("d", 4, 2).payment(), row("d", 5, 1).reversal()],
+    ];
+    for orders in orders {
+        let mut wallet = Wallet::empty(orders[0].wallet.clone());
+        for order in orders {
+            let transfer = wallet.post(order).unwrap();
+            wallet = wallet.after(&transfer);
+            books.transfers.push(transfer);
+        }
+        books.wallets.push(wallet);
+    }
+}
+
+/// 100 deposited, 90 sprayed to three in equal shares; one is paid, one is voided. A campaign.
+fn sound() -> Books {
+    let terms = Terms::new(90, 3, Split::Equal, 60).unwrap();
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    let (token, room) = ("ABC".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap());
+    let now = Timestamp::from_ms(0);
+    let spray = Spray::new(id, token, room, user("s"), &terms, Seed([0; 32]), now);
+    let mut bucket = spray.buckets().remove(0);
+    let [paid, voided] = ["m", "n"].map(|member| {
+        let draw = Draw { member: user(member), at: now, nonce: Nonce::from_bits(1) };
+        let entry = bucket.draw(&draw).unwrap();
+        bucket.grant(&user(member), entry).unwrap()
+    });
+    let mut books = Books::default();
+    let mut sender = Wallet::empty(user("s"));
+    for order in [
+        order(1, "s", TransferKind::Deposit, 100),
+        TransferOrder { pool: Some(spray.pool()), ..order(2, "s", TransferKind::Spray, 90) },
+        voided.void_return(),
+    ] {
+        let transfer = sender.post(order).unwrap();
+        sender = sender.after(&transfer);
+        books.transfers.push(transfer);
+    }
+    let member = Wallet::empty(user("m"));
+    let payment = member.post(paid.payment()).unwrap();
+    books.wallets = vec![sender, member.after(&payment)];
+    books.transfers.push(payment);
+    books.buckets = vec![bucket];
+    books.voided = [voided.id.transfer()].into();
+    books.failed = vec![FailedGrant {
+        grant: voided,
+        status: GrantStatus::Voided,
+        attempts: 4,
+        failure: "the wallet is full".to_owned(),
+        failed_at: now,
+    }];
+    pay_campaign(&mut books);
+    books
+}
+
+#[test]
+fn sound_books_say_where_the_money_is() {
+    let totals = Totals { issued: 111, wallets: 81, held: 0, escrows: 30 };
+    assert_eq!(audit(&sound()), Ok(totals));
+    assert_eq!(sound().unpaid(), []);
+}
+
+#[test]
+fn a_planted_error_is_found() {
+    let plant: [fn(&mut Books); 14] = [
+        |b| b.wallets[0].balance = Balance::new(11).unwrap(),
+        |b| b.wallets[1].seq = 2,
+        |b| drop(b.transfers.remove(3)),
+        |b| b.transfers[1].seq = 3,
+        |b| drop(b.transfers.remove(2)),
+        |b| b.voided.clear(),
+        |b| b.voided = [b.transfers[3].order.id].into(),
+        |b| b.failed[0].status = GrantStatus::PermanentlyFailed,
+        |b| b.failed[0].grant.member = user("x"),
+        |b| b.buckets[0].status = BucketStatus::Closed,
+        |b| b.buckets[0].taken = 1,
+        |b| b.buckets[0].draws.retain(|member, _| *member != user("m")),
+        |b| drop(b.buckets.pop()),
+        |b| drop(b.wallets.remove(1)),
+    ];
+    for (n, plant) in plant.into_iter().enumerate() {
+        let mut books = sound();
+        plant(&mut books);
+        assert!(audit(&books).is_err(), "planted error {n} was not found");
+    }
+    let mut books = sound();
+    let twice = books.buckets[0].clone();
+    books.buckets.push(twice);
+    let found = audit(&books).unwrap_err();
+    assert!(found.iter().any(|text| text.contains("two entries")), "{found:?}");
+}
+
+/// Each is planted so that the wallets still fit their transfers.
+#[test]
+fn a_planted_error_of_a_campaign_is_found() {
+    let other = || "CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAY".parse().ok();
+    // The payments of 7, 5 and 4 are transfers 4, 5 and 6; the reversal is 7.
+    let plant: [(&str, fn(&mut Books, Option<PoolId>)); 9] = [
+        ("without a payment", |b, _| b.transfers[7].order.id = row("c", 7, 1).reversal().id),
+        ("without a payment", |b, _| b.transfers[7].order.id = row("d", 5, 3).reversal().id),
+        ("without a payment", |b, other| b.transfers[5].order.pool = other),
+        ("without a payment", |b, other| b.transfers[7].order.pool = other),
+        ("without a payment", |b, _| {
+            let mut again = b.transfers[7].clone();
+            (again.seq, again.order.amount) = (4, Amount::new(4).unwrap());
+            again.balance_after = Balance::ZERO;
+            b.wallets[3] = b.wallets[3].after(&again);
+            b.transfers.push(again);
+        }),
+        ("9 was taken back of 5", |b, _| {
+            let more = &mut b.transfers[7];
+            (more.order.amount, more.balance_after) = (Amount::new(9).unwrap(), Balance::ZERO);
+            b.wallets[3].balance = Balance::ZERO;
+        }),
+        ("paid twice", |b, _| b.transfers[6].order.id = b.transfers[5].order.id),
+        ("of no campaign", |b, _| b.transfers[4].order.pool = None),
+        ("a campaign made a refund", |b, _| b.transfers[4].order.kind = TransferKind::Refund),
+    ];
+    for (said, plant) in plant {
+        let mut books = sound();
+        plant(&mut books, other());
+        let found = audit(&books).unwrap_err();
+        assert!(found.iter().any(|text| text.contains(said)), "{said}: {found:?}");
+        assert!(!found.iter().any(|text| text.starts_with("wallet")), "{found:?}");
+    }
+}
