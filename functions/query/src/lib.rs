@@ -8,6 +8,7 @@ use largesse_edge::{ApiError, Code};
 
 pub mod about;
 pub mod campaign_files;
+pub mod campaign_parts;
 pub mod campaigns;
 pub mod rooms;
 pub mod settings;
@@ -52,6 +53,7 @@ largesse_edge::routes! { D: Deps =>
     campaigns::one<D>,
     campaigns::audit<D>,
     campaign_files::duplicates<D>,
+    campaign_parts::list<D>,
     about::health,
     about::openapi,
     about::docs,

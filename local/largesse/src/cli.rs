@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use largesse_domain::id::CampaignId;
 use largesse_domain::money::AMOUNT_MAX;
 use largesse_domain::rate::RATE_LIMIT_MAX;
 use notify::webhook::Address;
 
 use crate::bench::{self, Section};
+use crate::campaign::{self, CampaignError, command as campaigns};
 use crate::dlq::command::{Action, Ended, Where};
 use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
@@ -67,10 +69,33 @@ enum Command {
         #[command(flatten)]
         place: Where,
     },
+    /// Campaigns: pay the rows of a file.
+    Campaign {
+        #[command(subcommand)]
+        action: campaigns::Action,
+        #[command(flatten)]
+        place: campaigns::Place,
+    },
+    /// Recompute what must not have been changed.
+    Verify {
+        #[command(subcommand)]
+        what: Verified,
+        #[command(flatten)]
+        place: campaigns::Place,
+    },
     /// Run a reference of the HTTP money API on this machine, with faults on demand.
     MoneyServer(MoneyServerArgs),
     /// Print the OpenAPI document of all routes.
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verified {
+    /// The audit of a campaign: that no entry was changed, added or removed.
+    Audit {
+        /// The id of the campaign.
+        id: CampaignId,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -263,12 +288,33 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             };
         }
         Some(Command::Rate { action, place }) => print(&rate::run(action, &place).await?)?,
+        Some(Command::Campaign { action, place }) => {
+            let output = campaign::Output;
+            return ended(campaigns::run(action, &place, &output).await);
+        }
+        Some(Command::Verify { what: Verified::Audit { id }, place }) => {
+            let api = place.api()?;
+            return ended(campaign::verify::audit(&api, &campaign::Output, id).await);
+        }
         Some(Command::MoneyServer(args)) => money_server::run(args).await?,
         Some(Command::Openapi) => {
             print(include_str!("../../../docs/openapi.json").trim_end())?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The exit code of a command about campaigns.
+fn ended(result: Result<campaign::Ended, CampaignError>) -> Result<ExitCode, Box<dyn Error>> {
+    match result {
+        Ok(campaign::Ended::Done) => Ok(ExitCode::SUCCESS),
+        Ok(campaign::Ended::Left) => Ok(ExitCode::FAILURE),
+        Err(error) if error.is_wrong_use() => {
+            print_error(&error);
+            Ok(ExitCode::from(WRONG_USE))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn up(args: UpArgs) -> Result<(), StartError> {

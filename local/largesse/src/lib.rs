@@ -8,6 +8,7 @@
 
 pub mod aws_front;
 pub mod bench;
+pub mod campaign;
 pub mod cli;
 pub mod client;
 pub mod compose;

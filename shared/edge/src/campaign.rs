@@ -8,5 +8,6 @@ mod view;
 pub use counts::{AmountsView, CountsView, status_name};
 pub use estimate::{cost_micro_usd, eta_s};
 pub use view::{
-    ApprovalView, CampaignView, PartsView, QueuedView, SealedView, TermsView, WarningView,
+    ApprovalView, AuditHeadView, CampaignView, PartsView, QueuedView, SealedView, TermsView,
+    WarningView,
 };

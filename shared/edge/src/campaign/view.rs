@@ -186,6 +186,16 @@ pub struct QueuedView {
     forced: bool,
 }
 
+/// Where the audit ends. With it, a caller notices that the last entries were removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditHeadView {
+    /// The number of the last entry.
+    #[schema(example = 7)]
+    seq: u64,
+    /// Its hash.
+    hash: String,
+}
+
 /// A campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignView {
@@ -235,6 +245,8 @@ pub struct CampaignView {
     /// Why the last seal was refused, or which fault ended the campaign.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// Where its audit ends.
+    audit: AuditHeadView,
 }
 
 impl CampaignView {
@@ -262,6 +274,7 @@ impl CampaignView {
             started_at: campaign.started_at.map(time::format),
             ended_at: campaign.ended_at.map(time::format),
             problem: campaign.problem.clone(),
+            audit: AuditHeadView { seq: campaign.audit.seq, hash: campaign.audit.hash.to_string() },
         }
     }
 }
