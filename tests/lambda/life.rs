@@ -88,7 +88,7 @@ async fn an_event_of_another_shape_fails_its_invocation_and_not_the_process() {
     // Behind HTTP such an event is answered: tests/lambda/odd.rs.
     let takes_batches = |f: &&FunctionSpec| !f.queues.is_empty() || !f.streams.is_empty();
     let functions: Vec<_> = stack().functions.iter().filter(takes_batches).collect();
-    assert_eq!(functions.len(), 2);
+    assert!(functions.len() > 2, "{} functions", functions.len());
     for function in functions {
         let mut process = Bootstrap::start(&scene, &function.binary).await;
         for event in [json!(null), json!("text"), json!({ "Records": 5 })] {

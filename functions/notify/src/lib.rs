@@ -11,7 +11,8 @@
 //!   `a_429_comes_back_after_the_date_it_names`; without a wait, the delay grows:
 //!   `a_429_without_a_wait_comes_back_after_a_growing_delay`.
 //! * What was not sent is tried until it is:
-//!   `a_webhook_that_cannot_be_reached_is_called_again_after_a_growing_delay`.
+//!   `a_webhook_that_cannot_be_reached_is_called_again_after_a_growing_delay`,
+//!   `a_handshake_that_never_ends_has_sent_nothing`.
 //! * What may have been told is not told again: `what_may_have_been_told_is_not_told_again`,
 //!   `an_answer_that_never_comes_is_not_waited_for_twice`.
 //! * What the webhook refuses goes to the dead-letter queue at once:

@@ -242,6 +242,19 @@ async fn an_answer_that_never_comes_is_not_waited_for_twice() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_never_ends_has_sent_nothing() {
+    let (port, _) = silent(false).await;
+    let address = Address::read(&format!("https://127.0.0.1:{port}/")).unwrap();
+    let mut settings = Settings::new(address, None);
+    // Only the first of the two can run out.
+    (settings.connect_timeout, settings.timeout) =
+        (Duration::from_millis(300), Duration::from_secs(600));
+    let (ports, webhook) = (Ports::default(), Webhook::new(settings).unwrap());
+    assert_eq!(deliver(&ports, Some(&webhook), &[notice(0)], 1).await, [0]);
+    assert_eq!(ports.delayed.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn what_the_webhook_refuses_is_dead_lettered_and_not_sent_again() {
     for status in [400, 401, 403, 404, 408, 410, 302] {
         let (webhook, served) = served(&[(status, Some("1"))]).await;

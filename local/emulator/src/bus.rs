@@ -227,9 +227,7 @@ impl Bus {
         self.send_to_queues(&event);
         json!({ "EventId": id })
     }
-}
 
-impl Bus {
     /// Puts the event into the queues of the rules that match it.
     fn send_to_queues(&self, event: &BusEvent) {
         let envelope = event.envelope();
