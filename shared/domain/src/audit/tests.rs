@@ -128,12 +128,15 @@ fn a_planted_error_is_found() {
     assert!(found.iter().any(|text| text.contains("two entries")), "{found:?}");
 }
 
+/// Changes books; the second is another campaign.
+type Plant = fn(&mut Books, Option<PoolId>);
+
 /// Each is planted so that the wallets still fit their transfers.
 #[test]
 fn a_planted_error_of_a_campaign_is_found() {
     let other = || "CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAY".parse().ok();
     // The payments of 7, 5 and 4 are transfers 4, 5 and 6; the reversal is 7.
-    let plant: [(&str, fn(&mut Books, Option<PoolId>)); 9] = [
+    let plant: [(&str, Plant); 9] = [
         ("without a payment", |b, _| b.transfers[7].order.id = row("c", 7, 1).reversal().id),
         ("without a payment", |b, _| b.transfers[7].order.id = row("d", 5, 3).reversal().id),
         ("without a payment", |b, other| b.transfers[5].order.pool = other),
