@@ -65,8 +65,7 @@ pub async fn handle<M: Money, D: Deps>(
     source: Source,
 ) -> SqsBatchResponse {
     let deadline = invocation::deadline();
-    let stop_at =
-        deadline.map_or_else(|| deps.now().plus_ms(WORK_MS), |at| at.minus_ms(COMMIT_MS));
+    let stop_at = deadline.map_or_else(|| deps.now().plus_ms(WORK_MS), |at| at.minus_ms(COMMIT_MS));
     let mut response = SqsBatchResponse::default();
     let mut held: BTreeSet<String> = BTreeSet::new();
     for message in event.records {

@@ -14,6 +14,7 @@ async fn main() -> Result<(), Ended> {
     start_logging(log);
     let store = Arc::new(production::store(&aws, names)?);
     let money = money.service(store.clone())?;
-    let work = |event| async { campaign_pay::handle(&money, &*store, event, pay, Source::Lane).await };
+    let work =
+        |event| async { campaign_pay::handle(&money, &*store, event, pay, Source::Lane).await };
     Ok(run_sqs(work).await?)
 }

@@ -70,10 +70,8 @@ pub trait CampaignResults: Send + Sync {
     ///
     /// # Errors
     /// Also corrupt, when the counters do not hold the rows that move.
-    fn commit_chunk(
-        &self,
-        commit: &Commit<'_>,
-    ) -> impl Future<Output = PortResult<Written>> + Send;
+    fn commit_chunk(&self, commit: &Commit<'_>)
+    -> impl Future<Output = PortResult<Written>> + Send;
 
     /// How many chunks a rollback is done with. Strongly consistent.
     fn closed_chunks(&self, id: CampaignId) -> impl Future<Output = PortResult<u64>> + Send;

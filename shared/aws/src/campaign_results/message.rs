@@ -147,8 +147,7 @@ mod tests {
     use super::*;
 
     /// The body as version 1 writes it. Messages of this shape lie in queues: it never changes.
-    const GOLDEN: &str =
-        r#"{"version":1,"campaign":"01ARZ3NDEKTSV4RRFFQ69G5FAV","fence":7,"chunk":42,"work":"pay"}"#;
+    const GOLDEN: &str = r#"{"version":1,"campaign":"01ARZ3NDEKTSV4RRFFQ69G5FAV","fence":7,"chunk":42,"work":"pay"}"#;
 
     #[test]
     fn a_chunk_of_version_1_is_read_and_written_for_ever() {

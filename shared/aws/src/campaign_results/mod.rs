@@ -57,7 +57,8 @@ impl Store {
     /// row is counted twice. Every row that comes somewhere leaves somewhere, so the condition also
     /// says that the shard is there.
     fn count_update(&self, commit: &Commit<'_>) -> PortResult<Option<TransactWriteItem>> {
-        let (before, after) = (tally_values(commit.delta.before()), tally_values(commit.delta.after()));
+        let (before, after) =
+            (tally_values(commit.delta.before()), tally_values(commit.delta.after()));
         let shard = commit.chunk.0.checked_rem(COUNT_SHARDS).unwrap_or(0);
         let mut update = Update::builder()
             .table_name(&self.names.campaigns)

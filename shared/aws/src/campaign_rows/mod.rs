@@ -21,8 +21,8 @@ use largesse_domain::campaign::{ChunkNumber, Duplicate, Place, Row};
 
 use self::codec::{
     DATA, cut_duplicates, cut_lines, cut_problems, pack_chunk, pack_duplicates, pack_lines,
-    pack_pass, pack_problems, pack_report, read_duplicates, read_lines, read_pass,
-    read_problems, read_report,
+    pack_pass, pack_problems, pack_report, read_duplicates, read_lines, read_pass, read_problems,
+    read_report,
 };
 use crate::errors::{corrupt, port_error};
 use crate::item::{Item, Reader, s};

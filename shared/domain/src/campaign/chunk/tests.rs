@@ -78,9 +78,12 @@ fn an_outcome_is_made_of_its_facts_and_never_of_impossible_ones() {
     }
     assert_eq!((outcome.attempts(), outcome.last_refusal().unwrap().as_str()), (1, "no"));
     let facts = |paid, missing| Facts { paid, missing, ..outcome.facts() };
-    for (paid, missing, is_possible) in
-        [(true, Some(5), true), (true, Some(0), true), (true, Some(6), false), (false, Some(0), false)]
-    {
+    for (paid, missing, is_possible) in [
+        (true, Some(5), true),
+        (true, Some(0), true),
+        (true, Some(6), false),
+        (false, Some(0), false),
+    ] {
         let made = Outcome::from_facts(facts(paid, missing), amount);
         assert_eq!(made.is_some(), is_possible, "{paid} {missing:?}");
     }
