@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod batches;
+mod campaign_results;
 mod digits;
 mod draws;
 mod dropped;
