@@ -4,6 +4,7 @@
 
 mod batches;
 mod campaign;
+mod campaign_results;
 mod campaign_rows;
 mod digits;
 mod draws;

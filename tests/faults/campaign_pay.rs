@@ -68,8 +68,8 @@ async fn a_call_whose_reply_is_lost_or_that_fails_costs_no_row() {
             scene.bank.tell("m001", &[Act::Refuse]);
             let plan = |plan: Faults, at| plan.nth(at, Matching::any(), fault);
             let faults = Arc::new((n..n + 5).fold(Faults::seeded(0), plan));
-            scene.sandbox.world.set_fault_hook(Some(faults.clone()));
             let message = scene.messages(ChunkWork::Pay).await;
+            scene.sandbox.world.set_fault_hook(Some(faults.clone()));
             scene.deliver(&scene.sandbox.store, &message[0]).await;
             scene.sandbox.world.set_fault_hook(None);
             tokio::time::advance(LEASE_OVER).await;

@@ -96,15 +96,15 @@ impl Bank {
 
     async fn pay_one(&self, grant: &Grant) -> Payment {
         let held = || PortError { operation: "pay", kind: PortErrorKind::Throttled, cause: None };
+        if invocation::permits_until().is_some_and(|until| self.now() > until) {
+            return Payment::NotNow { retry_after_ms: None, cause: held() };
+        }
+        self.log("pay", grant);
         if self.takes_ms > 0 {
             tokio::time::sleep(Duration::from_millis(self.takes_ms)).await;
         } else {
             tokio::task::yield_now().await;
         }
-        if invocation::permits_until().is_some_and(|until| self.now() > until) {
-            return Payment::NotNow { retry_after_ms: None, cause: held() };
-        }
-        self.log("pay", grant);
         let member = grant.member.to_string();
         let act = self.acts.lock().unwrap().get_mut(&member).and_then(VecDeque::pop_front);
         let unknown = || {

@@ -4,6 +4,7 @@
 
 mod backlog;
 mod campaign_pay;
+mod campaign_queues;
 mod campaign_scene;
 mod client;
 mod corrupt;

@@ -9,6 +9,8 @@ use largesse_domain::grant::RetryPolicy;
 use largesse_money::MoneySettings;
 use largesse_runtime::{LogFilter, log_filter};
 
+use crate::Source;
+
 /// The settings.
 pub struct Settings {
     /// Which lines are logged.
@@ -28,7 +30,12 @@ impl Settings {
     ///
     /// # Errors
     /// [`SettingError`], the first.
-    pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
+    pub fn read(variables: &Variables<'_>, source: Source) -> Result<Self, SettingError> {
+        let lanes = match source {
+            Source::Lane => queue(variables, "QUEUE_CAMPAIGNS_URL")?,
+            // It never touches them.
+            Source::Retries => String::new(),
+        };
         Ok(Self {
             log: log_filter(variables)?,
             aws: sdk_config(variables)?,
@@ -37,7 +44,7 @@ impl Settings {
                 edge: table(variables, "TABLE_EDGE")?,
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
-                queue_campaigns_url: queue(variables, "QUEUE_CAMPAIGNS_URL")?,
+                queue_campaigns_url: lanes,
                 queue_campaign_retries_url: queue(variables, "QUEUE_CAMPAIGN_RETRIES_URL")?,
                 ..Names::default()
             },

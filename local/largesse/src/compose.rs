@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use campaign_pay::Source;
 use largesse_app::invocation::{self, Invocation};
 use largesse_app::ports::Clock;
 use largesse_app::settings::{SettingError, Variables};
@@ -232,6 +233,21 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 })?;
             }
         }
+        "campaign-pay" => attach_campaign_pay(world, store, function, Source::Lane)?,
+        "campaign-retry" => attach_campaign_pay(world, store, function, Source::Retries)?,
+        "campaign-fanout" => {
+            let variables = Variables::new(|name| function.environment.get(name).cloned());
+            let lanes = campaign_fanout::settings::lanes(&variables)?;
+            for queue in &function.queues {
+                let store = store.clone();
+                world.on_queue(queue.clone(), move |event| {
+                    let store = store.clone();
+                    invocation::scope(until(&store), async move {
+                        Ok(campaign_fanout::handle(&*store, event, lanes).await)
+                    })
+                })?;
+            }
+        }
         "refund-batch" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 refund_batch::handle(&*store, stop_at).await
@@ -248,6 +264,30 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             });
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
+    }
+    Ok(())
+}
+
+/// Attaches campaign-pay or campaign-retry to its queue.
+fn attach_campaign_pay(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+    source: Source,
+) -> Result<(), ComposeError> {
+    let timeout_ms = timeout_ms(function);
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    let settings = campaign_pay::settings::pay_settings(&variables)?;
+    let money = Arc::new(MoneySettings::read(&variables)?.service(store.clone())?);
+    for queue in &function.queues {
+        let (store, money) = (store.clone(), money.clone());
+        world.on_queue(queue.clone(), move |event| {
+            let (store, money) = (store.clone(), money.clone());
+            let until = Invocation::until(store.now().plus_ms(timeout_ms));
+            invocation::scope(until, async move {
+                Ok(campaign_pay::handle(&*money, &*store, event, settings, source).await)
+            })
+        })?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::campaign::{
-    Approvals, CampaignName, Duplicates, Part, PartNumber, Place, Priority, fold,
+    Approvals, CampaignName, Duplicates, Fold, Part, PartNumber, Place, Priority,
 };
 use crate::ledger::Memo;
 
@@ -35,11 +35,16 @@ fn sealed(rows: &[(Place, Row)], policy: Duplicates) -> (Hash, Totals) {
     let mut totals = Totals::default();
     let mut hashes = Vec::new();
     for chunk in 0..layout.chunks() {
-        let folded = fold(policy, chunks.remove(&chunk).unwrap_or_default()).unwrap();
-        let kept: Vec<Row> = folded.kept.into_iter().map(|(_, row)| row).collect();
+        let mut rows = chunks.remove(&chunk).unwrap_or_default();
+        rows.sort_by_key(|(place, _)| *place);
+        let mut fold = Fold::new(policy);
+        let again = rows
+            .into_iter()
+            .filter(|(place, row)| fold.take(*place, row.clone()).unwrap().is_some());
+        let duplicates = u64::try_from(again.count()).unwrap();
+        let kept = fold.into_rows();
         hashes.push(chunk_hash(&kept));
         let of_chunk = kept.iter().try_fold(Totals::default(), |sum, row| sum.plus(row.amount));
-        let duplicates = u64::try_from(folded.duplicates.len()).unwrap();
         totals = totals.merge(Totals { duplicates, ..of_chunk.unwrap() }).unwrap();
     }
     (content_hash(&terms(), rows_hash(layout, &hashes), totals), totals)
