@@ -3,6 +3,7 @@
 use crate::ports::{Campaigns, Clock, Pause, Rng};
 
 pub mod act;
+mod attempt;
 pub mod create;
 mod details;
 pub mod next;
