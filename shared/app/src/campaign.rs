@@ -3,6 +3,7 @@
 use crate::ports::{CampaignResults, Campaigns, Clock, Ids, Pause, Rng};
 
 pub mod act;
+mod attempt;
 pub mod create;
 mod details;
 pub mod duplicates;

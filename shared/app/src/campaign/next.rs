@@ -14,7 +14,8 @@
 use largesse_domain::campaign::{AGENDA_MAX, Actor, Agenda, Campaign};
 use largesse_domain::id::CampaignId;
 
-use super::act::{ActError, Seen, attempt, pause};
+use super::act::ActError;
+use super::attempt::{Seen, attempt, pause};
 use super::{ActPorts, Request};
 use crate::ports::{Campaigns, PortError, PortErrorKind, PortResult, Versioned, Written};
 

@@ -3,7 +3,7 @@
 use largesse_domain::campaign::{Action, Actor, Added, Part, PartRefused, Parts, Refused};
 use largesse_domain::id::{CampaignId, UserId};
 
-use super::act::{TRIES_MAX, next_entry, pause, save};
+use super::attempt::{TRIES_MAX, next_entry, pause, save};
 use super::{ActPorts, details};
 use crate::ports::{Change, PortError, Versioned, Written};
 

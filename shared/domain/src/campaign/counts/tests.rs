@@ -132,3 +132,16 @@ fn a_tally_neither_wraps_nor_goes_below_zero() {
     assert_eq!(tally.total(), None);
     assert_eq!(Tally::default().moved(&RowState::Pending, &RowState::Success, amount(1)), None);
 }
+
+#[test]
+fn the_counters_of_all_shards_sum_up_or_are_none() {
+    let [pending, .., shortfall] = states();
+    let one = Tally::default().plus(&pending, amount(3)).unwrap();
+    let two = one.plus(&shortfall, amount(4)).unwrap();
+    let sum = Counts::of_shards(&[one, two]).unwrap().tally;
+    assert_eq!(sum.pending, Sum { rows: 2, amount: 6 });
+    assert_eq!(sum.shortfall, Sum { rows: 1, amount: 4 });
+    assert_eq!(Counts::of_shards(&[]), Some(Counts::default()));
+    let full = Tally { failed: Sum { rows: 1, amount: u64::MAX }, ..Tally::default() };
+    assert_eq!(Counts::of_shards(&[full, full]), None);
+}
