@@ -140,8 +140,7 @@ async fn a_stopped_campaign_sends_nothing_later_than_two_seconds_after() {
         scene.sandbox.store.now()
     };
     let store = scene.sandbox.another_process(7);
-    let (outcome, stopped_at) =
-        futures::join!(scene.deliver(&store, &message), stopped_at);
+    let (outcome, stopped_at) = futures::join!(scene.deliver(&store, &message), stopped_at);
     assert!(matches!(outcome, ChunkOutcome::Dropped), "{outcome:?}");
     let last = scene.bank.calls.lock().unwrap().last().unwrap().2;
     assert!(last > stopped_at && last <= stopped_at.plus_ms(2_000), "{last:?} {stopped_at:?}");

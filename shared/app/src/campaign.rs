@@ -14,6 +14,7 @@ pub mod progress;
 pub mod read;
 mod request;
 pub mod reverse;
+pub mod rows;
 pub mod seal;
 mod session;
 pub mod upload;
