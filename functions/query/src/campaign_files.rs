@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! * A file that is uploaded again has the same members, amounts and reasons:
-//!   `duplicates_of_a_campaign_can_be_uploaded_to_another`.
+//!   `duplicates_of_a_campaign_can_be_uploaded_to_another`, `failures_of_a_campaign_can_be_uploaded_to_another`.
 
 use std::str::FromStr;
 
