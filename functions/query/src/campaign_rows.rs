@@ -7,7 +7,7 @@ use http::StatusCode;
 use largesse_app::campaign::progress::{self, SERIES_MAX};
 use largesse_app::campaign::rows::{self, RowCursor, Standing};
 use largesse_app::ports::StoredSnapshot;
-use largesse_domain::campaign::RowState;
+use largesse_domain::campaign::{RowState, Snapshot, eta_s, rows_per_1000_s};
 use largesse_domain::id::{CampaignId, UserId};
 use largesse_domain::time::Timestamp;
 use largesse_edge::campaign::{CountsView, status_name};
@@ -174,12 +174,35 @@ pub struct SnapshotView {
     /// Rows that had failed.
     #[schema(example = 8)]
     failed: u64,
+    /// Rows done in 1,000 seconds, since the snapshot before; absent when nothing moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 250_000)]
+    rate: Option<u64>,
+    /// The seconds until no row was open, at that rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3_995)]
+    eta_s: Option<u64>,
 }
 
-impl From<&StoredSnapshot> for SnapshotView {
-    fn from(snapshot: &StoredSnapshot) -> Self {
+impl SnapshotView {
+    /// A snapshot, and the one before it.
+    fn new(before: Option<&StoredSnapshot>, snapshot: &StoredSnapshot) -> Self {
         let (success, failed) = (snapshot.tally.success.rows, snapshot.tally.failed.rows);
-        Self { at: time::format(snapshot.at), success, failed }
+        let point = |stored: &StoredSnapshot| {
+            let done = stored.tally.success.rows.saturating_add(stored.tally.failed.rows);
+            Snapshot { at: stored.at, done }
+        };
+        let before = before.map(point);
+        let rate = before.and_then(|before| rows_per_1000_s(before, point(snapshot)));
+        let open = snapshot.tally.open();
+        let eta_s = before.and_then(|before| eta_s(before, point(snapshot), open));
+        Self { at: time::format(snapshot.at), success, failed, rate, eta_s }
+    }
+
+    /// A series.
+    fn all(series: &[StoredSnapshot]) -> Vec<Self> {
+        let before = std::iter::once(None).chain(series.iter().map(Some));
+        before.zip(series).map(|(before, snapshot)| Self::new(before, snapshot)).collect()
     }
 }
 
@@ -233,7 +256,35 @@ pub async fn progress<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<
         counts,
         rate: progress.rows_per_1000_s,
         eta_s: progress.eta_s,
-        snapshots: progress.series.iter().map(Into::into).collect(),
+        snapshots: SnapshotView::all(&progress.series),
     };
     Answer::json(StatusCode::OK, &view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use largesse_domain::campaign::{Sum, Tally};
+    use serde_json::json;
+
+    #[test]
+    fn a_snapshot_has_the_rate_since_the_one_before() {
+        let sum = |rows| Sum { rows, amount: rows };
+        let stored = |ms, pending, success, failed| {
+            let (pending, success, failed) = (sum(pending), sum(success), sum(failed));
+            let tally = Tally { pending, success, failed, ..Tally::default() };
+            StoredSnapshot { at: Timestamp::from_ms(ms), tally }
+        };
+        let series = [stored(0, 100, 0, 0), stored(5_000, 50, 40, 10), stored(10_000, 50, 40, 10)];
+        let shown = serde_json::to_value(SnapshotView::all(&series)).unwrap();
+        let expected = json!([
+            { "at": "1970-01-01T00:00:00.000Z", "success": 0, "failed": 0 },
+            {
+                "at": "1970-01-01T00:00:05.000Z", "success": 40, "failed": 10, "rate": 10_000,
+                "eta_s": 5,
+            },
+            { "at": "1970-01-01T00:00:10.000Z", "success": 40, "failed": 10 },
+        ]);
+        assert_eq!(shown, expected);
+    }
 }
