@@ -1,4 +1,9 @@
 //! The rows of a sealed campaign, and where each stands.
+//!
+//! # Guarantees
+//! * A row is found by its member, with its state:
+//!   `a_row_is_read_by_its_member_and_rows_by_their_status`.
+//! * Every row is on one page: `rows_come_in_pages_each_once`.
 
 use futures::future::try_join_all;
 use largesse_domain::campaign::{Campaign, ChunkNumber, Layout, Row, RowState};
