@@ -12,7 +12,7 @@ use axum::response::Response;
 use http::{HeaderValue, header};
 use largesse_app::campaign::duplicates::DuplicateList;
 use largesse_app::campaign::read;
-use largesse_app::campaign::rows::{self, Standing};
+use largesse_app::campaign::standing::{self, Standing};
 use largesse_domain::campaign::{Duplicate, PartNumber, Place, Row, RowState};
 use largesse_domain::id::CampaignId;
 use largesse_edge::openapi::{CallerHeader, CampaignPath};
@@ -157,7 +157,7 @@ pub async fn failures<D: Deps>(
     let id: CampaignId = call.path("id")?;
     let from = from.map(|PlaceOfRow(place)| place).unwrap_or_default();
     let is_failed = |state: &RowState| matches!(state, RowState::Failed { .. });
-    let page = rows::rows(&*app.deps, id, is_failed, from, limit).await?;
+    let page = standing::rows(&*app.deps, id, is_failed, from, limit).await?;
     let page = page.ok_or_else(ApiError::not_found)?;
     let lines: Vec<_> = page.rows.into_iter().filter_map(failed_line).collect();
     let next = page.next.map(|next| {

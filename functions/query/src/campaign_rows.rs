@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::State;
 use http::StatusCode;
 use largesse_app::campaign::progress::{self, SERIES_MAX};
-use largesse_app::campaign::rows::{self, RowCursor, Standing};
+use largesse_app::campaign::standing::{self, RowCursor, Standing};
 use largesse_app::ports::StoredSnapshot;
 use largesse_domain::campaign::{RowState, Snapshot, eta_s, rows_per_1000_s};
 use largesse_domain::id::{CampaignId, UserId};
@@ -132,7 +132,7 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
     let id: CampaignId = call.path("id")?;
     let is_wanted = |state: &RowState| status.is_none_or(|name| status_name(state) == name);
     let from = from.map(|PlaceOfRow(place)| place).unwrap_or_default();
-    let page = rows::rows(&*app.deps, id, is_wanted, from, limit).await?;
+    let page = standing::rows(&*app.deps, id, is_wanted, from, limit).await?;
     let page = page.ok_or_else(ApiError::not_found)?;
     let page = RowPage {
         rows: page.rows.into_iter().map(Into::into).collect(),
@@ -158,7 +158,7 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     call.caller()?;
     Query::of(&call, &[])?;
     let (id, member): (CampaignId, UserId) = (call.path("id")?, call.path("member")?);
-    let row = rows::row(&*app.deps, id, &member).await?.ok_or_else(ApiError::not_found)?;
+    let row = standing::row(&*app.deps, id, &member).await?.ok_or_else(ApiError::not_found)?;
     Answer::json(StatusCode::OK, &RowView::from(row))
 }
 

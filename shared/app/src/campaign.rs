@@ -14,9 +14,9 @@ pub mod progress;
 pub mod read;
 mod request;
 pub mod reverse;
-pub mod rows;
 pub mod seal;
 mod session;
+pub mod standing;
 pub mod upload;
 
 pub use request::Request;
