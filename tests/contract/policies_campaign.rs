@@ -52,7 +52,7 @@ async fn campaign_control_may_do_what_it_does() {
 
 /// What query is asked about campaigns.
 pub(crate) async fn read(api: &Api, id: &str) {
-    for path in ["", "/audit", "/duplicates.csv"] {
+    for path in ["", "/audit", "/duplicates.csv", "/rows", "/progress"] {
         api.get("ann", format!("/api/v2/campaigns/{id}{path}")).await.expect(200);
     }
     api.get("ann", "/api/v2/campaigns").await.expect(200);

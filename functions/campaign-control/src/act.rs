@@ -14,6 +14,9 @@ use largesse_edge::openapi::{CallerHeader, CampaignKeyHeader, CampaignPath};
 use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call, Code, idempotency};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::body::{ContentRequest, ForceRequest, RollbackRequest, StopRequest};
 use crate::{Deps, refuse};
 
@@ -193,6 +196,17 @@ async fn retried<D: Deps>(
     Ok(entries.iter().any(is_it).then_some(campaign.value))
 }
 
+/// What a rollback would do now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreviewView {
+    /// How many payments are taken back, those of unknown outcome included.
+    #[schema(example = 990)]
+    rows: u64,
+    /// What they sum to.
+    #[schema(example = 990_000)]
+    amount: u64,
+}
+
 /// Take back what a campaign paid
 ///
 /// Each payment is taken back once; what a member has spent already is recorded as a shortfall. With
@@ -202,6 +216,7 @@ async fn retried<D: Deps>(
     operation_id = "rollBackCampaign",
     params(CallerHeader, CampaignPath), request_body = RollbackRequest,
     responses(
+        (status = 200, description = "What it would do; nothing is done.", body = PreviewView),
         (status = 202, description = "The rollback has begun.", body = CampaignView),
         (status = 404, description = "ERR005"),
         (status = 409, description = "ERR201 ERR210"),
@@ -209,6 +224,11 @@ async fn retried<D: Deps>(
 )]
 pub async fn rollback<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
-    let RollbackRequest { memo, dry_run: _ } = call.json()?;
+    let RollbackRequest { memo, dry_run } = call.json()?;
+    if dry_run == Some(true) {
+        let preview = read::preview(&*app.deps, id).await.map_err(refuse)?;
+        let (rows, amount) = (preview.rows, preview.amount);
+        return Answer::json(StatusCode::OK, &PreviewView { rows, amount });
+    }
     answer(&app, act::rollback(&*app.deps, id, &caller, memo.0).await).await
 }

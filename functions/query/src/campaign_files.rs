@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! * A file that is uploaded again has the same members, amounts and reasons:
-//!   `duplicates_of_a_campaign_can_be_uploaded_to_another`.
+//!   `duplicates_of_a_campaign_can_be_uploaded_to_another`, `failures_of_a_campaign_can_be_uploaded_to_another`.
 
 use std::str::FromStr;
 
@@ -12,7 +12,8 @@ use axum::response::Response;
 use http::{HeaderValue, header};
 use largesse_app::campaign::duplicates::DuplicateList;
 use largesse_app::campaign::read;
-use largesse_domain::campaign::{Duplicate, PartNumber, Place, Row};
+use largesse_app::campaign::standing::{self, Standing};
+use largesse_domain::campaign::{Duplicate, PartNumber, Place, Row, RowState};
 use largesse_domain::id::CampaignId;
 use largesse_edge::openapi::{CallerHeader, CampaignPath};
 use largesse_edge::query::Query;
@@ -20,6 +21,7 @@ use largesse_edge::{ApiError, App, Call};
 use largesse_input::write::{self, Layout};
 
 use crate::Deps;
+use crate::campaign_rows::PlaceOfRow;
 
 /// The most rows of a page. A row has at most 1,720 bytes as Lambda sends it: two texts of 200
 /// characters of 4 bytes, a member, an amount and a line. So a page stays below Lambda's 6 MiB.
@@ -117,4 +119,56 @@ pub async fn duplicates<D: Deps>(
     });
     let name = format!("duplicates-{id}.csv");
     Ok(file(&name, Layout::Duplicates, &lines, next.as_deref()))
+}
+
+/// Download the failed rows of a campaign
+///
+/// `member_id`, `amount`, `reason` and `failure`: why the money service refused. Each page is a CSV
+/// file of its own for spreadsheets, which can be uploaded as it is. One request reads at most 500
+/// chunks of some 100 rows, so a page with a `Link` may have fewer rows than `limit`, or none.
+#[utoipa::path(
+    get, path = "/api/v2/campaigns/{id}/failures.csv", tag = "campaign",
+    operation_id = "getCampaignFailures",
+    params(
+        CallerHeader, CampaignPath,
+        ("limit" = Option<u32>, Query, description = "The number of rows.", minimum = 1,
+            maximum = 3_000),
+        ("cursor" = Option<String>, Query, description = "That of the `Link` of the previous page."),
+    ),
+    responses(
+        (
+            status = 200, description = "A page of the file.",
+            content_type = "text/csv", body = String,
+            headers(("Link" = String, description = "The next page, with `rel=\"next\"`.")),
+        ),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn failures<D: Deps>(
+    State(app): State<App<D>>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let caller = call.caller()?;
+    let query = Query::of(&call, &["limit", "cursor"])?;
+    let limit = limit(&query)?;
+    let (scope, cursors) = (query.scope(&call, &caller), app.cursors()?);
+    let from: Option<PlaceOfRow> =
+        query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
+    let id: CampaignId = call.path("id")?;
+    let from = from.map(|PlaceOfRow(place)| place).unwrap_or_default();
+    let is_failed = |state: &RowState| matches!(state, RowState::Failed { .. });
+    let page = standing::rows(&*app.deps, id, is_failed, from, limit).await?;
+    let page = page.ok_or_else(ApiError::not_found)?;
+    let lines: Vec<_> = page.rows.into_iter().filter_map(failed_line).collect();
+    let next = page.next.map(|next| {
+        format!("limit={limit}&cursor={}", cursors.seal(&scope, &PlaceOfRow(next).text()))
+    });
+    Ok(file(&format!("failures-{id}.csv"), Layout::Failures, &lines, next.as_deref()))
+}
+
+fn failed_line(Standing { row, state }: Standing) -> Option<String> {
+    let RowState::Failed { reason: failure, .. } = state else { return None };
+    let Row { member, amount, reason } = row;
+    let row = largesse_input::Row { line: 0, member, amount, reason };
+    Some(write::failed(&row, failure.as_str()))
 }

@@ -1,7 +1,7 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignRows, Campaigns, Clock, Grants, Money, Pools, Rooms, Sprays, Wallets,
+    CampaignResults, CampaignRows, Campaigns, Clock, Grants, Money, Pools, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
@@ -9,6 +9,7 @@ use largesse_edge::{ApiError, Code};
 pub mod about;
 pub mod campaign_files;
 pub mod campaign_parts;
+pub mod campaign_rows;
 pub mod campaigns;
 pub mod rooms;
 pub mod settings;
@@ -19,23 +20,19 @@ pub mod wallets;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + Wallets + Sprays + Pools + Money + Grants + Campaigns + CampaignRows + Clock + 'static
+    Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Clock + 'static
 {
 }
 
 impl<T> Deps for T where
-    T: Rooms
-        + Wallets
-        + Sprays
-        + Pools
-        + Money
-        + Grants
-        + Campaigns
-        + CampaignRows
-        + Clock
-        + 'static
+    T: Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Clock + 'static
 {
 }
+
+/// The ports of campaigns.
+pub trait CampaignReads: Campaigns + CampaignRows + CampaignResults {}
+
+impl<T: Campaigns + CampaignRows + CampaignResults> CampaignReads for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::spray<D>,
@@ -54,6 +51,10 @@ largesse_edge::routes! { D: Deps =>
     campaigns::audit<D>,
     campaign_files::duplicates<D>,
     campaign_parts::list<D>,
+    campaign_files::failures<D>,
+    campaign_rows::list<D>,
+    campaign_rows::one<D>,
+    campaign_rows::progress<D>,
     about::health,
     about::openapi,
     about::docs,

@@ -17,6 +17,7 @@ mod request;
 pub mod reverse;
 pub mod seal;
 mod session;
+pub mod standing;
 pub mod upload;
 
 pub use request::Request;

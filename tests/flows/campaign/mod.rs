@@ -5,6 +5,7 @@ mod life;
 mod parts;
 mod refusals;
 mod retry;
+mod rows;
 
 use largesse_tests::http::{Api, Ask, Reply};
 use serde_json::json;

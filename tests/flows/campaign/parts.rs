@@ -19,7 +19,7 @@ async fn the_same_part_twice_is_one_part_and_another_under_its_number_is_refused
     let again = put(&api, &id, "1", ROWS).await.expect(200);
     assert_eq!(again.body["replayed"], true);
     let same = |name: &str| assert_eq!(first.body[name], again.body[name], "{name}");
-    ["part", "rows", "accepted", "refused", "amount", "errors"].map(same);
+    ["part", "rows", "accepted", "refused", "amount", "errors"].into_iter().for_each(same);
     let other = put(&api, &id, "1", "member_id,amount\nkim,11\n").await;
     assert_eq!(other.verdict(), (409, "ERR208"));
     assert!(api.dump() == before, "a repeat changed something");

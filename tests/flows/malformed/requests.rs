@@ -155,6 +155,9 @@ async fn a_malformed_name_is_not_found(
 #[case("/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV", &["x=1", "limit=1"])]
 #[case("/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/audit", &["limit=0", "after=1", "cursor=x"])]
 #[case("/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/duplicates.csv", &["limit=0", "limit=3001"])]
+#[case("/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/failures.csv", &["limit=0", "cursor=x"])]
+#[case("/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/progress", &["from=x", "limit=1"])]
+#[case("/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/rows", &["status=failed", "limit=101"])]
 #[case("/api/v2/sprays/{token}", &["cursor=1"])]
 #[tokio::test]
 async fn v2_refuses_queries_that_it_does_not_know(#[case] path: &str, #[case] queries: &[&str]) {
