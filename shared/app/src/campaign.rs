@@ -9,10 +9,12 @@ pub mod fan_out;
 pub mod next;
 pub mod part;
 pub mod pay;
+pub mod preview;
 pub mod progress;
 pub mod read;
 mod request;
 pub mod reverse;
+pub mod rows;
 mod session;
 
 pub use request::Request;
