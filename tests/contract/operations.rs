@@ -171,7 +171,13 @@ fn a_crowd_leaves_concurrency_to_what_moves_money() {
 #[test]
 fn the_queues_mapping_never_invokes_more_than_is_reserved() {
     let template = read("template.yaml");
-    for (id, event) in [("GrantPayFunction", "Grants"), ("NotifyFunction", "Notices")] {
+    for (id, event) in [
+        ("GrantPayFunction", "Grants"),
+        ("NotifyFunction", "Notices"),
+        ("CampaignPayFunction", "Chunks"),
+        ("CampaignRetryFunction", "Chunks"),
+        ("CampaignFanoutFunction", "Jobs"),
+    ] {
         let function = &template["Resources"][id]["Properties"];
         let mapping = &function["Events"][event]["Properties"]["ScalingConfig"];
         let reserved = &function["ReservedConcurrentExecutions"]["Fn::If"][1];

@@ -17,13 +17,17 @@ const LAMBDA: [(&str, &str); 5] = [
     ("AWS_SESSION_TOKEN", "token"),
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
 ];
-const MAY_BE_MISSING: [&str; 6] = [
+const MAY_BE_MISSING: [&str; 10] = [
     "BASE_PATH",
     "RUST_LOG",
     "WEBHOOK_URL",
     "NOTIFY_LINK_BASE",
     "AWS_SESSION_TOKEN",
     "AWS_ENDPOINT_URL",
+    "MONEY_URL",
+    "MONEY_SECRET",
+    "MONEY_RATE_PER_S",
+    "MONEY_SERVICE",
 ];
 /// What is taken as it is, since AWS alone can tell whether it is right.
 const AS_IT_IS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -43,6 +47,14 @@ fn environment(function: &FunctionSpec) -> Environment {
 fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
     match binary {
         "admin" => admin::settings::Settings::read(variables).map(drop),
+        "campaign-fanout" => campaign_fanout::settings::Settings::read(variables).map(drop),
+        "campaign-pay" => {
+            campaign_pay::settings::Settings::read(variables, campaign_pay::Source::Lane).map(drop)
+        }
+        "campaign-retry" => {
+            let source = campaign_pay::Source::Retries;
+            campaign_pay::settings::Settings::read(variables, source).map(drop)
+        }
         "grant-pay" => grant_pay::settings::Settings::read(variables).map(drop),
         "notify" => notify::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),
