@@ -209,7 +209,7 @@ async fn a_time_slot_keeps_its_first_snapshot() {
     let scene = Scene::new(7).await;
     let (store, id) = (scene.store(), scene.set.campaign);
     let at = |ms: i64| Timestamp::from_ms(1_767_225_600_000 + ms);
-    let snapshot = |ms, rows| {
+    let snapshot = |ms: i64, rows| {
         let success = Sum { rows, amount: rows };
         StoredSnapshot { at: at(ms), tally: Tally { success, ..Tally::default() } }
     };

@@ -180,6 +180,9 @@ fn the_queues_mapping_never_invokes_more_than_is_reserved() {
         ("GrantPayFunction", "Grants"),
         ("NotifyFunction", "Notices"),
         ("CampaignSealFunction", "Seals"),
+        ("CampaignPayFunction", "Chunks"),
+        ("CampaignRetryFunction", "Chunks"),
+        ("CampaignFanoutFunction", "Jobs"),
     ];
     for (id, event) in queued {
         let function = &template["Resources"][id]["Properties"];

@@ -249,3 +249,20 @@ async fn a_payment_is_taken_back_once_and_whole_or_not_at_all() {
     assert_eq!(balance(&sandbox, "m0").await, amount);
     assert_eq!(balance(&sandbox, "m1").await, grants[1].amount.get());
 }
+
+/// Ids of rows are hashes: money that moved for something else is never taken for a row's.
+#[tokio::test(start_paused = true)]
+async fn a_payment_of_another_amount_under_the_id_is_no_payment_of_the_grant() {
+    let sandbox = Sandbox::new(11);
+    let grants = rows(1);
+    assert_eq!(paid(&sandbox, &grants).await, ["paid"]);
+    let mut other = grants[0].clone();
+    other.amount = largesse_tests::amount(grants[0].amount.get() + 1);
+    let outcome = sandbox.store.pay(std::slice::from_ref(&other)).await.remove(0);
+    let Payment::NotNow { cause, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(cause.kind, PortErrorKind::Corrupt);
+    let standing = sandbox.store.lookup(std::slice::from_ref(&other)).await.unwrap();
+    assert_eq!(standing, [Standing::Unknown]);
+    assert!(sandbox.store.reverse(&other).await.is_err());
+    assert_paid(&sandbox, &grants).await;
+}

@@ -20,7 +20,14 @@ fn is_lambdas(permission: &Permission) -> bool {
             stream.contains(&name) && tables.map(stream_arn).contains(resource)
         }
         Some(("sqs", name)) => {
-            let queues = ["largesse-grants.fifo", "largesse-notify", "largesse-seals"];
+            let queues = [
+                "largesse-grants.fifo",
+                "largesse-notify",
+                "largesse-seals",
+                "largesse-campaigns.fifo",
+                "largesse-campaign-retries",
+                "largesse-fanouts",
+            ];
             queue.contains(&name) && queues.map(queue_arn).contains(resource)
         }
         Some(("logs", name)) => log.contains(&name) && resource == "FunctionLogs.Arn",

@@ -51,6 +51,14 @@ fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
         "campaign-control" => campaign_control::settings::Settings::read(variables).map(drop),
         "campaign-start" => campaign_start::settings::Settings::read(variables).map(drop),
         "campaign-seal" => campaign_seal::settings::Settings::read(variables).map(drop),
+        "campaign-fanout" => campaign_fanout::settings::Settings::read(variables).map(drop),
+        "campaign-pay" => {
+            campaign_pay::settings::Settings::read(variables, campaign_pay::Source::Lane).map(drop)
+        }
+        "campaign-retry" => {
+            let source = campaign_pay::Source::Retries;
+            campaign_pay::settings::Settings::read(variables, source).map(drop)
+        }
         "grant-pay" => grant_pay::settings::Settings::read(variables).map(drop),
         "notify" => notify::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),

@@ -196,7 +196,8 @@ fn every_end_of_a_campaign_goes_to_the_queue_of_notices() {
 #[test]
 fn an_outage_of_three_days_uses_up_no_message() {
     let stack = stack();
-    for queue in ["largesse-grants.fifo", "largesse-notify"] {
+    let campaigns = ["largesse-campaigns.fifo", "largesse-campaign-retries"];
+    for queue in ["largesse-grants.fifo", "largesse-notify"].into_iter().chain(campaigns) {
         let redrive = stack.queue(queue).unwrap().redrive.clone().unwrap();
         // Each receive that fails for want of infrastructure delays the message, once the delay has
         // grown, by 450 s to 900 s at random (functions/grant-pay, functions/notify): by 675 s on

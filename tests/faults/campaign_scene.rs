@@ -178,7 +178,6 @@ pub(crate) struct Scene {
     pub(crate) sandbox: Sandbox,
     pub(crate) bank: Bank,
     pub(crate) id: CampaignId,
-    pub(crate) set: ChunkSet,
     pub(crate) chunks: u32,
     pub(crate) rows: u64,
 }
@@ -231,7 +230,7 @@ impl Scene {
             Seal { layout, rows: hash(), at: store.now(), same_as: None, widths_differ: false };
         act::sealed(store, id, 1, Sealed { hash: hash(), totals }, seal, tallies).await.unwrap();
         let bank = Bank::of(&sandbox);
-        let scene = Self { bank, id, set, chunks: layout.chunks(), rows, sandbox };
+        let scene = Self { bank, id, chunks: layout.chunks(), rows, sandbox };
         scene.start().await;
         scene
     }

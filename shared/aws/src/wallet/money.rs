@@ -9,7 +9,7 @@ use largesse_app::ports::{
 };
 use largesse_domain::grant::Grant;
 use largesse_domain::id::{TransferId, UserId};
-use largesse_domain::ledger::{PostRefused, Posted, Wallet};
+use largesse_domain::ledger::{PostRefused, Posted, Transfer, Wallet};
 
 use super::{Posting, read_posted, read_wallet, request_token};
 use crate::errors::TransactError;
@@ -29,6 +29,12 @@ fn refusal(refused: PostRefused) -> Refusal {
     }
 }
 
+/// Whether a transfer under the grant's id is its payment. Ids of rows are hashes of 80 bits, and a
+/// table may be edited: money that moved for something else is not taken for the grant's.
+fn pays(transfer: &Transfer, grant: &Grant) -> bool {
+    transfer.order.amount == grant.amount && transfer.order.pool == Some(grant.source)
+}
+
 /// A failed call is no refusal: the money did not move, or it is not known whether it did.
 fn not_paid(error: PortError) -> Payment {
     match error.kind {
@@ -44,7 +50,11 @@ impl Store {
     async fn pay_one(&self, grant: &Grant) -> Payment {
         match self.post_order(grant.payment()).await {
             Ok(Posting::Now(_)) => Payment::Paid,
-            Ok(Posting::Before(_)) => Payment::AlreadyPaid,
+            Ok(Posting::Before(transfer)) if pays(&transfer, grant) => Payment::AlreadyPaid,
+            Ok(Posting::Before(_)) => {
+                let cause = PortError::corrupt("pay: another payment lies under the grant's id");
+                Payment::NotNow { retry_after_ms: None, cause }
+            }
             Ok(Posting::Voided) => Payment::Voided,
             Ok(Posting::Refused(refused)) => Payment::Refused(refusal(refused)),
             Err(error) => not_paid(error),
@@ -114,26 +124,33 @@ impl Money for Store {
             grants.iter().map(|grant| (&grant.member, grant.id.transfer())).collect();
         let keys = wanted.iter().map(|(member, id)| keys::transfer(member, *id)).collect();
         let items = self.batch_get("look up payments", &self.names.ledger, keys).await?;
-        let mut found: HashMap<(UserId, TransferId), Standing> = HashMap::new();
+        let mut found: HashMap<(UserId, TransferId), Posted> = HashMap::new();
         for item in &items {
             let reader = Reader { item, what: "transfer item" };
             let user: UserId = reader.parse_after(PK, WALLET)?;
-            let standing = match read_posted(&user, item)? {
-                Posted::Transfer(_) => Standing::Paid,
-                Posted::Voided => Standing::Voided,
-            };
-            found.insert((user, reader.parse_after(SK, TX)?), standing);
+            let posted = read_posted(&user, item)?;
+            found.insert((user, reader.parse_after(SK, TX)?), posted);
         }
         let standing = |grant: &Grant| {
             let key = (grant.member.clone(), grant.id.transfer());
-            found.get(&key).copied().unwrap_or(Standing::NotPaid)
+            match found.get(&key) {
+                Some(Posted::Transfer(transfer)) if pays(transfer, grant) => Standing::Paid,
+                Some(Posted::Transfer(_)) => Standing::Unknown,
+                Some(Posted::Voided) => Standing::Voided,
+                None => Standing::NotPaid,
+            }
         };
         Ok(grants.iter().map(standing).collect())
     }
 
     async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
         match self.posted(&grant.member, grant.id.transfer()).await? {
-            Some(Posted::Transfer(_)) => {}
+            Some(Posted::Transfer(transfer)) if pays(&transfer, grant) => {}
+            Some(Posted::Transfer(_)) => {
+                return Err(PortError::corrupt(
+                    "reverse: another payment lies under the grant's id",
+                ));
+            }
             Some(Posted::Voided) | None => return Ok(Reversal::NotPaid),
         }
         Ok(match self.post_order(grant.reversal()).await? {
