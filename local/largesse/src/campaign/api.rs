@@ -273,10 +273,11 @@ impl Api {
 
     /// Between half of a wait and all of it, so that many callers do not come back together.
     fn jittered(&self, wait: Duration) -> Duration {
-        let mut bytes = [0; 2];
-        self.rng.fill(&mut bytes);
-        let half = wait / 2;
-        half.saturating_add(half * u32::from(u16::from_be_bytes(bytes)) / u32::from(u16::MAX))
+        let mut byte = [0; 1];
+        self.rng.fill(&mut byte);
+        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let [share] = byte.map(|byte| 128_u64.saturating_add(u64::from(byte.div_euclid(2))));
+        Duration::from_millis(ms.saturating_mul(share).div_euclid(255))
     }
 }
 
