@@ -235,19 +235,7 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
         }
         "campaign-pay" => attach_campaign_pay(world, store, function, Source::Lane)?,
         "campaign-retry" => attach_campaign_pay(world, store, function, Source::Retries)?,
-        "campaign-fanout" => {
-            let variables = Variables::new(|name| function.environment.get(name).cloned());
-            let lanes = campaign_fanout::settings::lanes(&variables)?;
-            for queue in &function.queues {
-                let store = store.clone();
-                world.on_queue(queue.clone(), move |event| {
-                    let store = store.clone();
-                    invocation::scope(until(&store), async move {
-                        Ok(campaign_fanout::handle(&*store, event, lanes).await)
-                    })
-                })?;
-            }
-        }
+        "campaign-fanout" => attach_campaign_fanout(world, store, function)?,
         "refund-batch" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 refund_batch::handle(&*store, stop_at).await
@@ -264,6 +252,28 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             });
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
+    }
+    Ok(())
+}
+
+/// Attaches campaign-fanout to its queue.
+fn attach_campaign_fanout(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+) -> Result<(), ComposeError> {
+    let timeout_ms = timeout_ms(function);
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    let lanes = campaign_fanout::settings::lanes(&variables)?;
+    for queue in &function.queues {
+        let store = store.clone();
+        world.on_queue(queue.clone(), move |event| {
+            let store = store.clone();
+            let until = Invocation::until(store.now().plus_ms(timeout_ms));
+            invocation::scope(until, async move {
+                Ok(campaign_fanout::handle(&*store, event, lanes).await)
+            })
+        })?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use largesse_domain::grant::Grant;
 use largesse_domain::time::Timestamp;
 
 use super::PayPorts;
-use super::act::pause;
+use super::attempt::pause;
 use crate::invocation::permits_before;
 use crate::ports::{
     Campaigns, ChunkMessage, ChunkSet, ChunkWork, Commit, Money, PortError, PortErrorKind,

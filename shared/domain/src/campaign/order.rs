@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(act(start(false)), (1, vec![], 0, 5));
         assert_eq!(act(Action::Run { fence: 6 }), (0, vec![false], 0, 6));
         let counts = Counts::sealed(totals);
-        assert_eq!(life.apply(&Action::End { fence: 6, counts }).is_err(), true);
+        assert!(life.apply(&Action::End { fence: 6, counts }).is_err());
         let mut act = |action: Action| {
             life.apply(&action).unwrap();
             agenda.place(id, &terms, &life).unwrap();

@@ -151,6 +151,7 @@ impl Pass {
 }
 
 /// The first staged rows of a part.
+#[expect(clippy::manual_async_fn, reason = "the bound `Send` is needed where pages are buffered")]
 fn first_page<D: CampaignRows>(
     deps: &D,
     upload: Upload,

@@ -76,8 +76,8 @@ fn a_chunk_of_which_all_is_paid_takes_one_write_unit_and_the_worst_one_fits_an_i
     let mut worst = committed(&all);
     for at in 0..all.len() {
         for send in 0..101 {
-            let text: String =
-                (0..200).map(|n| char::from_u32(0xac00 + at as u32 * 37 + n).unwrap()).collect();
+            let first = 0xac00 + u32::try_from(at).unwrap() * 37;
+            let text: String = (first..first + 200).map(|n| char::from_u32(n).unwrap()).collect();
             worst.take(at, u32::MAX - send, Said::Refused(Failure::new(&text))).unwrap();
         }
         worst.rows[at].refused_at = Some(Timestamp::from_ms(i64::MAX >> 20));
