@@ -8,11 +8,14 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 13] = [
+const DRIVEN: [&str; 16] = [
     "admin",
     "campaign-control",
-    "campaign-start",
+    "campaign-fanout",
+    "campaign-pay",
+    "campaign-retry",
     "campaign-seal",
+    "campaign-start",
     "grant-pay",
     "notify",
     "outbox",

@@ -9,6 +9,7 @@ mod aws;
 mod batches;
 mod binaries;
 mod bootstrap;
+mod campaigns;
 mod events;
 mod http;
 mod life;

@@ -22,7 +22,8 @@
 //! * The policy `refuse` names the duplicates: `refuse_names_the_duplicates_by_part_and_line`.
 //! * Rows that are lost between upload and seal are a fault, and nothing is sealed:
 //!   `rows_that_are_lost_are_a_fault_and_seal_nothing`.
-//! * A member named a million times takes no more memory than once:
+//! * The memory of a pass is that of its share of the rows, and a member named a million times takes
+//!   no more than once: `a_pass_holds_its_share_of_the_rows_and_no_more`,
 //!   `the_memory_of_a_seal_does_not_grow_with_duplicates`.
 
 use largesse_domain::campaign::{
@@ -46,7 +47,7 @@ mod pass;
 /// The chunks of a pass in the first layout, 125,000 rows in the mean; in a later one, of more and
 /// smaller chunks, the same rows. The rows of a pass take some 30 MB with members of 36 characters
 /// and short reasons, and 130 MB where every row is as long as one can be
-/// (`the_memory_of_a_pass_is_bounded` measures it): the function has 512 MB.
+/// (`a_pass_holds_its_share_of_the_rows_and_no_more` counts the rows): the function has 512 MB.
 pub const PASS_CHUNKS: u32 = 1_250;
 /// How many duplicates the problem of a refused campaign names. All are counted.
 const DUPLICATES_NAMED_MAX: u32 = 20;

@@ -65,6 +65,10 @@ fn a_new_campaign_shows_its_terms_and_nothing_of_what_comes_later() {
         "campaign_id": ID, "name": "추석", "state": "DRAFT", "creator": "ann",
         "created_at": "2016-07-30T23:54:10.259Z", "terms": terms,
         "parts": { "count": 0, "rows": 0, "refused": 0, "amount": 0 },
+        "audit": {
+            "seq": 1,
+            "hash": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        },
     });
     assert_eq!(view, expected);
 }

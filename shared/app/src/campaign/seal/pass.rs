@@ -178,3 +178,6 @@ fn count(record: &mut PassRecord, number: u32, rows: &[Row]) -> PortResult<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
