@@ -4,7 +4,7 @@
 //! # Order of refusals
 //! Headers, path, query, body (ERR001, ERR005), the privilege to force (ERR004), the campaign
 //! (ERR005), then the rules of its life in the order of
-//! [`Refused`](largesse_domain::campaign::Refused): state, content, approval, open rows, failed rows.
+//! [`Refused`]: state, content, approval, open rows, failed rows.
 //!
 //! # Guarantees
 //! * Each refusal has its code: `every_refusal_of_the_rules_has_its_code`.

@@ -166,7 +166,7 @@ pub async fn failures<D: Deps>(
     Ok(file(&format!("failures-{id}.csv"), Layout::Failures, &lines, next.as_deref()))
 }
 
-fn failed_line(Standing { row, state }: Standing) -> Option<String> {
+fn failed_line(Standing { row, state, .. }: Standing) -> Option<String> {
     let RowState::Failed { reason: failure, .. } = state else { return None };
     let Row { member, amount, reason } = row;
     let row = largesse_input::Row { line: 0, member, amount, reason };

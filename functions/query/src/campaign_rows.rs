@@ -38,10 +38,9 @@ pub struct RowView {
     /// `SHORTFALL`.
     #[schema(example = "FAILED")]
     status: &'static str,
-    /// For `FAILED`: how many sends were refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How many sends were refused since the row was opened last.
     #[schema(example = 4)]
-    attempts: Option<u32>,
+    attempts: u32,
     /// For `FAILED`: why, in the words of the money service.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
@@ -51,15 +50,13 @@ pub struct RowView {
 }
 
 impl From<Standing> for RowView {
-    fn from(Standing { row, state }: Standing) -> Self {
+    fn from(Standing { row, state, attempts }: Standing) -> Self {
         let status = status_name(&state);
-        let (attempts, failure, missing) = match state {
-            RowState::Failed { reason, attempts } => {
-                (Some(attempts), Some(reason.as_str().to_owned()), None)
-            }
-            RowState::Shortfall { missing } => (None, None, Some(missing.get())),
+        let (failure, missing) = match state {
+            RowState::Failed { reason, .. } => (Some(reason.as_str().to_owned()), None),
+            RowState::Shortfall { missing } => (None, Some(missing.get())),
             RowState::Pending | RowState::Unknown | RowState::Success | RowState::Reversed => {
-                (None, None, None)
+                (None, None)
             }
         };
         Self {

@@ -49,6 +49,7 @@ async fn a_row_is_read_by_its_member_and_rows_by_their_status() {
     let row = api.get("ann", format!("{path}/kim")).await.expect(200);
     let pending = json!({
         "member_id": "kim", "amount": 10, "reason": "attendance", "status": "PENDING",
+        "attempts": 0,
     });
     assert_eq!(row.body, pending);
     for member in ["nobody", "KIM", "a%20b"] {

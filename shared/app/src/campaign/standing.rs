@@ -25,6 +25,8 @@ pub struct Standing {
     pub row: Row,
     /// Where it stands in the campaign's generation.
     pub state: RowState,
+    /// How many sends were refused in that generation.
+    pub attempts: u32,
 }
 
 /// Where a page of rows begins: this many rows into a chunk.
@@ -72,9 +74,11 @@ impl Sealed {
         });
         let rows = stored.rows.into_iter().enumerate();
         let standing = |(position, row)| {
-            let state = record.as_ref().and_then(|record| record.state(position));
             // A chunk that no worker has leased yet has no record.
-            Standing { row, state: state.unwrap_or(RowState::Pending) }
+            let state = record.as_ref().and_then(|record| record.state(position));
+            let known = record.as_ref().and_then(|record| record.rows.get(position));
+            let attempts = known.map_or(0, |known| known.outcome.attempts());
+            Standing { row, state: state.unwrap_or(RowState::Pending), attempts }
         };
         Ok(rows.map(standing).collect())
     }

@@ -1,6 +1,6 @@
 //! Campaigns: table `campaigns`, all but their rows.
 //!
-//! An action is one transaction ([`save`]): the campaign, its entry in the audit, and what else it
+//! An action is one transaction (module `save`): the campaign, its entry in the audit, and what else it
 //! changes. It holds only if all of them are as they were read, so that of two actions at once one
 //! is decided anew.
 //!

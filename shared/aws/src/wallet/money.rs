@@ -112,7 +112,7 @@ impl Store {
 }
 
 impl Money for Store {
-    /// In groups of [`TOGETHER_MAX`], side by side. A group in which one is not paid is paid one by
+    /// In groups of ten, side by side. A group in which one is not paid is paid one by
     /// one, and the others are not.
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         let groups = grants.chunks(TOGETHER_MAX).map(|group| self.pay_group(group));
