@@ -247,10 +247,10 @@ impl<M: Money, D: PayPorts> Session<'_, M, D> {
 
     /// Leaves a row as it is: it holds up no other, and an operator looks.
     pub(super) fn set_aside(&mut self, position: usize, cause: PortError) {
-        let member = self.rows.get(position).map_or("", |row| row.member.as_str());
+        // The place of the row, since no log names a member.
         let (campaign, chunk) = (self.campaign.id, self.message.chunk.0);
         tracing::error!(
-            campaign.id = %campaign, chunk, member, error.cause = cause.causes(),
+            campaign.id = %campaign, chunk, row = position, error.cause = cause.causes(),
             "the row is set aside: an operator must look"
         );
         self.aside = Some(cause);
