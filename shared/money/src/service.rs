@@ -126,7 +126,6 @@ mod tests {
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert_eq!((error.name, error.fault), (name, Fault::Malformed), "{value}");
-            assert!(!error.to_string().contains(value), "{error}");
         }
     }
 }
