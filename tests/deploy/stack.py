@@ -65,9 +65,13 @@ class Stack:
         there = self.status() is not None
         act = self.cloudformation.update_stack if there else self.cloudformation.create_stack
         given = {"Auth": "open"} | parameters
+        # From the bucket, as `sam deploy` does: CloudFormation takes 51,200 bytes in a request.
+        key = f"{self.name}.yaml"
+        template = self.package()
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=template.encode())
         act(
             StackName=self.name,
-            TemplateBody=self.package(),
+            TemplateURL=f"https://s3.amazonaws.com/{BUCKET}/{key}",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
