@@ -56,6 +56,13 @@ class Stack:
             self.s3.put_object(Bucket=BUCKET, Key=path, Body=body.encode())
             return f"TemplateURL: https://s3.amazonaws.com/{BUCKET}/{path}"
 
+        def number(found):
+            default = re.search(rf"  {found.group(1)}:\n    Type: Number\n    Default: (\d+)", template)
+            return f"MaximumConcurrency: {default.group(1)}"
+
+        # CloudFormation makes a number of the parameter; here it would stay a text, which the poller
+        # of a standard queue cannot compare.
+        template = re.sub(r"MaximumConcurrency: !Ref (\w+)", number, template)
         template = re.sub(r"CodeUri: functions/(\S+)", function, template)
         template = re.sub(r"TemplateURL: (infra/\S+)", nested, template)
         return self.change(template)
