@@ -21,7 +21,8 @@ class Plant:
 ALL = [
     Plant(
         "a-policy-without-an-action",
-        r"(Sid: MoveTheMoney\n.*?)                  - dynamodb:UpdateItem\n",
+        r"(PolicyName: grant-pay\n.*?Sid: MoveTheMoney\n.*?)"
+        r"                  - dynamodb:UpdateItem\n",
         r"\1",
         lambda story: story.only_draws_reach_the_outbox(),
         "late is not paid",
@@ -37,8 +38,8 @@ ALL = [
     ),
     Plant(
         "a-queue-without-its-dead-letter-queue",
-        r"      RedrivePolicy:\n.*?maxReceiveCount: 500\n",
-        "",
+        r"(-grants\.fifo\n(?:(?!Type:).)*?)      RedrivePolicy:\n.*?maxReceiveCount: 500\n",
+        r"\1",
         lambda story: story.a_message_received_too_often_is_dead_lettered(),
         "the message is not in the dead-letter queue",
     ),
