@@ -158,7 +158,7 @@ async fn a_campaign_that_never_started_has_no_duration() {
     let never_started = CampaignEnded { duration_ms: None, ..ended(None, None) };
     let published = [Done::Published(Event::CampaignStopped(never_started))];
     assert_eq!(done(&[record(1, "stop", &COUNTS[..6])]).await, published);
-    // The clock of whoever started it may have been ahead.
+    // The clock of the function that started it may have been ahead.
     let mut counts = COUNTS;
     counts[6].1 = "1769850000001";
     let at_once = CampaignEnded { duration_ms: Some(0), ..ended(None, None) };
