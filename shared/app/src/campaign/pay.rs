@@ -38,9 +38,7 @@ use super::act::{self, ActError};
 use super::progress::{end_if_done, snapshot};
 use super::session::{ChunkOutcome, ROUND_MS, Session, allowed, load};
 use crate::invocation::permits_before;
-use crate::ports::{
-    ChunkMessage, Money, Payment, PortError, PortErrorKind, PortResult, Written,
-};
+use crate::ports::{ChunkMessage, Money, Payment, PortError, PortErrorKind, PortResult, Written};
 
 /// The longest wait for the money service within one invocation: a permit or an answer is near.
 const WAIT_MS_MAX: u64 = 2_000;
@@ -75,11 +73,7 @@ pub async fn pay_chunk<M: Money, D: PayPorts>(
 
 /// Tells the campaign that the chunk cannot be used. Its message is then done, and its rows stay as
 /// they are: the watch ends the campaign when nothing else of it moves.
-async fn damaged<D: PayPorts>(
-    deps: &D,
-    message: &ChunkMessage,
-    cause: PortError,
-) -> ChunkOutcome {
+async fn damaged<D: PayPorts>(deps: &D, message: &ChunkMessage, cause: PortError) -> ChunkOutcome {
     let (campaign, chunk) = (message.campaign, message.chunk.0);
     let problem = format!("chunk {chunk} cannot be used: {}", cause.operation);
     match act::damaged(deps, campaign, message.fence, problem).await {

@@ -50,10 +50,7 @@ use crate::ports::{
 };
 
 /// What the watch needs.
-pub trait WatchPorts:
-    ActPorts + CampaignResults + CampaignJobs + CampaignMarks + Backlog
-{
-}
+pub trait WatchPorts: ActPorts + CampaignResults + CampaignJobs + CampaignMarks + Backlog {}
 
 impl<T: ActPorts + CampaignResults + CampaignJobs + CampaignMarks + Backlog> WatchPorts for T {}
 

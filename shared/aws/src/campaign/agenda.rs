@@ -50,7 +50,9 @@ pub(super) fn read_agenda(item: &Item) -> PortResult<Versioned<Agenda>> {
         running: list(&reader, "running", |value| in_map(value, read_running))?,
         rolling_back: list(&reader, "rolling_back", read_id)?,
         // An older version wrote it without.
-        sealing: reader.optional(SEALING, |reader, name| list(reader, name, read_id))?.unwrap_or_default(),
+        sealing: reader
+            .optional(SEALING, |reader, name| list(reader, name, read_id))?
+            .unwrap_or_default(),
     };
     Ok(Versioned { value: agenda, version: reader.number(VERSION)? })
 }

@@ -75,8 +75,11 @@ impl Store {
 impl Backlog for Store {
     async fn backlog(&self, job: &CampaignJob) -> PortResult<u64> {
         let names = &self.names;
-        let lanes =
-            [&names.queue_fanouts_url, &names.queue_campaigns_url, &names.queue_campaign_retries_url];
+        let lanes = [
+            &names.queue_fanouts_url,
+            &names.queue_campaigns_url,
+            &names.queue_campaign_retries_url,
+        ];
         let queues = match job {
             CampaignJob::Seal { .. } => &[&names.queue_seals_url][..],
             CampaignJob::Pay { .. } | CampaignJob::Reverse { .. } => &lanes,

@@ -26,11 +26,7 @@ pub trait CampaignMarks: Send + Sync {
 
     /// Writes the mark of a campaign over the one before. Of two watches at once the later one
     /// stands: a job may then be sent once more, which does no harm.
-    fn put_mark(
-        &self,
-        id: CampaignId,
-        mark: &Mark,
-    ) -> impl Future<Output = PortResult<()>> + Send;
+    fn put_mark(&self, id: CampaignId, mark: &Mark) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// How much waits in the queues.
