@@ -63,7 +63,7 @@ async fn actions(work: &Work) -> Vec<String> {
 
 #[rstest]
 #[case::missing(1, Damage::Missing, "the chunk is not there")]
-#[case::garbled(2, Damage::Garbled, "chunk")]
+#[case::garbled(2, Damage::Garbled, "chunk of rows")]
 #[case::other_result(3, Damage::OtherResult, "result of a chunk")]
 #[tokio::test(start_paused = true)]
 async fn a_chunk_that_cannot_be_used_fails_the_campaign_after_all_others_are_paid(
@@ -78,7 +78,7 @@ async fn a_chunk_that_cannot_be_used_fails_the_campaign_after_all_others_are_pai
     // The others are paid, and the campaign tells what is wrong while it still runs.
     let campaign = work.campaign().await;
     let problem = campaign.problem.unwrap();
-    assert_eq!(problem, format!("chunk 1 cannot be used: {said}"));
+    assert_eq!(problem, format!("chunk 1 cannot be used ({said})"));
     let (paid, left) = (work.paid().await, work.tally().await.pending.rows);
     assert_eq!((paid + left, campaign.life.state), (250, State::Running));
     assert!(paid > left && left > 0 && !work.waits());
@@ -187,7 +187,7 @@ async fn a_campaign_without_its_seal_fails_at_once() {
     let work = Work::new(9, 3).await;
     let table = Table::of(&work.sandbox, "campaigns");
     let mut item = table.get(&key_with(format!("CAMPAIGN#{}", work.id), "META")).await.unwrap();
-    item.remove("layout_rows").unwrap();
+    item.remove("rows_hash").unwrap();
     table.put(item).await;
     work.attach_all();
     let report = work.minute().await;
@@ -211,6 +211,6 @@ async fn counters_that_lost_rows_fail_the_campaign() {
     work.minutes(FAILED_IN).await;
     let campaign = work.campaign().await;
     assert_eq!(campaign.life.state, State::Failed);
-    let why = "chunk 0 cannot be used: the counters do not have the rows that were sealed";
+    let why = "chunk 0 cannot be used (the counters do not have the rows that were sealed)";
     assert_eq!(campaign.problem.as_deref(), Some(why));
 }

@@ -10,11 +10,13 @@ use campaign_start::Report;
 use largesse_app::campaign::act;
 use largesse_app::campaign::pay::PaySettings;
 use largesse_app::ports::{
-    Campaigns, ChunkMessage, ChunkSet, ChunkWork, Money, Payment, PortError, PortErrorKind,
-    PortResult, Reversal, Standing,
+    CampaignRows, Campaigns, ChunkMessage, ChunkSet, ChunkWork, Money, Payment, PortError,
+    PortErrorKind, PortResult, Reversal, Standing,
 };
 use largesse_aws::Store;
-use largesse_domain::campaign::{Campaign, ChunkNumber, Counts, Duplicates, Layout, State, Tally};
+use largesse_domain::campaign::{
+    Campaign, ChunkNumber, Counts, Duplicates, Layout, Row, State, Tally,
+};
 use largesse_domain::grant::{Grant, RetryPolicy};
 use largesse_domain::id::CampaignId;
 use largesse_domain::ledger::Memo;
@@ -104,13 +106,13 @@ impl Work {
         act::stop(&*self.sandbox.store, self.id, &user("ann"), memo).await.unwrap();
     }
 
-    pub(super) async fn roll_back(&self) {
+    pub(crate) async fn roll_back(&self) {
         let memo = Memo::new("why").unwrap();
         act::rollback(&*self.sandbox.store, self.id, &user("ann"), memo).await.unwrap();
     }
 
     /// The money service goes away or comes back.
-    pub(super) fn set_away(&self, is_away: bool) {
+    pub(crate) fn set_away(&self, is_away: bool) {
         self.money.is_away.store(is_away, Ordering::Relaxed);
     }
 
@@ -225,7 +227,7 @@ impl Work {
         self.campaign().await.life.state
     }
 
-    pub(super) async fn tally(&self) -> Tally {
+    pub(crate) async fn tally(&self) -> Tally {
         Counts::of_shards(&self.sandbox.store.counts(self.id).await.unwrap()).unwrap().tally
     }
 
@@ -234,7 +236,7 @@ impl Work {
     }
 
     /// The message of a chunk under the present fence.
-    pub(super) async fn message(&self, chunk: u32) -> ChunkMessage {
+    pub(crate) async fn message(&self, chunk: u32) -> ChunkMessage {
         let (campaign, fence) = (self.id, self.campaign().await.life.fence);
         ChunkMessage { campaign, fence, chunk: ChunkNumber(chunk), work: ChunkWork::Pay }
     }
@@ -244,6 +246,13 @@ impl Work {
         let set = ChunkSet::of(&self.campaign().await).unwrap();
         let pk = format!("CHUNK#{}#{}#{}#{chunk}", self.id, set.attempt, set.round);
         key_with(pk, sk)
+    }
+
+    /// The first row of a chunk.
+    pub(crate) async fn row(&self, chunk: u32) -> Row {
+        let set = ChunkSet::of(&self.campaign().await).unwrap();
+        let rows = self.sandbox.store.chunk(&set, ChunkNumber(chunk)).await.unwrap();
+        rows.unwrap().remove(0)
     }
 
     /// What each member has, and should have.

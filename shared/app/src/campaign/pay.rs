@@ -75,7 +75,7 @@ pub async fn pay_chunk<M: Money, D: PayPorts>(
 /// they are: the watch ends the campaign when nothing else of it moves.
 async fn damaged<D: PayPorts>(deps: &D, message: &ChunkMessage, cause: PortError) -> ChunkOutcome {
     let (campaign, chunk) = (message.campaign, message.chunk.0);
-    let problem = format!("chunk {chunk} cannot be used: {}", cause.operation);
+    let problem = format!("chunk {chunk} cannot be used ({})", cause.operation);
     match act::damaged(deps, campaign, message.fence, problem).await {
         Ok(_) => {
             let (cause, why) = (cause.causes(), "the chunk cannot be used: an operator must look");
