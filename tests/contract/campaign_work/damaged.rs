@@ -1,10 +1,14 @@
 //! What was sealed and cannot be used ends its campaign, after all else is paid.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::campaign::act::{self, ActError};
+use largesse_app::campaign::watch::watch;
 use largesse_app::ports::Campaigns;
 use largesse_domain::campaign::{Refused, State};
+use largesse_tests::kill::kill_at;
 use largesse_tests::user;
 use rstest::rstest;
 use serde_json::Value;
@@ -169,6 +173,29 @@ async fn an_outage_ends_no_campaign_with_a_damaged_chunk() {
     work.minutes(16 + FAILED_IN).await;
     assert_eq!(work.state().await, State::Failed);
     assert_eq!(work.paid().await + work.tally().await.pending.rows, 250);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_killed_while_it_ends_a_campaign_ends_it_once() {
+    for k in 1..300 {
+        let work = Work::new(11, 3).await;
+        damage(&work, 0, Damage::Missing).await;
+        work.attach_all();
+        work.settle().await;
+        work.minutes(FAILED_IN - 2).await;
+        assert_eq!(work.state().await, State::Running);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let ended = kill_at(k, watch(&*work.sandbox.another_process(40))).await;
+        work.minutes(2).await;
+        assert_eq!(work.state().await, State::Failed);
+        let actions = actions(&work).await;
+        assert_eq!(actions.iter().filter(|action| *action == "fail").count(), 1, "{actions:?}");
+        if ended.is_some() {
+            assert!(k > 10, "it awaits {k} times only");
+            return;
+        }
+    }
+    panic!("the watch never ended");
 }
 
 #[tokio::test(start_paused = true)]

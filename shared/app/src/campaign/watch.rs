@@ -58,7 +58,7 @@ impl<T: ActPorts + CampaignResults + CampaignJobs + CampaignMarks + Backlog> Wat
 ///
 /// Work that is not lost always has a message somewhere, but for the seconds between an action and
 /// its job (the stream of the table). The numbers of messages are exact a minute after the last was
-/// sent (Amazon SQS Developer Guide, "Available CloudWatch metrics").
+/// sent (Amazon SQS API Reference, `GetQueueAttributes`).
 pub const STILL_MS: u64 = 600_000;
 /// A FIFO queue drops what was sent under the same id in the last five minutes (Amazon SQS API
 /// Reference, `SendMessage`). A job that is sent again sends its chunks under the same ids, so it may

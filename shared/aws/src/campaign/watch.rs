@@ -1,4 +1,8 @@
 //! The marks of the watch over the work of campaigns, and how much waits in their queues.
+//!
+//! # Guarantees
+//! * A message counts in each queue of the work, wherever in it it is:
+//!   `a_message_in_any_queue_and_in_any_place_is_work_that_waits`.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use largesse_app::ports::{Backlog, CampaignJob, CampaignMarks, Mark, PortResult};
