@@ -1,7 +1,7 @@
 //! A sealed campaign that runs, a money service that does as it is told, and workers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use largesse_app::campaign::ChunkOutcome;
@@ -176,7 +176,7 @@ impl Money for Bank {
 /// A campaign of `ann` over that many rows, sealed and started.
 pub(crate) struct Scene {
     pub(crate) sandbox: Sandbox,
-    pub(crate) bank: Bank,
+    pub(crate) bank: Arc<Bank>,
     pub(crate) id: CampaignId,
     pub(crate) chunks: u32,
     pub(crate) rows: u64,
@@ -229,7 +229,7 @@ impl Scene {
         let seal =
             Seal { layout, rows: hash(), at: store.now(), same_as: None, widths_differ: false };
         act::sealed(store, id, 1, Sealed { hash: hash(), totals }, seal, tallies).await.unwrap();
-        let bank = Bank::of(&sandbox);
+        let bank = Arc::new(Bank::of(&sandbox));
         let scene = Self { bank, id, chunks: layout.chunks(), rows, sandbox };
         scene.start().await;
         scene
@@ -278,8 +278,8 @@ impl Scene {
     pub(crate) async fn deliver(&self, store: &Store, message: &ChunkMessage) -> ChunkOutcome {
         let stop_at = store.now().plus_ms(50_000);
         match message.work {
-            ChunkWork::Pay => pay_chunk(&self.bank, store, message, SETTINGS, stop_at).await,
-            ChunkWork::Reverse => reverse_chunk(&self.bank, store, message, stop_at).await,
+            ChunkWork::Pay => pay_chunk(&*self.bank, store, message, SETTINGS, stop_at).await,
+            ChunkWork::Reverse => reverse_chunk(&*self.bank, store, message, stop_at).await,
         }
     }
 

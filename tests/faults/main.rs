@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod campaign_attach;
+mod campaign_limit;
+mod campaign_money;
 mod campaign_pay;
 mod campaign_queues;
 mod campaign_scene;
+mod campaign_storm;
 mod client;
 mod corrupt;
 mod crowd;
