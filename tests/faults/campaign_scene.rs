@@ -186,25 +186,29 @@ fn hash() -> Hash {
     Hash::of(b"content")
 }
 
-fn memo(text: &str) -> Memo {
+pub(crate) fn memo(text: &str) -> Memo {
     Memo::new(text).unwrap()
+}
+
+pub(crate) fn terms() -> Terms {
+    Terms {
+        name: CampaignName::new("추석 보상").unwrap(),
+        default_reason: memo("보상"),
+        default_amount: None,
+        starts_at: None,
+        priority: Priority::default(),
+        duplicates: Duplicates::First,
+        approvals: Approvals::Zero,
+    }
 }
 
 impl Scene {
     pub(crate) async fn new(seed: u64, rows: u64) -> Self {
         let sandbox = Sandbox::new(seed);
         let (store, ann) = (&*sandbox.store, user("ann"));
-        let terms = Terms {
-            name: CampaignName::new("추석 보상").unwrap(),
-            default_reason: memo("보상"),
-            default_amount: None,
-            starts_at: None,
-            priority: Priority::default(),
-            duplicates: Duplicates::First,
-            approvals: Approvals::Zero,
-        };
         let id = CampaignId(sandbox.id());
-        create(store, CreateCampaign { id, creator: ann.clone(), terms }).await.unwrap();
+        let request = CreateCampaign { id, creator: ann.clone(), terms: terms() };
+        create(store, request).await.unwrap();
         let number = PartNumber::new(1).unwrap();
         let part = Part { number, hash: hash(), rows, refused: 0, amount: rows * AMOUNT };
         add_part(store, id, &ann, &part).await.unwrap();

@@ -16,7 +16,7 @@ use crate::campaign_attach::{attach, settle};
 use crate::campaign_money::{MoneyServer, Probe, Seen, service};
 use crate::campaign_scene::{AMOUNT, SETTINGS, Scene};
 
-const ROWS: u64 = 1_500;
+const ROWS: u64 = 900;
 const LANES: u32 = 8;
 /// Longer than every answer but one that stalls.
 const TIMEOUT_MS: u64 = 1_000;
@@ -139,7 +139,7 @@ async fn after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_t
     let outage = async {
         // The storm has begun, and most rows are not paid yet.
         let mut count = probe.count.subscribe();
-        count.wait_for(|count| *count >= 400).await.unwrap();
+        count.wait_for(|count| *count >= 200).await.unwrap();
         let calls = server.report().calls;
         server.set(Faults { outage_ms: OUTAGE_MS, ..storm() });
         calls

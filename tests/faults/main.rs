@@ -4,6 +4,8 @@
 
 mod backlog;
 mod campaign_attach;
+mod campaign_chain;
+mod campaign_lanes;
 mod campaign_limit;
 mod campaign_money;
 mod campaign_pay;

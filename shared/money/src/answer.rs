@@ -1,7 +1,7 @@
 //! What an answer means. docs/money.md has the same table in words.
 
 use largesse_app::ports::{
-    Payment, PortError, PortErrorKind, PortResult, Refusal, RefusalCode, Reversal, Standing,
+    Payment, PortErrorKind, PortResult, Refusal, RefusalCode, Reversal, Standing,
 };
 use largesse_domain::grant::Grant;
 use largesse_domain::time::Timestamp;
