@@ -58,7 +58,9 @@ impl MoneySettings {
         let service = named.or_else(|| service(SERVICE));
         let service = service.ok_or_else(|| missing("MONEY_SERVICE", name))?;
         let concurrency_max = CONCURRENCY_MAX;
-        let settings = Settings { secret, concurrency_max, ..Settings::new(base) };
+        // The governor looks up, under a permit.
+        let looks_up = false;
+        let settings = Settings { secret, concurrency_max, looks_up, ..Settings::new(base) };
         Ok(Self(Some(Http { settings, service, rate })))
     }
 

@@ -238,7 +238,7 @@ async fn send<M: Money, D: PayPorts>(
                     row.refused_at = Some(now);
                 }
             }
-            Payment::Unknown(_) => session.settle(position, Said::Unknown),
+            Payment::Unknown(_) | Payment::Pending => session.settle(position, Said::Unknown),
             Payment::Voided => {
                 session.set_aside(position, PortError::corrupt("the row is voided"));
             }

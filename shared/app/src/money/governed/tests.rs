@@ -136,6 +136,7 @@ struct Bank {
     memory: Arc<Memory>,
     answers: Mutex<VecDeque<Payment>>,
     calls: Mutex<Vec<i64>>,
+    must_look_up: bool,
 }
 
 impl Bank {
@@ -155,6 +156,10 @@ impl Bank {
 }
 
 impl Money for Bank {
+    fn must_look_up(&self) -> bool {
+        self.must_look_up
+    }
+
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         assert_eq!(grants.len(), 1);
         vec![self.call()]
@@ -183,9 +188,13 @@ struct Scene {
 }
 
 fn scene(limit: u32, workers: usize) -> Scene {
+    scene_of(limit, workers, false)
+}
+
+fn scene_of(limit: u32, workers: usize, must_look_up: bool) -> Scene {
     let memory = Memory::new();
     let (answers, calls) = (Mutex::default(), Mutex::default());
-    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls });
+    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls, must_look_up });
     let rate = Rate::new(limit, Tolerance::default()).unwrap();
     let worker = |_| {
         let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
@@ -214,7 +223,7 @@ fn letters(payments: &[Payment]) -> String {
         Payment::Paid | Payment::AlreadyPaid | Payment::Voided => 'P',
         Payment::Refused(_) => 'R',
         Payment::NotNow { .. } => 'N',
-        Payment::Unknown(_) => 'U',
+        Payment::Unknown(_) | Payment::Pending => 'U',
     };
     payments.iter().map(letter).collect()
 }
@@ -408,6 +417,34 @@ async fn a_refusal_is_no_failure_of_the_service() {
     let paid = letters(&scene.workers[0].pay(&grants(20)).await);
     assert_eq!(paid, "UUUURUUUURRRRRRRRRRP");
     assert_eq!(scene.memory.state(|state| state.writes), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_is_accepted_is_no_failure() {
+    let scene = scene_of(1_000, 1, true);
+    scene.bank.will((0..9).map(|_| Payment::Pending));
+    assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "UUUUUUUUUP");
+    // It is not looked up at once: the service knows no more.
+    assert_eq!((scene.bank.calls(), scene.memory.state(|state| state.writes)), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_in_doubt_is_looked_up_once_under_a_permit_of_its_own() {
+    let scene = scene_of(10, 1, true);
+    let worker = &scene.workers[0];
+    // Found paid; not found out.
+    scene.bank.will([unknown(), Payment::Paid]);
+    let paid = worker.pay(&grants(1)).await;
+    assert!(matches!(paid[..], [Payment::AlreadyPaid]), "{paid:?}");
+    scene.bank.will([unknown(), unknown()]);
+    assert_eq!(letters(&worker.pay(&grants(1)).await), "U");
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert_eq!(calls.len(), 4);
+    assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= 102), "{calls:?}");
+    // Without a permit for the look-up it stays unknown, and nothing is called.
+    scene.bank.will([unknown()]);
+    assert_eq!(letters(&within(&scene.memory, 110, worker.pay(&grants(1))).await), "U");
+    assert_eq!(scene.bank.calls(), 5);
 }
 
 #[tokio::test(start_paused = true)]
