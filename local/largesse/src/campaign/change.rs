@@ -133,8 +133,7 @@ pub(super) async fn run(change: Change, api: &Api, out: &dyn Say) -> Result<Ende
     if stays {
         return watch::watch(api, out, &id.to_string()).await;
     }
-    let unreadable =
-        |source| CampaignError::Unreadable { request: format!("POST {path}"), source };
+    let unreadable = |source| CampaignError::Unreadable { request: format!("POST {path}"), source };
     if is_dry_run {
         let preview: Preview = serde_json::from_value(answer).map_err(unreadable)?;
         out.say(&text::would(&preview))?;

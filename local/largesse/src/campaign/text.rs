@@ -237,11 +237,8 @@ pub(super) fn would(preview: &Preview) -> String {
         (None, Some(why)) => format!("not known: {why}"),
         (None, None) => "not known".to_owned(),
     };
-    let pairs = [
-        ("payments", grouped(*rows)),
-        ("amount", grouped(*amount)),
-        ("shortfall", shortfall),
-    ];
+    let pairs =
+        [("payments", grouped(*rows)), ("amount", grouped(*amount)), ("shortfall", shortfall)];
     format!("{}\nnothing has changed", plain::pairs(&pairs))
 }
 
