@@ -56,6 +56,9 @@ async fn campaign_control_may_do_what_it_does() {
     let (store, campaign) = (&*api.sandbox.store, id.parse::<CampaignId>().unwrap());
     let fence = store.campaign(campaign).await.unwrap().unwrap().value.life.fence;
     act::end(store, campaign, fence).await.unwrap();
+    // A campaign that paid: a dry run of its rollback reads the wallet.
+    let paid = started(&api).await;
+    api.settle().await;
     let calls = calls_of(&api.sandbox.world, async {
         let made = api.post("ann", "/api/v2/campaigns").key(api.new_key());
         let made = made.json(json!({ "name": "n" })).await.expect(201);
@@ -63,6 +66,8 @@ async fn campaign_control_may_do_what_it_does() {
         upload(&api, &path, "member_id,amount,reason\nkim,10,r\n").await;
         api.post("ann", format!("{path}/seal")).await.expect(202);
         api.post("ann", format!("/api/v2/campaigns/{id}/retry")).key("k").await.expect(202);
+        let rollback = api.post("ann", format!("/api/v2/campaigns/{paid}/rollback"));
+        rollback.json(json!({ "memo": "m", "dry_run": true })).await.expect(200);
     });
     assert_least("campaign-control", &calls.await);
 }

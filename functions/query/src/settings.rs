@@ -41,7 +41,7 @@ impl Settings {
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read_with_cursors(variables)?.with_money_rate(variables)?,
+            edge: EdgeConfig::read_with_cursors(variables)?.with_money(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

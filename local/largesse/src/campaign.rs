@@ -32,6 +32,7 @@ pub mod watch;
 pub mod wire;
 
 mod csv;
+mod lines;
 mod text;
 mod upload;
 
@@ -190,6 +191,9 @@ pub enum CampaignError {
     /// The campaign is in no state in which there is something to watch.
     #[error("the campaign is {0}: nothing runs")]
     NothingRuns(&'static str),
+    /// The rows of duplicates.csv have no part and line.
+    #[error("the duplicates do not name their parts: the deployment is older than this program")]
+    NoPlaces,
     /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),

@@ -170,7 +170,7 @@ pub fn compose_telling(
 /// How a function serves requests: with what the template tells it about campaigns.
 fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
     let variables = Variables::new(|name| function.environment.get(name).cloned());
-    edge.clone().with_money_rate(&variables)?.with_force_users(&variables)
+    edge.clone().with_money(&variables)?.with_force_users(&variables)
 }
 
 /// The routes of a function behind HTTP; `None` for the others.

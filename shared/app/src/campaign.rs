@@ -11,6 +11,7 @@ pub mod fan_out;
 pub mod next;
 pub mod part;
 pub mod pay;
+pub mod preview;
 pub mod progress;
 pub mod read;
 mod request;

@@ -51,4 +51,4 @@ pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,
 };
-pub use wallet::{Counted, HistoryFilter, Once, Wallets};
+pub use wallet::{Balances, Counted, HistoryFilter, Once, Wallets};

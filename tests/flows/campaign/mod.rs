@@ -3,6 +3,7 @@
 mod files;
 mod life;
 mod parts;
+mod preview;
 mod refusals;
 mod retry;
 mod rows;

@@ -1,10 +1,9 @@
 //! What is known of campaigns.
 
 use futures::future::try_join;
-use largesse_domain::campaign::{Action, AuditEntry, Campaign, Counts};
+use largesse_domain::campaign::{AuditEntry, Campaign, Counts};
 use largesse_domain::id::CampaignId;
 
-use super::act::ActError;
 use crate::page::{PAGE_LIMIT_MAX, Page};
 use crate::ports::{Campaigns, PortError, PortResult};
 
@@ -61,27 +60,4 @@ pub async fn audit<D: Campaigns>(
     Ok(Some(Page { rows, next }))
 }
 
-/// What a rollback would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preview {
-    /// How many payments it takes back. Rows whose outcome is not known may be among them.
-    pub rows: u64,
-    /// What they sum to, in minor units.
-    pub amount: u64,
-}
-
-/// What a rollback would do now, if it is allowed.
-///
-/// # Errors
-/// [`ActError`], as the rollback itself.
-pub async fn preview<D: Campaigns>(deps: &D, id: CampaignId) -> Result<Preview, ActError> {
-    let View { mut campaign, counts } = show(deps, id).await?.ok_or(ActError::NotFound)?;
-    let fence = campaign.life.fence.saturating_add(1);
-    campaign.life.apply(&Action::Rollback { fence })?;
-    let tally = counts.map(|counts| counts.tally).unwrap_or_default();
-    let (paid, unknown) = (tally.success, tally.unknown);
-    Ok(Preview {
-        rows: paid.rows.saturating_add(unknown.rows),
-        amount: paid.amount.saturating_add(unknown.amount),
-    })
 }
