@@ -1,6 +1,7 @@
 //! What stands before a money service: the rate of calls and the circuit breaker.
 
 mod circuit;
+pub mod further;
 pub mod governed;
 mod governor;
 pub mod service;

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
+use largesse_app::money::further::further_call;
 use largesse_app::ports::{Clock, Money, Payment, PortErrorKind, PortResult, Reversal, Standing};
 use largesse_domain::grant::Grant;
 
-use crate::answer::{Doubt, Read};
+use crate::answer::{Answer, Doubt, Read};
 use crate::client::{Client, Lost};
 use crate::error::SetupError;
 use crate::settings::Settings;
@@ -54,12 +55,16 @@ impl HttpMoney {
             Err(Lost::Unknown(cause)) => cause.into(),
         };
         // Looked up once, under the same id. Whatever stays unknown comes back with its message.
-        match self.client.get(clock, &path_of(grant)).await {
-            Ok(answer) => answer.resolved(grant, doubt),
-            Err(Lost::NotSent(_) | Lost::Unknown(_)) => {
-                Payment::Unknown(doubt.cause.port("pay over HTTP", PortErrorKind::Unknown))
-            }
+        match self.ask_again(grant).await {
+            Some(answer) => answer.resolved(grant, doubt),
+            None => Payment::Unknown(doubt.cause.port("pay over HTTP", PortErrorKind::Unknown)),
         }
+    }
+
+    /// Looks up what is in doubt; `None` without an answer, or without a permit for the call.
+    async fn ask_again(&self, grant: &Grant) -> Option<Answer> {
+        further_call().await.ok()?;
+        self.client.get(&*self.clock, &path_of(grant)).await.ok()
     }
 
     async fn look_up_one(&self, grant: &Grant) -> PortResult<Standing> {
@@ -103,11 +108,9 @@ impl Money for HttpMoney {
             }
             Err(Lost::Unknown(cause)) => cause.into(),
         };
-        match self.client.get(clock, &path_of(grant)).await {
-            Ok(answer) => answer.reversal_resolved(grant, doubt),
-            Err(Lost::NotSent(_) | Lost::Unknown(_)) => {
-                Err(doubt.cause.port("reverse over HTTP", PortErrorKind::Unknown))
-            }
+        match self.ask_again(grant).await {
+            Some(answer) => answer.reversal_resolved(grant, doubt),
+            None => Err(doubt.cause.port("reverse over HTTP", PortErrorKind::Unknown)),
         }
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! Each grant is a call of its own: the breaker is asked, a permit is taken, its moment is waited for,
 //! and one grant goes to the service. Look-ups and reversals take permits too, since a money service
-//! counts requests and not payments.
+//! counts requests and not payments; so does a further call of the same payment ([`further`]).
+//!
+//! A permit is of a moment, so nothing may hold a call up behind it. [`CALLS_MAX`] calls are under way
+//! at once, and one above that waits before it takes its permit.
+//!
+//! [`further`]: super::further
 //!
 //! A call that is held back is [`Payment::NotNow`], or a port error of kind
 //! [`PortErrorKind::Throttled`](crate::ports::PortErrorKind) from look-up and reversal. Nothing has
@@ -14,38 +19,65 @@
 //!   `failures_in_a_row_open_the_breaker_for_all_and_one_probe_closes_it`.
 //! * A caller that limits its permits takes none behind the limit, and keeps none from others:
 //!   `a_permit_behind_the_limit_is_not_taken_and_is_left_to_others`.
-//! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`.
+//! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`,
+//!   `a_further_call_of_a_payment_takes_a_permit_too`.
+//! * A call that waits for others takes its permit afterwards:
+//!   `a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made`.
 //! * A refusal is an answer of a service that works: `a_refusal_is_no_failure_of_the_service`.
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use largesse_domain::breaker::BreakerPolicy;
 use largesse_domain::grant::Grant;
 use largesse_domain::id::ServiceId;
 use largesse_domain::rate::Rate;
+use tokio::sync::Semaphore;
 
 use super::Held;
 use super::circuit::Circuit;
+use super::further::{self, Gate};
 use super::governor::{Governor, Waiting};
 use crate::ports::{
     Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortError, PortResult, Reversal, Rng,
     Standing,
 };
 
+/// How many calls are under way at once, those that wait for the moment of their permit included.
+/// An adapter takes that many at once without holding one up.
+pub const CALLS_MAX: usize = 256;
+
 /// Any money service, called within its rate and through its circuit breaker. A process has one for
 /// each service, and all its tasks share it.
 pub struct Governed<M, D> {
     inner: Arc<M>,
     deps: Arc<D>,
-    governor: Governor,
+    governor: Arc<Governor>,
     circuit: Circuit,
+    calls: Semaphore,
+}
+
+/// The rate, before the further calls of a payment.
+struct Rated<D> {
+    deps: Arc<D>,
+    governor: Arc<Governor>,
+}
+
+impl<D: Permits + Clock + Pause> Gate for Rated<D> {
+    fn pass(&self) -> BoxFuture<'_, PortResult<()>> {
+        async {
+            let permit = self.governor.permit(&*self.deps, self.governor.wait()).await;
+            permit.map_err(|held| held.cause)
+        }
+        .boxed()
+    }
 }
 
 impl<M, D> Governed<M, D>
 where
     M: Money,
-    D: Permits + Breakers + Clock + Pause + Ids + Rng,
+    D: Permits + Breakers + Clock + Pause + Ids + Rng + 'static,
 {
     /// `inner` under the name of the service. `rate` is used until the store has one.
     pub fn new(
@@ -55,8 +87,9 @@ where
         rate: Rate,
         policy: BreakerPolicy,
     ) -> Self {
-        let governor = Governor::new(service.clone(), rate);
-        Self { inner, deps, governor, circuit: Circuit::new(service, policy) }
+        let governor = Arc::new(Governor::new(service.clone(), rate));
+        let circuit = Circuit::new(service, policy);
+        Self { inner, deps, governor, circuit, calls: Semaphore::new(CALLS_MAX) }
     }
 
     /// Makes a call as soon as it may be made, and counts its outcome.
@@ -70,6 +103,8 @@ where
         F: Future<Output = T>,
     {
         let deps = &*self.deps;
+        // Before the permit. The semaphore is never closed; if it were, nothing would be held back.
+        let _at_once = self.calls.acquire().await.ok();
         let pass = self.circuit.admit(deps).await?;
         if let Err(held) = self.governor.permit(deps, waiting).await {
             self.circuit.withdraw(deps, pass).await;
@@ -77,7 +112,9 @@ where
         }
         // From here to the call nothing is waited for: the permit is of this moment.
         self.circuit.still_admits(pass, deps.now())?;
-        let answer = call().await;
+        let (deps_of_gate, governor) = (self.deps.clone(), self.governor.clone());
+        let gate = Arc::new(Rated { deps: deps_of_gate, governor });
+        let answer = further::behind(gate, call()).await;
         self.circuit.report(deps, pass, is_failure(&answer)).await;
         Ok(answer)
     }
@@ -114,7 +151,7 @@ const fn is_failure(payment: &Payment) -> bool {
 impl<M, D> Money for Governed<M, D>
 where
     M: Money,
-    D: Permits + Breakers + Clock + Pause + Ids + Rng,
+    D: Permits + Breakers + Clock + Pause + Ids + Rng + 'static,
 {
     fn must_look_up(&self) -> bool {
         self.inner.must_look_up()

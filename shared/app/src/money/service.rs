@@ -23,7 +23,7 @@ pub enum MoneyService<L, H> {
 
 impl<L, H> MoneyService<L, H>
 where
-    L: Money + Permits + Breakers + Clock + Pause + Ids + Rng,
+    L: Money + Permits + Breakers + Clock + Pause + Ids + Rng + 'static,
     H: Money,
 {
     /// The ledger of the store.
@@ -40,7 +40,7 @@ where
 
 impl<L, H> Money for MoneyService<L, H>
 where
-    L: Money + Permits + Breakers + Clock + Pause + Ids + Rng,
+    L: Money + Permits + Breakers + Clock + Pause + Ids + Rng + 'static,
     H: Money,
 {
     fn must_look_up(&self) -> bool {

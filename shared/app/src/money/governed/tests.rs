@@ -1,6 +1,7 @@
 //! The decorator over ports in memory: rules are the domain's own, time is virtual.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::invocation::{self, Invocation};
+use crate::money::further::further_call;
 use crate::ports::{BreakerWritten, Leased, PortErrorKind, Refusal, StoredBreaker};
 
 const BEGINS_MS: i64 = 1_000_000;
@@ -136,6 +138,9 @@ struct Bank {
     memory: Arc<Memory>,
     answers: Mutex<VecDeque<Payment>>,
     calls: Mutex<Vec<i64>>,
+    /// Whether it asks again after an unknown outcome, and how long a payment takes.
+    asks_again: AtomicBool,
+    takes_ms: AtomicU64,
 }
 
 impl Bank {
@@ -157,7 +162,14 @@ impl Bank {
 impl Money for Bank {
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         assert_eq!(grants.len(), 1);
-        vec![self.call()]
+        let mut payment = self.call();
+        let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        let is_unknown = matches!(payment, Payment::Unknown(_));
+        if is_unknown && self.asks_again.load(Ordering::Relaxed) && further_call().await.is_ok() {
+            payment = self.call();
+        }
+        vec![payment]
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
@@ -184,8 +196,13 @@ struct Scene {
 
 fn scene(limit: u32, workers: usize) -> Scene {
     let memory = Memory::new();
-    let (answers, calls) = (Mutex::default(), Mutex::default());
-    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls });
+    let bank = Arc::new(Bank {
+        memory: memory.clone(),
+        answers: Mutex::default(),
+        calls: Mutex::default(),
+        asks_again: AtomicBool::default(),
+        takes_ms: AtomicU64::default(),
+    });
     let rate = Rate::new(limit, Tolerance::default()).unwrap();
     let worker = |_| {
         let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
@@ -425,6 +442,31 @@ async fn look_ups_and_reversals_take_permits_too() {
     assert_eq!(worker.lookup(&grants(4)).await.unwrap_err().kind, PortErrorKind::Unknown);
     assert!(worker.reverse(&all[0]).await.is_err());
     assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+}
+
+/// A payment of unknown outcome is looked up within its call. One that finds no permit in time stays
+/// unknown.
+#[tokio::test(start_paused = true)]
+async fn a_further_call_of_a_payment_takes_a_permit_too() {
+    let scene = scene(10, 1);
+    scene.bank.asks_again.store(true, Ordering::Relaxed);
+    scene.bank.will([unknown(), unknown(), Payment::Paid]);
+    assert_eq!(letters(&scene.workers[0].pay(&grants(2)).await), "PP");
+    assert_eq!(*scene.bank.calls.lock().unwrap(), [25, 127, 229, 331]);
+    scene.bank.will([unknown()]);
+    let late = within(&scene.memory, 110, scene.workers[0].pay(&grants(1))).await;
+    assert_eq!((letters(&late), scene.bank.calls()), ("U".to_owned(), 5));
+}
+
+/// Behind its permit it would be held up until another call has ended, and be too late.
+#[tokio::test(start_paused = true)]
+async fn a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made() {
+    let scene = scene(5_000, 1);
+    scene.bank.takes_ms.store(10_000, Ordering::Relaxed);
+    let paid = scene.workers[0].pay(&grants(CALLS_MAX + 1)).await;
+    assert_eq!(letters(&paid), "P".repeat(CALLS_MAX + 1));
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert!(calls[CALLS_MAX - 1] < 1_000 && calls[CALLS_MAX] > 10_000, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
