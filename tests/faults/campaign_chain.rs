@@ -104,8 +104,7 @@ async fn play(scene: &Scene, requests: &[Request], killed: Option<(Request, usiz
     was_killed
 }
 
-const TO_THE_END: [Request; 4] =
-    [Request::Create, Request::Upload, Request::Seal, Request::Start];
+const TO_THE_END: [Request; 4] = [Request::Create, Request::Upload, Request::Seal, Request::Start];
 
 /// All rows but the one that is refused are paid once.
 async fn assert_paid(scene: &Scene) {

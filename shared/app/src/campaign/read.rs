@@ -59,5 +59,3 @@ pub async fn audit<D: Campaigns>(
     let next = last.filter(|seq| *seq < campaign.value.audit.seq);
     Ok(Some(Page { rows, next }))
 }
-
-}

@@ -5,6 +5,9 @@
 //! counts requests and not payments. So a payment of which the outcome is not known is looked up from
 //! here, under a permit of its own, and not by the adapter.
 //!
+//! A permit is of a moment, so nothing may hold a call up behind it. [`CALLS_MAX`] calls are under way
+//! at once, and one above that waits before it takes its permit.
+//!
 //! A call that is held back is [`Payment::NotNow`], or a port error of kind
 //! [`PortErrorKind::Throttled`](crate::ports::PortErrorKind) from look-up and reversal. Nothing has
 //! happened, and nothing counts as an attempt (docs/guarantees.md, G13).
@@ -17,6 +20,8 @@
 //!   `a_permit_behind_the_limit_is_not_taken_and_is_left_to_others`.
 //! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`,
 //!   `a_payment_in_doubt_is_looked_up_once_under_a_permit_of_its_own`.
+//! * A call that waits for others takes its permit afterwards:
+//!   `a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made`.
 //! * A refusal is an answer of a service that works, and so is "accepted":
 //!   `a_refusal_is_no_failure_of_the_service`, `a_payment_that_is_accepted_is_no_failure`.
 
@@ -27,6 +32,7 @@ use largesse_domain::breaker::BreakerPolicy;
 use largesse_domain::grant::Grant;
 use largesse_domain::id::ServiceId;
 use largesse_domain::rate::Rate;
+use tokio::sync::Semaphore;
 
 use super::Held;
 use super::circuit::Circuit;
@@ -36,6 +42,10 @@ use crate::ports::{
     Reversal, Rng, Standing,
 };
 
+/// How many calls are under way at once, those that wait for the moment of their permit included.
+/// An adapter takes that many at once without holding one up.
+pub const CALLS_MAX: usize = 256;
+
 /// Any money service, called within its rate and through its circuit breaker. A process has one for
 /// each service, and all its tasks share it.
 pub struct Governed<M, D> {
@@ -43,6 +53,7 @@ pub struct Governed<M, D> {
     deps: Arc<D>,
     governor: Governor,
     circuit: Circuit,
+    calls: Semaphore,
 }
 
 impl<M, D> Governed<M, D>
@@ -59,7 +70,8 @@ where
         policy: BreakerPolicy,
     ) -> Self {
         let governor = Governor::new(service.clone(), rate);
-        Self { inner, deps, governor, circuit: Circuit::new(service, policy) }
+        let circuit = Circuit::new(service, policy);
+        Self { inner, deps, governor, circuit, calls: Semaphore::new(CALLS_MAX) }
     }
 
     /// Makes a call as soon as it may be made, and counts its outcome.
@@ -73,6 +85,8 @@ where
         F: Future<Output = T>,
     {
         let deps = &*self.deps;
+        // Before the permit. The semaphore is never closed; if it were, nothing would be held back.
+        let _at_once = self.calls.acquire().await.ok();
         let pass = self.circuit.admit(deps).await?;
         if let Err(held) = self.governor.permit(deps, waiting).await {
             self.circuit.withdraw(deps, pass).await;

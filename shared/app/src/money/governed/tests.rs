@@ -1,6 +1,7 @@
 //! The decorator over ports in memory: rules are the domain's own, time is virtual.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +138,8 @@ struct Bank {
     answers: Mutex<VecDeque<Payment>>,
     calls: Mutex<Vec<i64>>,
     must_look_up: bool,
+    /// How long a payment takes.
+    takes_ms: AtomicU64,
 }
 
 impl Bank {
@@ -162,7 +165,10 @@ impl Money for Bank {
 
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         assert_eq!(grants.len(), 1);
-        vec![self.call()]
+        let payment = self.call();
+        let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        vec![payment]
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
@@ -193,8 +199,13 @@ fn scene(limit: u32, workers: usize) -> Scene {
 
 fn scene_of(limit: u32, workers: usize, must_look_up: bool) -> Scene {
     let memory = Memory::new();
-    let (answers, calls) = (Mutex::default(), Mutex::default());
-    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls, must_look_up });
+    let bank = Arc::new(Bank {
+        memory: memory.clone(),
+        answers: Mutex::default(),
+        calls: Mutex::default(),
+        must_look_up,
+        takes_ms: AtomicU64::default(),
+    });
     let rate = Rate::new(limit, Tolerance::default()).unwrap();
     let worker = |_| {
         let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
@@ -462,6 +473,17 @@ async fn look_ups_and_reversals_take_permits_too() {
     assert_eq!(worker.lookup(&grants(4)).await.unwrap_err().kind, PortErrorKind::Unknown);
     assert!(worker.reverse(&all[0]).await.is_err());
     assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+}
+
+/// Behind its permit it would be held up until another call has ended, and be too late.
+#[tokio::test(start_paused = true)]
+async fn a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made() {
+    let scene = scene(5_000, 1);
+    scene.bank.takes_ms.store(10_000, Ordering::Relaxed);
+    let paid = scene.workers[0].pay(&grants(CALLS_MAX + 1)).await;
+    assert_eq!(letters(&paid), "P".repeat(CALLS_MAX + 1));
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert!(calls[CALLS_MAX - 1] < 1_000 && calls[CALLS_MAX] > 10_000, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
