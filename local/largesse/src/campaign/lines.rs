@@ -23,11 +23,12 @@ impl FileLines {
         let size = receipt.map_or(Size::LOAD, |receipt| receipt.size());
         let mut splitter = Splitter::new(check::open(file)?, check::format_of(file)?, size);
         let mut pieces = BTreeMap::new();
-        while let Some(piece) = splitter.next_piece()? {
+        while let Some(mut piece) = splitter.next_piece()? {
             if there.get(&piece.number) != Some(&Hash::of(&piece.body).to_string()) {
                 return Err(CampaignError::OtherContent { part: piece.number });
             }
-            pieces.insert(piece.number, Piece { body: Vec::new(), ..piece });
+            piece.body = Vec::new();
+            pieces.insert(piece.number, piece);
         }
         Ok(Self(pieces))
     }
