@@ -6,6 +6,7 @@ mod batches;
 mod campaign;
 mod campaign_results;
 mod campaign_rows;
+mod campaign_work;
 mod digits;
 mod draws;
 mod dropped;

@@ -270,6 +270,16 @@ fn the_alarm_on_a_money_mismatch_watches_both_lines_of_the_adapter() {
     assert_eq!(adapter.matches("money.mismatch = ").count(), 2);
 }
 
+/// The metric filter finds the line by this field.
+#[test]
+fn the_alarm_on_lost_work_of_campaigns_watches_the_line_of_the_schedule() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["CampaignsResentFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['campaign.resent'] > 0 }");
+    let schedule = fs::read_to_string(root().join("functions/campaign-start/src/lib.rs")).unwrap();
+    assert_eq!(schedule.matches("campaign.resent = 1").count(), 1);
+}
+
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to
 /// type; each such heading names an alarm that exists.
 #[test]

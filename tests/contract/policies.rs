@@ -14,6 +14,7 @@ use largesse_app::ports::{Clock, Events, Money, Pools, Sprays};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::spray::token;
 use largesse_domain::breaker::BreakerPolicy;
+use largesse_domain::campaign::Duplicates;
 use largesse_domain::grant::RetryPolicy;
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::pool::{BucketId, Walk, bucket_count};
@@ -25,6 +26,7 @@ use largesse_tests::{Sandbox, user};
 use notify::webhook::{self, Webhook};
 
 use crate::campaign::queued;
+use crate::campaign_rows::{begin_seal, draft, members, put};
 use crate::permissions::{assert_least, calls_of};
 use crate::policies_campaign;
 use crate::scene::{Table, drawn, fill, key, n, request};
@@ -184,11 +186,18 @@ async fn pool_sweep_may_do_what_it_does() {
 #[tokio::test(start_paused = true)]
 async fn campaign_start_may_do_what_it_does() {
     let sandbox = Sandbox::new(11);
-    let id = queued(&sandbox).await;
+    let id = queued(&sandbox).await.to_string();
+    // Nothing is attached to the stream of the table: the job of a seal and of a start are lost.
+    let sealing = draft(&sandbox, Duplicates::First).await;
+    put(&sandbox, sealing, 1, &members(0, 3)).await;
+    begin_seal(&sandbox, sealing).await;
     let store = sandbox.another_process(12);
     let calls = calls_of(&sandbox.world, async {
         let report = campaign_start::handle(&*store).await.unwrap();
-        assert_eq!(report.ran, [id.to_string()]);
+        assert_eq!(report.ran, std::slice::from_ref(&id));
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let report = campaign_start::handle(&*store).await.unwrap();
+        assert_eq!(report.resent, [sealing.to_string(), id]);
     });
     assert_least("campaign-start", &calls.await);
 }

@@ -27,6 +27,7 @@ pub mod look;
 pub mod progress;
 pub mod split;
 pub mod state;
+pub mod trial;
 pub mod verify;
 pub mod watch;
 pub mod wire;

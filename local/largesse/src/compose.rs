@@ -150,10 +150,26 @@ pub fn compose_telling(
     cursor_secret: &str,
     webhook: Option<Address>,
 ) -> Result<Local, ComposeError> {
+    compose_without(world, store, cursor_secret, webhook, &[])
+}
+
+/// As [`compose_telling`], and some functions behind queues are left to the caller to attach.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose_without(
+    world: World,
+    store: Arc<Store>,
+    cursor_secret: &str,
+    webhook: Option<Address>,
+    left_out: &[&str],
+) -> Result<Local, ComposeError> {
     let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
     let edge = EdgeConfig::open(cursors);
     let mut router = Router::new();
-    for function in world.stack().functions.clone() {
+    let functions = world.stack().functions.clone();
+    let is_left_out = |function: &FunctionSpec| left_out.contains(&function.binary.as_str());
+    for function in functions.into_iter().filter(|function| !is_left_out(function)) {
         let edge = Arc::new(edge_of(&function, &edge)?);
         if let Some(routes) = routes_of(&function, &store, &edge) {
             router = router.merge(routes);

@@ -1,4 +1,4 @@
-//! Campaigns: create, upload parts, seal, act, run the next one, read.
+//! Campaigns: create, upload parts, seal, act, run the next one, watch, read.
 
 use crate::ports::{CampaignResults, Campaigns, Clock, Ids, Pause, Rng};
 
@@ -20,6 +20,7 @@ pub mod seal;
 mod session;
 pub mod standing;
 pub mod upload;
+pub mod watch;
 
 pub use request::Request;
 pub use session::ChunkOutcome;

@@ -24,7 +24,8 @@ mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use campaign::{
-    COUNT_SHARDS, CampaignJob, CampaignJobs, Campaigns, Change, CountsChange, Versioned,
+    Backlog, COUNT_SHARDS, CampaignJob, CampaignJobs, CampaignMarks, Campaigns, Change,
+    CountsChange, Mark, Versioned,
 };
 pub use campaign_results::{
     CampaignQueue, CampaignResults, ChunkMessage, ChunkWork, Commit, StoredChunk, StoredSnapshot,

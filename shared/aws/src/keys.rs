@@ -185,6 +185,11 @@ pub(crate) fn count(id: CampaignId, shard: u32) -> Item {
     pk_sk(campaign_pk(id), format!("{COUNT}{shard:02}"))
 }
 
+/// The mark of the watch over a campaign's work.
+pub(crate) fn campaign_mark(id: CampaignId) -> Item {
+    pk_sk(campaign_pk(id), "MARK".to_owned())
+}
+
 /// The agenda: what waits and what runs.
 pub(crate) fn agenda() -> Item {
     pk_sk("AGENDA".to_owned(), "AGENDA".to_owned())

@@ -53,6 +53,9 @@ impl HttpMoney {
             }
             Err(Lost::Unknown(cause)) => cause.into(),
         };
+        if !self.client.settings().looks_up {
+            return Payment::Unknown(doubt.cause.port("pay over HTTP", PortErrorKind::Unknown));
+        }
         // Looked up once, under the same id. Whatever stays unknown comes back with its message.
         match self.client.get(clock, &path_of(grant)).await {
             Ok(answer) => answer.resolved(grant, doubt),
@@ -103,6 +106,10 @@ impl Money for HttpMoney {
             }
             Err(Lost::Unknown(cause)) => cause.into(),
         };
+        // The reversal may be made again: it has its effect once.
+        if !self.client.settings().looks_up {
+            return Err(doubt.cause.port("reverse over HTTP", PortErrorKind::Unknown));
+        }
         match self.client.get(clock, &path_of(grant)).await {
             Ok(answer) => answer.reversal_resolved(grant, doubt),
             Err(Lost::NotSent(_) | Lost::Unknown(_)) => {

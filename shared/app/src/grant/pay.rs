@@ -102,10 +102,7 @@ async fn known<M: Money>(money: &M, delivery: &Delivery) -> Option<Payment> {
         Ok(Standing::NotPaid) => None,
         Ok(Standing::Paid) => Some(Payment::AlreadyPaid),
         Ok(Standing::Voided) => Some(Payment::Voided),
-        Ok(Standing::Unknown) => {
-            let (operation, kind) = ("look up payment: not decided", PortErrorKind::Unknown);
-            Some(Payment::Unknown(PortError { operation, kind, cause: None }))
-        }
+        Ok(Standing::Unknown) => Some(Payment::Pending),
         Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
     }
 }
@@ -130,6 +127,11 @@ where
         Payment::Voided => Ok(Outcome::Voided),
         Payment::Refused(refusal) => refuse(deps, &delivery.message, refusal, policy).await,
         Payment::NotNow { retry_after_ms, cause } => Ok(Outcome::Later { retry_after_ms, cause }),
+        Payment::Pending => {
+            let (operation, kind) = ("pay: not decided", PortErrorKind::Unknown);
+            let cause = PortError { operation, kind, cause: None };
+            Ok(Outcome::Later { retry_after_ms: None, cause })
+        }
         Payment::Unknown(cause) => Ok(Outcome::Later { retry_after_ms: None, cause }),
     }
 }

@@ -244,7 +244,7 @@ pub struct CampaignView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-01-31T09:11:00.000Z", format = DateTime)]
     ended_at: Option<String>,
-    /// Why the last seal was refused, or which fault ended the campaign.
+    /// Why the last seal was refused, what cannot be paid, or which fault ended the campaign.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     /// Where its audit ends.

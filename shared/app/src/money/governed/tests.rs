@@ -2,6 +2,7 @@
 
 mod scene;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use largesse_domain::breaker::Breaker;
@@ -181,6 +182,34 @@ async fn a_refusal_is_no_failure_of_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_that_is_accepted_is_no_failure() {
+    let scene = scene_of(1_000, 1, true);
+    scene.bank.will((0..9).map(|_| Payment::Pending));
+    assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "UUUUUUUUUP");
+    // It is not looked up at once: the service knows no more.
+    assert_eq!((scene.bank.calls(), scene.memory.state(|state| state.writes)), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_in_doubt_is_looked_up_once_under_a_permit_of_its_own() {
+    let scene = scene_of(10, 1, true);
+    let worker = &scene.workers[0];
+    // Found paid; not found out.
+    scene.bank.will([unknown(), Payment::Paid]);
+    let paid = worker.pay(&grants(1)).await;
+    assert!(matches!(paid[..], [Payment::AlreadyPaid]), "{paid:?}");
+    scene.bank.will([unknown(), unknown()]);
+    assert_eq!(letters(&worker.pay(&grants(1)).await), "U");
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert_eq!(calls.len(), 4);
+    assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= 102), "{calls:?}");
+    // Without a permit for the look-up it stays unknown, and nothing is called.
+    scene.bank.will([unknown()]);
+    assert_eq!(letters(&within(&scene.memory, 110, worker.pay(&grants(1))).await), "U");
+    assert_eq!(scene.bank.calls(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn look_ups_and_reversals_take_permits_too() {
     let scene = scene(10, 1);
     let (worker, all) = (&scene.workers[0], grants(3));
@@ -195,6 +224,17 @@ async fn look_ups_and_reversals_take_permits_too() {
     assert_eq!(worker.lookup(&grants(4)).await.unwrap_err().kind, PortErrorKind::Unknown);
     assert!(worker.reverse(&all[0]).await.is_err());
     assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+}
+
+/// Behind its permit it would be held up until another call has ended, and be too late.
+#[tokio::test(start_paused = true)]
+async fn a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made() {
+    let scene = scene(5_000, 1);
+    scene.bank.takes_ms.store(10_000, Ordering::Relaxed);
+    let paid = scene.workers[0].pay(&grants(CALLS_MAX + 1)).await;
+    assert_eq!(letters(&paid), "P".repeat(CALLS_MAX + 1));
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert!(calls[CALLS_MAX - 1] < 1_000 && calls[CALLS_MAX] > 10_000, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Ports in memory, and a service that answers as it is told.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub(super) const BEGINS_MS: i64 = 1_000_000;
 
 /// Ports in memory, one store for all workers.
 pub(super) struct Memory {
-    pub(super) start: Instant,
-    pub(super) state: Mutex<State>,
+    start: Instant,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -30,14 +31,14 @@ pub(super) struct State {
     pub(super) breaker: StoredBreaker,
     pub(super) is_away: bool,
     pub(super) leases: u32,
-    pub(super) reads: u32,
+    reads: u32,
     pub(super) writes: u32,
-    pub(super) ulids: u128,
+    ulids: u128,
 }
 
 impl Memory {
     #[expect(clippy::disallowed_methods, reason = "the virtual clock of the test")]
-    pub(super) fn new() -> Arc<Self> {
+    fn new() -> Arc<Self> {
         Arc::new(Self { start: Instant::now(), state: Mutex::default() })
     }
 
@@ -45,7 +46,7 @@ impl Memory {
         with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn ask<T>(&self, with: impl FnOnce(&mut State) -> T) -> PortResult<T> {
+    fn ask<T>(&self, with: impl FnOnce(&mut State) -> T) -> PortResult<T> {
         self.state(
             |state| {
                 if state.is_away { Err(error(PortErrorKind::Unknown)) } else { Ok(with(state)) }
@@ -134,12 +135,15 @@ impl Rng for Memory {
 /// A service that answers as it is told, in order, and pays when it is told nothing.
 pub(super) struct Bank {
     pub(super) memory: Arc<Memory>,
-    pub(super) answers: Mutex<VecDeque<Payment>>,
+    answers: Mutex<VecDeque<Payment>>,
     pub(super) calls: Mutex<Vec<i64>>,
+    must_look_up: bool,
+    /// How long a payment takes.
+    pub(super) takes_ms: AtomicU64,
 }
 
 impl Bank {
-    pub(super) fn call(&self) -> Payment {
+    fn call(&self) -> Payment {
         let now = self.memory.now().ms() - BEGINS_MS;
         self.calls.lock().unwrap().push(now);
         self.answers.lock().unwrap().pop_front().unwrap_or(Payment::Paid)
@@ -155,9 +159,16 @@ impl Bank {
 }
 
 impl Money for Bank {
+    fn must_look_up(&self) -> bool {
+        self.must_look_up
+    }
+
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         assert_eq!(grants.len(), 1);
-        vec![self.call()]
+        let payment = self.call();
+        let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        vec![payment]
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
@@ -183,9 +194,18 @@ pub(super) struct Scene {
 }
 
 pub(super) fn scene(limit: u32, workers: usize) -> Scene {
+    scene_of(limit, workers, false)
+}
+
+pub(super) fn scene_of(limit: u32, workers: usize, must_look_up: bool) -> Scene {
     let memory = Memory::new();
-    let (answers, calls) = (Mutex::default(), Mutex::default());
-    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls });
+    let bank = Arc::new(Bank {
+        memory: memory.clone(),
+        answers: Mutex::default(),
+        calls: Mutex::default(),
+        must_look_up,
+        takes_ms: AtomicU64::default(),
+    });
     let rate = Rate::new(limit, Tolerance::default()).unwrap();
     let worker = |_| {
         let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
@@ -214,7 +234,7 @@ pub(super) fn letters(payments: &[Payment]) -> String {
         Payment::Paid | Payment::AlreadyPaid | Payment::Voided => 'P',
         Payment::Refused(_) => 'R',
         Payment::NotNow { .. } => 'N',
-        Payment::Unknown(_) => 'U',
+        Payment::Unknown(_) | Payment::Pending => 'U',
     };
     payments.iter().map(letter).collect()
 }
