@@ -16,6 +16,10 @@
 //! * A start that leaves rows out, or pays rows again, is an explicit choice:
 //!   `a_start_without_the_refused_rows_is_an_explicit_choice`,
 //!   `a_start_of_rows_that_were_sealed_before_is_an_explicit_choice`.
+//! * A file of the campaign is saved with all its pages, or not at all:
+//!   `a_csv_is_saved_whole_or_not_at_all`.
+//! * Errors and duplicates name the lines of the file, not those of its parts:
+//!   `a_line_of_a_part_is_found_in_the_file`, `duplicates_of_a_file_are_named_by_its_lines`.
 
 pub mod api;
 pub mod change;

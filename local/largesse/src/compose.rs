@@ -14,7 +14,9 @@ use largesse_domain::spray::LIVE_SPRAYS_MAX;
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
-use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+use largesse_emulator::{
+    FunctionSpec, SqsBatchResponse, SqsEvent, Stack, StackError, World, WorldClock, WorldError,
+};
 use largesse_money::{MoneySettings, SetupError};
 use largesse_runtime::{RunError, STOP_MARGIN_MS};
 use notify::webhook::{Address, Webhook};
@@ -228,30 +230,25 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             let variables = Variables::new(|name| function.environment.get(name).cloned());
             let policy = grant_pay::settings::policy(&variables)?;
             let money = Arc::new(MoneySettings::read(&variables)?.service(store.clone())?);
-            for queue in &function.queues {
-                let (store, money) = (store.clone(), money.clone());
-                world.on_queue(queue.clone(), move |event| {
-                    let (store, money) = (store.clone(), money.clone());
-                    invocation::scope(until(&store), async move {
-                        Ok(grant_pay::handle(&*money, &*store, event, policy).await)
-                    })
-                })?;
-            }
+            attach_queues(world, store, function, move |store, event| {
+                let money = money.clone();
+                async move { grant_pay::handle(&*money, &*store, event, policy).await }
+            })?;
         }
         "campaign-seal" => {
-            for queue in &function.queues {
-                let store = store.clone();
-                world.on_queue(queue.clone(), move |event| {
-                    let store = store.clone();
-                    invocation::scope(until(&store), async move {
-                        Ok(campaign_seal::handle(&*store, event).await)
-                    })
-                })?;
-            }
+            attach_queues(world, store, function, |store, event| async move {
+                campaign_seal::handle(&*store, event).await
+            })?;
         }
         "campaign-pay" => attach_campaign_pay(world, store, function, Source::Lane)?,
         "campaign-retry" => attach_campaign_pay(world, store, function, Source::Retries)?,
-        "campaign-fanout" => attach_campaign_fanout(world, store, function)?,
+        "campaign-fanout" => {
+            let variables = Variables::new(|name| function.environment.get(name).cloned());
+            let lanes = campaign_fanout::settings::lanes(&variables)?;
+            attach_queues(world, store, function, move |store, event| async move {
+                campaign_fanout::handle(&*store, event, lanes).await
+            })?;
+        }
         "refund-batch" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 refund_batch::handle(&*store, stop_at).await
@@ -272,28 +269,6 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
     Ok(())
 }
 
-/// Attaches campaign-fanout to its queue.
-fn attach_campaign_fanout(
-    world: &World,
-    store: &Arc<Store>,
-    function: &FunctionSpec,
-) -> Result<(), ComposeError> {
-    let timeout_ms = timeout_ms(function);
-    let variables = Variables::new(|name| function.environment.get(name).cloned());
-    let lanes = campaign_fanout::settings::lanes(&variables)?;
-    for queue in &function.queues {
-        let store = store.clone();
-        world.on_queue(queue.clone(), move |event| {
-            let store = store.clone();
-            let until = Invocation::until(store.now().plus_ms(timeout_ms));
-            invocation::scope(until, async move {
-                Ok(campaign_fanout::handle(&*store, event, lanes).await)
-            })
-        })?;
-    }
-    Ok(())
-}
-
 /// Attaches campaign-pay or campaign-retry to its queue.
 fn attach_campaign_pay(
     world: &World,
@@ -301,21 +276,13 @@ fn attach_campaign_pay(
     function: &FunctionSpec,
     source: Source,
 ) -> Result<(), ComposeError> {
-    let timeout_ms = timeout_ms(function);
     let variables = Variables::new(|name| function.environment.get(name).cloned());
     let settings = campaign_pay::settings::pay_settings(&variables)?;
     let money = Arc::new(MoneySettings::read(&variables)?.service(store.clone())?);
-    for queue in &function.queues {
-        let (store, money) = (store.clone(), money.clone());
-        world.on_queue(queue.clone(), move |event| {
-            let (store, money) = (store.clone(), money.clone());
-            let until = Invocation::until(store.now().plus_ms(timeout_ms));
-            invocation::scope(until, async move {
-                Ok(campaign_pay::handle(&*money, &*store, event, settings, source).await)
-            })
-        })?;
-    }
-    Ok(())
+    attach_queues(world, store, function, move |store, event| {
+        let money = money.clone();
+        async move { campaign_pay::handle(&*money, &*store, event, settings, source).await }
+    })
 }
 
 /// Attaches notify to its queue.
@@ -329,15 +296,30 @@ fn attach_notify(
     let link = notify::settings::link(&variables)?;
     let settings = address.map(|address| notify::webhook::Settings::new(address, link));
     let webhook = Arc::new(settings.map(Webhook::new).transpose()?);
+    attach_queues(world, store, function, move |store, event| {
+        let webhook = webhook.clone();
+        async move { notify::handle(&*store, webhook.as_ref().as_ref(), event).await }
+    })
+}
+
+/// Attaches a function to its queues: as deployed, an invocation ends at its timeout.
+fn attach_queues<F, R>(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+    handle: F,
+) -> Result<(), ComposeError>
+where
+    F: Fn(Arc<Store>, SqsEvent) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = SqsBatchResponse> + Send + 'static,
+{
     let timeout_ms = timeout_ms(function);
     for queue in &function.queues {
-        let (store, webhook) = (store.clone(), webhook.clone());
+        let (store, handle) = (store.clone(), handle.clone());
         world.on_queue(queue.clone(), move |event| {
-            let (store, webhook) = (store.clone(), webhook.clone());
             let until = Invocation::until(store.now().plus_ms(timeout_ms));
-            invocation::scope(until, async move {
-                Ok(notify::handle(&*store, webhook.as_ref().as_ref(), event).await)
-            })
+            let work = handle(store.clone(), event);
+            invocation::scope(until, async move { Ok(work.await) })
         })?;
     }
     Ok(())

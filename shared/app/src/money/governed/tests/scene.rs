@@ -21,8 +21,8 @@ pub(super) const BEGINS_MS: i64 = 1_000_000;
 
 /// Ports in memory, one store for all workers.
 pub(super) struct Memory {
-    pub(super) start: Instant,
-    pub(super) state: Mutex<State>,
+    start: Instant,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -31,14 +31,14 @@ pub(super) struct State {
     pub(super) breaker: StoredBreaker,
     pub(super) is_away: bool,
     pub(super) leases: u32,
-    pub(super) reads: u32,
+    reads: u32,
     pub(super) writes: u32,
-    pub(super) ulids: u128,
+    ulids: u128,
 }
 
 impl Memory {
     #[expect(clippy::disallowed_methods, reason = "the virtual clock of the test")]
-    pub(super) fn new() -> Arc<Self> {
+    fn new() -> Arc<Self> {
         Arc::new(Self { start: Instant::now(), state: Mutex::default() })
     }
 
@@ -46,7 +46,7 @@ impl Memory {
         with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn ask<T>(&self, with: impl FnOnce(&mut State) -> T) -> PortResult<T> {
+    fn ask<T>(&self, with: impl FnOnce(&mut State) -> T) -> PortResult<T> {
         self.state(
             |state| {
                 if state.is_away { Err(error(PortErrorKind::Unknown)) } else { Ok(with(state)) }
@@ -135,15 +135,15 @@ impl Rng for Memory {
 /// A service that answers as it is told, in order, and pays when it is told nothing.
 pub(super) struct Bank {
     pub(super) memory: Arc<Memory>,
-    pub(super) answers: Mutex<VecDeque<Payment>>,
+    answers: Mutex<VecDeque<Payment>>,
     pub(super) calls: Mutex<Vec<i64>>,
-    pub(super) must_look_up: bool,
+    must_look_up: bool,
     /// How long a payment takes.
     pub(super) takes_ms: AtomicU64,
 }
 
 impl Bank {
-    pub(super) fn call(&self) -> Payment {
+    fn call(&self) -> Payment {
         let now = self.memory.now().ms() - BEGINS_MS;
         self.calls.lock().unwrap().push(now);
         self.answers.lock().unwrap().pop_front().unwrap_or(Payment::Paid)
