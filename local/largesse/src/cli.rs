@@ -279,7 +279,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             }
             demo::spray::run(people, shares, amount, clients).await?;
         }
-        Some(Command::Demo { scene: Scene::Campaign { rows } }) => demo::campaign::run(rows).await?,
+        Some(Command::Demo { scene: Scene::Campaign { rows } }) => {
+            demo::campaign::run(rows).await?
+        }
         Some(Command::Bench(args)) => {
             let BenchArgs { section, json, seconds, rows, functions } = args;
             bench::run(section, json, seconds, rows, functions).await?;
