@@ -4,6 +4,9 @@
 pub mod share;
 pub mod whole;
 
+mod sent;
+mod usage;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A campaign of generated rows, for demonstrations and benchmarks: a file in a folder of its own, and
 //! the path that users take with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use largesse_input::Format;
@@ -16,6 +16,15 @@ use super::{CampaignError, Say, state, watch};
 
 /// The rows of a page.
 const PAGE: u32 = 100;
+
+/// Output that is not wanted.
+pub struct Silent;
+
+impl Say for Silent {
+    fn say(&self, _: &str) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A file of rows. It is removed when this is dropped.
 pub struct Trial {
@@ -52,7 +61,7 @@ impl Trial {
         self.rows
     }
 
-    /// As `largesse campaign load`: gives the campaign, sealed and not started.
+    /// As `largesse campaign load`, with `--start` if that is wanted: gives the campaign, sealed.
     ///
     /// # Errors
     /// [`CampaignError`].
@@ -61,12 +70,13 @@ impl Trial {
         api: &Api,
         out: &dyn Say,
         name: &str,
+        start: bool,
     ) -> Result<Campaign, CampaignError> {
         let receipt = self.folder.join("receipt.json");
         let terms = json!({ "name": name, "default_reason": name });
         let into = Into::New { terms, receipt: receipt.clone() };
-        let (start, watch) = (false, false);
-        let (accept_refused, accept_same) = (false, false);
+        // It has no such rows, and is watched elsewhere.
+        let (accept_refused, accept_same, watch) = (false, false, false);
         let file = self.file();
         let wanted = Load { file, into, start, accept_refused, accept_same, watch };
         load::load(api, out, &wanted).await?;
@@ -79,7 +89,7 @@ impl Trial {
 impl Drop for Trial {
     fn drop(&mut self) {
         // A folder of the system's temporary files: what is left there is removed sooner or later.
-        let _ = std::fs::remove_dir_all(Path::new(&self.folder));
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -130,6 +130,10 @@ fn a_demonstration_that_is_not_possible_is_refused_with_its_limits() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(limit), "{said}");
     }
+    for words in [["demo", "campaign", "--rows", "0"], ["bench", "campaign", "--rows", "999"]] {
+        let (code, said) = failure(&words);
+        assert_eq!((code, said.contains("..=1000000")), (Some(2), true), "{said}");
+    }
     let help = command(&["demo", "spray", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     for limit in ["1 to 100,000", "1 to 1,000", "at most 1,000,000,000,000", "1 to 1,024"] {

@@ -6,6 +6,7 @@ use largesse_app::ports::{Payment, PortErrorKind, Refusal};
 use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
 use largesse_money::HttpMoney;
+use largesse_money_server::wire::Status;
 use largesse_money_server::{Fault, Faults, RetryAfter};
 
 use crate::scene::{
@@ -50,6 +51,18 @@ async fn a_refusal_carries_the_codes_word() {
     assert_eq!(refusal.to_string(), "the money service refused: account_closed");
     scene.set(Faults::default());
     assert_eq!(scene.paid(1).await, "paid");
+}
+
+#[tokio::test]
+async fn a_member_that_is_closed_is_refused_at_every_attempt_and_no_other_is() {
+    let closed = [grant(1).member.to_string()].into();
+    let scene = scene(Faults { closed, ..Faults::default() }).await;
+    assert_eq!([scene.paid(1).await, scene.paid(1).await], ["refused"; 2]);
+    assert_eq!(scene.paid(2).await, "paid");
+    let id = |n| grant(n).id.to_string();
+    let [refused, paid] = [1, 2].map(|n| scene.server.transfer(&id(n)).unwrap());
+    assert_eq!((refused.status, paid.status), (Status::Refused, Status::Paid));
+    assert_eq!((scene.server.transfer(&id(3)), scene.server.calls()), (None, 3));
 }
 
 #[tokio::test]

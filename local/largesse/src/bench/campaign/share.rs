@@ -3,28 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use largesse_app::money::governed::CALLS_MAX;
+use largesse_app::money::service::MoneyService;
 use largesse_app::ports::{Money, Payment};
-use largesse_app::settings::Variables;
 use largesse_aws::production::SystemClock;
 use largesse_domain::campaign::ROWS_MAX;
 use largesse_domain::grant::{Grant, Reason};
 use largesse_domain::id::{GrantId, PoolId, SprayId, Ulid};
 use largesse_domain::money::Amount;
-use largesse_money::{HttpMoney, MoneySettings, Settings};
+use largesse_domain::rate::{Rate, Tolerance};
+use largesse_money::{HttpMoney, Settings};
 use largesse_money_server::{Faults, Report};
 
 use super::super::lab::user_id;
 use super::super::report::{Cell, Mark, Table, figure};
 use super::super::{BenchError, process, started};
+use super::sent::{Moments, Timed};
 use super::{Lab, Worker, rate, seconds};
 use crate::beside::{Beside, MoneyBeside};
-use crate::campaign::Say;
-use crate::campaign::trial::{self, Trial};
+use crate::campaign::trial::{self, Silent, Trial};
 
 /// The limits, in calls a second.
 const LIMITS: [u32; 2] = [1_000, 5_000];
 /// The workers that share one.
 const WORKERS: [usize; 3] = [1, 4, 16];
+/// The name of the money service.
+const SERVICE: &str = "money";
 /// Chunks that all workers together work on at once: the lanes of a campaign.
 const AT_ONCE: usize = 16;
 /// How long the money service takes for each call.
@@ -60,6 +64,7 @@ pub async fn measure(seconds: u32) -> Result<Table, BenchError> {
         columns: vec![
             "calls_per_s",
             "share_percent",
+            "sent_peak_per_s",
             "violations",
             "peak_per_s",
             "at_once",
@@ -74,20 +79,11 @@ pub async fn measure(seconds: u32) -> Result<Table, BenchError> {
                 "a worker: its own thread, connections, store and lease of the rate; all together \
                  work on {AT_ONCE} chunks at once"
             ),
-            "a call arrives later than it was sent by what the machine takes, and the limit counts \
-             arrivals"
+            "sent peak: the most calls that workers sent in any sliding second, which the rate bounds; \
+             what a busy machine adds until they arrive is seen in the server's counts alone"
                 .to_owned(),
         ],
     })
-}
-
-/// Output that is not read.
-struct Silent;
-
-impl Say for Silent {
-    fn say(&self, _: &str) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// What workers made of a limit.
@@ -95,6 +91,7 @@ struct Shared {
     calls: u64,
     took: Duration,
     books: Report,
+    sent_peak_per_s: u64,
 }
 
 impl Shared {
@@ -102,11 +99,12 @@ impl Shared {
         let faults = Faults { limit_per_s: limit, latency_ms: LATENCY_MS, ..Faults::default() };
         let money = MoneyBeside::start(0, faults).await?;
         let lab = Lab::new()?;
-        let threads = attach(&lab, &money.server.url(), limit, workers)?;
+        let moments = Arc::default();
+        let threads = attach(&lab, &money.server.url(), limit, workers, &moments)?;
         let (_, stage, api) = lab.start().await?;
         let rows = u64::from(limit).saturating_mul(u64::from(seconds.saturating_add(SPARE_S)));
         let file = Trial::generate(rows.min(ROWS_MAX))?;
-        let campaign = file.load(&api, &Silent, "benchmark").await?;
+        let campaign = file.load(&api, &Silent, "benchmark", false).await?;
         trial::start(&api, &campaign).await?;
         let asked = started();
         while money.server.calls() == 0 {
@@ -121,7 +119,8 @@ impl Shared {
         let (after, took) = (money.server.calls(), began.elapsed());
         stage.stop().await;
         drop(threads);
-        Ok(Self { calls: after.saturating_sub(before), took, books: money.server.report() })
+        let (calls, books) = (after.saturating_sub(before), money.server.report());
+        Ok(Self { calls, took, books, sent_peak_per_s: moments.peak_per_s() })
     }
 
     fn cells(&self, limit: u32) -> Vec<Cell> {
@@ -131,6 +130,7 @@ impl Shared {
         vec![
             Cell::of(per_s),
             Cell::Figure(share, Some(Mark::AtLeast(SHARE_MIN))),
+            Cell::Figure(figure(self.sent_peak_per_s), Some(Mark::AtMost(f64::from(limit)))),
             Cell::Figure(figure(books.limit_violations), Some(Mark::AtMost(0.0))),
             Cell::Figure(figure(books.peak_per_s), Some(Mark::AtMost(f64::from(limit)))),
             Cell::of(figure(books.peak_at_once)),
@@ -140,21 +140,28 @@ impl Shared {
 }
 
 /// Attaches workers, each on a thread of its own.
-fn attach(lab: &Lab, url: &str, limit: u32, workers: usize) -> Result<Vec<Beside>, BenchError> {
+fn attach(
+    lab: &Lab,
+    url: &str,
+    limit: u32,
+    workers: usize,
+    moments: &Arc<Moments>,
+) -> Result<Vec<Beside>, BenchError> {
     let at_once = Some(AT_ONCE.checked_div(workers).unwrap_or(1));
+    let rate = Rate::new(limit, Tolerance::default());
+    let rate = rate.ok_or_else(|| BenchError::Broken(format!("{limit} is no limit")))?;
     let mut threads = Vec::new();
     for number in 0..workers {
         let thread = Beside::start(&format!("worker-{number}"));
         let thread = thread.map_err(|source| process("cannot start a thread", source))?;
         let store = lab.another_store()?;
-        let (url, limit) = (url.to_owned(), limit.to_string());
-        let variables = Variables::new(move |name| match name {
-            "MONEY_URL" => Some(url.clone()),
-            "MONEY_RATE_PER_S" => Some(limit.clone()),
-            _ => None,
-        });
-        let settings = MoneySettings::read(&variables).map_err(broken)?;
-        let money = Arc::new(settings.service(store.clone()).map_err(broken)?);
+        // As `MoneySettings` makes it, and the moment of each call is kept.
+        let base = url.parse().map_err(broken)?;
+        let settings = Settings { concurrency_max: CALLS_MAX, ..Settings::new(base) };
+        let inner = HttpMoney::new(settings, store.clone()).map_err(broken)?;
+        let timed = Timed { inner, clock: store.clone(), moments: moments.clone() };
+        let name = SERVICE.parse().map_err(broken)?;
+        let money = Arc::new(MoneyService::governed(store.clone(), timed, name, rate));
         lab.attach(&Worker { money, store, handle: thread.handle().clone(), at_once })?;
         threads.push(thread);
     }
@@ -182,6 +189,7 @@ async fn plain_loop(seconds: u32) -> Result<Vec<Cell>, BenchError> {
     let took = began.elapsed();
     Ok(vec![
         Cell::of(rate(f64::from(paid), took)),
+        Cell::Empty,
         Cell::Empty,
         Cell::Empty,
         Cell::of(figure(server.server.report().peak_per_s)),
@@ -213,6 +221,7 @@ mod tests {
         let shared = Shared::measure(100, 4, 1).await.unwrap();
         let books = &shared.books;
         assert!(shared.calls > 0 && books.paid >= shared.calls, "{books:?}");
+        assert!(shared.sent_peak_per_s >= 1);
         assert_eq!((books.paid_twice, books.duplicates, books.wrong_amounts), (0, 0, 0));
     }
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use largesse_app::ports::{Money, Payment, PortResult, Reversal, Standing};
 use largesse_domain::grant::Grant;
-use largesse_emulator::{Service, World};
+use largesse_emulator::World;
 use procfs::process::Process;
 use tokio::runtime::Handle;
 
-use super::super::prices::{self, Used};
 use super::super::report::{Cell, Mark, Table, figure};
 use super::super::{BenchError, started};
+use super::usage::Usage;
 use super::{Lab, Worker, rate, seconds};
 use crate::campaign::Say;
 use crate::campaign::api::Api;
@@ -56,71 +56,6 @@ impl Money for Counting {
 
     async fn reverse(&self, _: &Grant) -> PortResult<Reversal> {
         Ok(Reversal::NotPaid)
-    }
-}
-
-/// What was used from the beginning of a run until some moment.
-#[derive(Clone, Copy, Default)]
-struct Usage {
-    at: Duration,
-    read: f64,
-    write: f64,
-    calls: f64,
-    sqs: f64,
-    invocations: f64,
-    /// Transactions, and single writes of whole items.
-    transactions: f64,
-    puts: f64,
-}
-
-impl Usage {
-    fn of(world: &World, began: Instant) -> Self {
-        let mut usage = Self { at: began.elapsed(), ..Self::default() };
-        for (service, operation, totals) in world.recorder().operations() {
-            let calls = figure(totals.calls);
-            match (service, operation.as_str()) {
-                (Service::Sqs, _) => usage.sqs += calls,
-                (Service::Lambda, "Invoke") => usage.invocations += calls,
-                (Service::DynamoDb, "TransactWriteItems") => usage.transactions += calls,
-                (Service::DynamoDb, "PutItem") => usage.puts += calls,
-                _ => {}
-            }
-            if service == Service::DynamoDb {
-                usage.calls += calls;
-                usage.read += totals.read;
-                usage.write += totals.write;
-            }
-        }
-        usage
-    }
-
-    fn since(self, earlier: Self) -> Self {
-        Self {
-            at: self.at.saturating_sub(earlier.at),
-            read: self.read - earlier.read,
-            write: self.write - earlier.write,
-            calls: self.calls - earlier.calls,
-            sqs: self.sqs - earlier.sqs,
-            invocations: self.invocations - earlier.invocations,
-            transactions: self.transactions - earlier.transactions,
-            puts: self.puts - earlier.puts,
-        }
-    }
-
-    /// Dollars for a million rows, `waiting_s` seconds of environments that wait for each row
-    /// included.
-    fn dollars(self, rows: f64, waiting_s: f64) -> f64 {
-        let used = Used {
-            read: self.read / rows,
-            write: self.write / rows,
-            http: 0.0,
-            invocations: self.invocations / rows,
-            rounds: (self.calls + self.sqs) / rows,
-            // A mapping receives a batch and deletes it.
-            fifo: (self.sqs + 2.0 * self.invocations) / rows,
-        };
-        let waiting = waiting_s * prices::MEMORY_GB * prices::GB_SECOND * 1e6;
-        used.dollars_per_million() + waiting
     }
 }
 
@@ -180,7 +115,7 @@ async fn run<M: Money + 'static>(
     let (world, stage, api) = lab.start().await?;
     let began = started();
     let moments = Moments { world: world.clone(), began, seen: Mutex::default() };
-    let campaign = file.load(&api, &moments, "benchmark").await?;
+    let campaign = file.load(&api, &moments, "benchmark", false).await?;
     let loaded = Usage::of(&world, began);
     trial::start(&api, &campaign).await?;
     let campaign = trial::finish(&api, &moments, &campaign).await?;

@@ -1,15 +1,4 @@
-use std::io::Result;
-
 use super::*;
-
-/// Output that is not read.
-struct Silent;
-
-impl Say for Silent {
-    fn say(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-}
 
 /// What may depend on how busy the machine is, is not claimed here: how late a call arrives.
 fn without_the_limit(proof: &Proof) -> Vec<String> {
