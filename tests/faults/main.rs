@@ -4,6 +4,7 @@
 
 mod backlog;
 mod campaign_attach;
+mod campaign_cases;
 mod campaign_chain;
 mod campaign_lanes;
 mod campaign_limit;
