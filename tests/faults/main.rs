@@ -11,6 +11,7 @@ mod campaign_limit;
 mod campaign_money;
 mod campaign_pay;
 mod campaign_queues;
+mod campaign_redelivered;
 mod campaign_scene;
 mod campaign_stop;
 mod campaign_storm;

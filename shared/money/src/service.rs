@@ -12,8 +12,8 @@ use crate::adapter::HttpMoney;
 use crate::error::SetupError;
 use crate::settings::{Base, Secret, Settings};
 
-/// Behind a governor, a call is made at the moment of its permit: one that waited for another would
-/// be too late for it. So this only bounds connections; callers have fewer calls under way.
+/// Behind a governor, a call is made at the moment of its permit: one that waits for another loses
+/// its permit. So this only bounds connections; most callers have fewer calls under way.
 const CONCURRENCY_MAX: usize = 256;
 
 /// The name of the service where the environment has none.

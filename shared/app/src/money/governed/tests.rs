@@ -137,12 +137,16 @@ struct Bank {
     answers: Mutex<VecDeque<Payment>>,
     calls: Mutex<Vec<i64>>,
     must_look_up: bool,
+    /// Until when the permits of the calls counted.
+    told: Mutex<Vec<Option<i64>>>,
 }
 
 impl Bank {
     fn call(&self) -> Payment {
         let now = self.memory.now().ms() - BEGINS_MS;
         self.calls.lock().unwrap().push(now);
+        let until = invocation::sent_until().map(|until| until.ms() - BEGINS_MS);
+        self.told.lock().unwrap().push(until);
         self.answers.lock().unwrap().pop_front().unwrap_or(Payment::Paid)
     }
 
@@ -194,7 +198,8 @@ fn scene(limit: u32, workers: usize) -> Scene {
 fn scene_of(limit: u32, workers: usize, must_look_up: bool) -> Scene {
     let memory = Memory::new();
     let (answers, calls) = (Mutex::default(), Mutex::default());
-    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls, must_look_up });
+    let told = Mutex::default();
+    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls, must_look_up, told });
     let rate = Rate::new(limit, Tolerance::default()).unwrap();
     let worker = |_| {
         let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
@@ -417,6 +422,27 @@ async fn a_refusal_is_no_failure_of_the_service() {
     let paid = letters(&scene.workers[0].pay(&grants(20)).await);
     assert_eq!(paid, "UUUURUUUURRRRRRRRRRP");
     assert_eq!(scene.memory.state(|state| state.writes), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_came_too_late_is_no_failure_of_the_service() {
+    let scene = scene(1_000, 1);
+    let late = || Payment::NotNow {
+        retry_after_ms: None,
+        cause: error(PortErrorKind::Contended),
+    };
+    scene.bank.will((0..9).map(|_| late()));
+    assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "NNNNNNNNNP");
+    assert_eq!(scene.memory.state(|state| state.writes), 0);
+}
+
+/// The call knows until when its permit counts: its moment and the lateness.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_told_until_when_its_permit_counts() {
+    let scene = scene(10, 1);
+    scene.workers[0].pay(&grants(2)).await;
+    let told = scene.bank.told.lock().unwrap().clone();
+    assert_eq!(told, [Some(35), Some(137)]);
 }
 
 #[tokio::test(start_paused = true)]
