@@ -91,12 +91,7 @@ pub(crate) fn attach_killed<M: Money + 'static>(
     }
 }
 
-fn attach_pay<M: Money + 'static>(
-    sandbox: &Sandbox,
-    source: Source,
-    money: &Arc<M>,
-    kill: &Kill,
-) {
+fn attach_pay<M: Money + 'static>(sandbox: &Sandbox, source: Source, money: &Arc<M>, kill: &Kill) {
     let name = match source {
         Source::Lane => "campaign-pay",
         Source::Retries => "campaign-retry",

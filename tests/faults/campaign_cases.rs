@@ -121,7 +121,10 @@ async fn c17_a_last_attempt_that_fails_as_the_lease_runs_out_is_failed_and_a_ret
         let message = scene.messages(ChunkWork::Pay).await[0];
         for attempt in 1..=3 {
             let outcome = scene.deliver(&store, &message).await;
-            assert!(matches!(outcome, ChunkOutcome::Retry { delay_s: 3 }), "{attempt}: {outcome:?}");
+            assert!(
+                matches!(outcome, ChunkOutcome::Retry { delay_s: 3 }),
+                "{attempt}: {outcome:?}"
+            );
             tokio::time::advance(Duration::from_secs(3)).await;
         }
         let last = kill_at(k, scene.deliver(&store, &message)).await;

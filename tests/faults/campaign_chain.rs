@@ -90,7 +90,8 @@ pub(crate) fn scene(kill: &Kill) -> Scene {
 /// Makes one request after the other and lets the functions run after each. The killed one is made
 /// again. The calls of the functions meet the faults. Whether the request was killed.
 pub(crate) async fn play(
-    scene: &Scene, requests: &[Request],
+    scene: &Scene,
+    requests: &[Request],
     killed: Option<(Request, usize)>,
     faults: Option<Arc<Faults>>,
 ) -> bool {

@@ -145,9 +145,12 @@ async fn after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_t
         calls
     };
     let started = scene.sandbox.store.now();
-    let (breakers, _, ()) =
-        futures::join!(watch_breaker(&scene), outage, settle(&scene.sandbox));
-    println!("{} ms: {breakers:?} {:?}", scene.sandbox.store.now().ms_since(started), server.report());
+    let (breakers, _, ()) = futures::join!(watch_breaker(&scene), outage, settle(&scene.sandbox));
+    println!(
+        "{} ms: {breakers:?} {:?}",
+        scene.sandbox.store.now().ms_since(started),
+        server.report()
+    );
     assert_eq!(scene.state().await, State::Completed);
     let opened = breakers.iter().filter(|breaker| matches!(breaker, Breaker::Open { .. })).count();
     assert!(opened > 0, "the breaker never opened");

@@ -144,9 +144,14 @@ impl Client {
 
 /// Whether the connection came after the permit.
 fn is_late(error: &reqwest::Error) -> bool {
-    let first: Option<&(dyn Error + 'static)> = error.source();
-    let mut causes = std::iter::successors(first, |error| error.source());
-    causes.any(|error| matches!(error.downcast_ref(), Some(MoneyError::Late)))
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(MoneyError::Late)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Reads a body up to its limit. A status without its body may still be all that is needed.

@@ -29,12 +29,18 @@ const KEPT_MS: u64 = 2_000;
 pub(crate) struct Punctual(pub(crate) Arc<dyn Clock>);
 
 /// A connector `S` of connections `C`.
-#[derive(Clone)]
 pub(crate) struct Connector<S, C> {
     inner: S,
     clock: Arc<dyn Clock>,
     /// The connections that came too late, and when.
     late: Arc<Mutex<Vec<(Timestamp, C)>>>,
+}
+
+impl<S: Clone, C> Clone for Connector<S, C> {
+    fn clone(&self) -> Self {
+        let Self { inner, clock, late } = self;
+        Self { inner: inner.clone(), clock: clock.clone(), late: late.clone() }
+    }
 }
 
 impl<R, C> Layer<BoxCloneSyncService<R, C, BoxError>> for Punctual {

@@ -191,7 +191,9 @@ async fn a_call_whose_connection_comes_after_its_permit_is_not_sent_and_the_next
         let until = Timestamp::from_ms(0).plus_ms(clock.0.load(Ordering::SeqCst) + 25);
         let payment = invocation::sent_before(until, paid(&money, 1)).await;
         match &payment {
-            Payment::NotNow { cause, .. } if cause.kind == PortErrorKind::Contended => not_sent += 1,
+            Payment::NotNow { cause, .. } if cause.kind == PortErrorKind::Contended => {
+                not_sent += 1
+            }
             _ => break payment,
         }
     };

@@ -427,10 +427,7 @@ async fn a_refusal_is_no_failure_of_the_service() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_came_too_late_is_no_failure_of_the_service() {
     let scene = scene(1_000, 1);
-    let late = || Payment::NotNow {
-        retry_after_ms: None,
-        cause: error(PortErrorKind::Contended),
-    };
+    let late = || Payment::NotNow { retry_after_ms: None, cause: error(PortErrorKind::Contended) };
     scene.bank.will((0..9).map(|_| late()));
     assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "NNNNNNNNNP");
     assert_eq!(scene.memory.state(|state| state.writes), 0);
