@@ -11,6 +11,7 @@ use largesse_app::ports::{Campaigns, ChunkWork};
 use largesse_aws::Store;
 use largesse_domain::campaign::{PartNumber, State};
 use largesse_domain::id::CampaignId;
+use largesse_emulator::Faults;
 use largesse_input::Format;
 use largesse_tests::kill::kill_at;
 use largesse_tests::{Sandbox, user};
@@ -25,7 +26,7 @@ const AWAITS_MAX: usize = 2_000;
 
 /// A request of a campaign's creator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
+pub(crate) enum Request {
     Create,
     Upload,
     Seal,
@@ -73,7 +74,7 @@ async fn request(store: &Store, id: CampaignId, request: Request) {
 }
 
 /// A world with all functions, of which one run is killed, and a bank that does not make it easy.
-fn scene(kill: &Kill) -> Scene {
+pub(crate) fn scene(kill: &Kill) -> Scene {
     let sandbox = Sandbox::new(1);
     let bank = Arc::new(Bank::of(&sandbox));
     bank.tell("m001", &[Act::Refuse]);
@@ -87,8 +88,13 @@ fn scene(kill: &Kill) -> Scene {
 }
 
 /// Makes one request after the other and lets the functions run after each. The killed one is made
-/// again. Whether it was killed.
-async fn play(scene: &Scene, requests: &[Request], killed: Option<(Request, usize)>) -> bool {
+/// again. The calls of the functions meet the faults. Whether the request was killed.
+pub(crate) async fn play(
+    scene: &Scene,
+    requests: &[Request],
+    killed: Option<(Request, usize)>,
+    faults: Option<Arc<Faults>>,
+) -> bool {
     let mut was_killed = false;
     for step in requests {
         let store = scene.sandbox.another_process(40);
@@ -99,15 +105,18 @@ async fn play(scene: &Scene, requests: &[Request], killed: Option<(Request, usiz
         request(&store, scene.id, *step).await;
         // The schedule, each minute: it runs what a killed request left in the queue.
         campaign_start::handle(&*store).await.unwrap();
+        scene.sandbox.world.set_fault_hook(faults.clone().map(|faults| faults as _));
         settle(&scene.sandbox).await;
+        scene.sandbox.world.set_fault_hook(None);
     }
     was_killed
 }
 
-const TO_THE_END: [Request; 4] = [Request::Create, Request::Upload, Request::Seal, Request::Start];
+pub(crate) const TO_THE_END: [Request; 4] =
+    [Request::Create, Request::Upload, Request::Seal, Request::Start];
 
 /// All rows but the one that is refused are paid once.
-async fn assert_paid(scene: &Scene) {
+pub(crate) async fn assert_paid(scene: &Scene) {
     assert_eq!(scene.state().await, State::Completed);
     let tally = scene.tally().await;
     assert_eq!((tally.success.rows, tally.failed.rows, tally.open()), (4, 1, 0));
@@ -115,7 +124,7 @@ async fn assert_paid(scene: &Scene) {
 }
 
 /// The row that failed is paid by the retry, and all are taken back once.
-async fn assert_taken_back(scene: &Scene) {
+pub(crate) async fn assert_taken_back(scene: &Scene) {
     assert_eq!(scene.state().await, State::RolledBack);
     let tally = scene.tally().await;
     assert_eq!((tally.reversed.rows, tally.open()), (ROWS, 0));
@@ -130,7 +139,7 @@ async fn a_request_killed_at_any_await_and_made_again_has_its_effect_once() {
     for step in TO_THE_END {
         for k in 1..AWAITS_MAX {
             let scene = scene(&Kill::default());
-            let was_killed = play(&scene, &TO_THE_END, Some((step, k))).await;
+            let was_killed = play(&scene, &TO_THE_END, Some((step, k)), None).await;
             assert_paid(&scene).await;
             if !was_killed {
                 assert!(k > 2, "{step:?} awaits {k} times only");
@@ -167,14 +176,14 @@ async fn a_campaign_whose_functions_are_killed_at_any_await_pays_each_row_once_a
     ];
     for_every_await(&functions, async |kill| {
         let scene = scene(kill);
-        play(&scene, &TO_THE_END, None).await;
+        play(&scene, &TO_THE_END, None, None).await;
         assert_paid(&scene).await;
     })
     .await;
 }
 
 /// The campaign has ended, and one row has failed.
-async fn ended(kill: &Kill) -> Scene {
+pub(crate) async fn ended(kill: &Kill) -> Scene {
     let scene = Scene::new(1, ROWS).await;
     scene.bank.tell("m004", &[Act::Refuse; 4]);
     for message in scene.messages(ChunkWork::Pay).await {
@@ -184,7 +193,7 @@ async fn ended(kill: &Kill) -> Scene {
     scene
 }
 
-const TO_THE_ROLLBACK: [Request; 2] = [Request::Retry, Request::RollBack];
+pub(crate) const TO_THE_ROLLBACK: [Request; 2] = [Request::Retry, Request::RollBack];
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_and_a_rollback_whose_functions_are_killed_at_any_await_reverse_each_row_once() {
@@ -192,7 +201,7 @@ async fn a_retry_and_a_rollback_whose_functions_are_killed_at_any_await_reverse_
         [("outbox", 2), ("campaign-fanout", 2), ("campaign-pay", 10), ("campaign-retry", 0)];
     for_every_await(&functions, async |kill| {
         let scene = ended(kill).await;
-        play(&scene, &TO_THE_ROLLBACK, None).await;
+        play(&scene, &TO_THE_ROLLBACK, None, None).await;
         assert_taken_back(&scene).await;
     })
     .await;
@@ -203,7 +212,7 @@ async fn a_retry_and_a_rollback_killed_at_any_await_and_made_again_have_their_ef
     for step in TO_THE_ROLLBACK {
         for k in 1..AWAITS_MAX {
             let scene = ended(&Kill::default()).await;
-            let was_killed = play(&scene, &TO_THE_ROLLBACK, Some((step, k))).await;
+            let was_killed = play(&scene, &TO_THE_ROLLBACK, Some((step, k)), None).await;
             assert_taken_back(&scene).await;
             if !was_killed {
                 assert!(k > 2, "{step:?} awaits {k} times only");

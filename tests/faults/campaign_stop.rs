@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use largesse_app::campaign::act;
+use largesse_app::campaign::act::{self, ActError};
 use largesse_app::ports::Clock;
 use largesse_aws::Store;
-use largesse_domain::campaign::State;
+use largesse_domain::campaign::{Refused, State};
 use largesse_domain::id::CampaignId;
 use largesse_domain::time::Timestamp;
 use largesse_emulator::{Call, Fault, FaultHook};
 use largesse_tests::user;
 
 use crate::campaign_attach::{attach, settle};
-use crate::campaign_scene::{Scene, memo};
+use crate::campaign_scene::{Act, Scene, memo};
 
 const LANES: u32 = 4;
 /// Three steps of a fan-out: 100, 100 and 50 chunks.
@@ -87,12 +87,28 @@ async fn stopped_in_fan_out(seed: u64) -> Scene {
 #[tokio::test(start_paused = true)]
 async fn a_campaign_stopped_in_the_middle_of_its_fan_out_goes_on_from_there() {
     let scene = stopped_in_fan_out(1).await;
+    // Rows are open, so a retry waits for a start that ends them.
+    let refused = act::retry(&*scene.sandbox.store, scene.id, &user("ann")).await;
+    assert!(matches!(refused, Err(ActError::Refused(Refused::RowsOpen { .. }))), "{refused:?}");
+    let open: Vec<String> = {
+        let paid = scene.bank.members_paid();
+        let members = (0..ROWS).map(|n| format!("m{n:03}"));
+        members.filter(|member| paid.binary_search(member).is_err()).take(3).collect()
+    };
+    for member in &open {
+        scene.bank.tell(member, &[Act::Refuse; 4]);
+    }
     scene.start().await;
     settle(&scene.sandbox).await;
+    let tally = scene.tally().await;
+    assert_eq!((tally.success.rows, tally.failed.rows), (ROWS - 3, 3));
+    scene.retry().await;
+    settle(&scene.sandbox).await;
     scene.assert_all_paid().await;
+    // Every row was sent once, and those three at their five attempts.
     let calls = scene.bank.calls.lock().unwrap();
     let pays = calls.iter().filter(|call| call.0 == "pay").count();
-    assert_eq!(u64::try_from(pays).unwrap(), ROWS, "each row is sent once");
+    assert_eq!(u64::try_from(pays).unwrap(), ROWS + 3 * 4);
 }
 
 #[tokio::test(start_paused = true)]

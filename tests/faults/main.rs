@@ -4,12 +4,14 @@
 
 mod backlog;
 mod campaign_attach;
+mod campaign_cases;
 mod campaign_chain;
 mod campaign_lanes;
 mod campaign_limit;
 mod campaign_money;
 mod campaign_pay;
 mod campaign_queues;
+mod campaign_redelivered;
 mod campaign_scene;
 mod campaign_stop;
 mod campaign_storm;

@@ -2,6 +2,7 @@
 
 mod files;
 mod life;
+mod paid;
 mod parts;
 mod preview;
 mod refusals;

@@ -22,6 +22,9 @@
 //!   `a_payment_in_doubt_is_looked_up_once_under_a_permit_of_its_own`.
 //! * A call that waits for others takes its permit afterwards:
 //!   `a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made`.
+//! * A call that waited for another until its permit was over is not sent:
+//!   `a_call_that_waits_until_its_permit_is_over_is_not_sent`, and opens no breaker:
+//!   `a_call_that_came_too_late_is_no_failure_of_the_service`.
 //! * A refusal is an answer of a service that works, and so is "accepted":
 //!   `a_refusal_is_no_failure_of_the_service`, `a_payment_that_is_accepted_is_no_failure`.
 
@@ -37,6 +40,7 @@ use tokio::sync::Semaphore;
 use super::Held;
 use super::circuit::Circuit;
 use super::governor::{Governor, Waiting};
+use crate::invocation;
 use crate::ports::{
     Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortError, PortErrorKind, PortResult,
     Reversal, Rng, Standing,
@@ -88,13 +92,16 @@ where
         // Before the permit. The semaphore is never closed; if it were, nothing would be held back.
         let _at_once = self.calls.acquire().await.ok();
         let pass = self.circuit.admit(deps).await?;
-        if let Err(held) = self.governor.permit(deps, waiting).await {
-            self.circuit.withdraw(deps, pass).await;
-            return Err(held);
-        }
+        let until = match self.governor.permit(deps, waiting).await {
+            Ok(until) => until,
+            Err(held) => {
+                self.circuit.withdraw(deps, pass).await;
+                return Err(held);
+            }
+        };
         // From here to the call nothing is waited for: the permit is of this moment.
         self.circuit.still_admits(pass, deps.now())?;
-        let answer = call().await;
+        let answer = invocation::sent_before(until, call()).await;
         self.circuit.report(deps, pass, is_failure(&answer)).await;
         Ok(answer)
     }
@@ -135,17 +142,24 @@ where
             let found = self.inner.lookup(std::slice::from_ref(grant)).await?.pop();
             found.ok_or_else(|| PortError::corrupt("look up payment: no outcome"))
         };
-        self.call(waiting, look_up, PortResult::is_err).await.map_err(|held| held.cause).flatten()
+        self.call(waiting, look_up, has_failed).await.map_err(|held| held.cause).flatten()
     }
 }
 
-/// Whether the service did not work. A refusal, a void and "accepted" are answers.
-const fn is_failure(payment: &Payment) -> bool {
+/// Whether the service did not work. A refusal, a void and "accepted" are answers, and a call that came
+/// too late for its permit was not made.
+fn is_failure(payment: &Payment) -> bool {
     match payment {
-        Payment::NotNow { .. } | Payment::Unknown(_) => true,
+        Payment::NotNow { cause, .. } => cause.kind != PortErrorKind::Contended,
+        Payment::Unknown(_) => true,
         Payment::Paid | Payment::AlreadyPaid | Payment::Voided => false,
         Payment::Refused(_) | Payment::Pending => false,
     }
+}
+
+/// The same of a look-up and a reversal.
+fn has_failed<T>(answer: &PortResult<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind != PortErrorKind::Contended)
 }
 
 impl<M, D> Money for Governed<M, D>
@@ -170,7 +184,7 @@ where
 
     async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
         let reverse = || self.inner.reverse(grant);
-        self.call(self.governor.wait(), reverse, PortResult::is_err)
+        self.call(self.governor.wait(), reverse, has_failed)
             .await
             .map_err(|held| held.cause)
             .flatten()

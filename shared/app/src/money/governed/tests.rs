@@ -182,6 +182,24 @@ async fn a_refusal_is_no_failure_of_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_came_too_late_is_no_failure_of_the_service() {
+    let scene = scene(1_000, 1);
+    let late = || Payment::NotNow { retry_after_ms: None, cause: error(PortErrorKind::Contended) };
+    scene.bank.will((0..9).map(|_| late()));
+    assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "NNNNNNNNNP");
+    assert_eq!(scene.memory.state(|state| state.writes), 0);
+}
+
+/// The call knows until when its permit counts: its moment and the lateness.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_told_until_when_its_permit_counts() {
+    let scene = scene(10, 1);
+    scene.workers[0].pay(&grants(2)).await;
+    let told = scene.bank.told.lock().unwrap().clone();
+    assert_eq!(told, [Some(35), Some(137)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_payment_that_is_accepted_is_no_failure() {
     let scene = scene_of(1_000, 1, true);
     scene.bank.will((0..9).map(|_| Payment::Pending));

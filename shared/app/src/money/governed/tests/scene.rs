@@ -138,6 +138,8 @@ pub(super) struct Bank {
     answers: Mutex<VecDeque<Payment>>,
     pub(super) calls: Mutex<Vec<i64>>,
     must_look_up: bool,
+    /// Until when the permits of the calls counted.
+    pub(super) told: Mutex<Vec<Option<i64>>>,
     /// How long a payment takes.
     pub(super) takes_ms: AtomicU64,
 }
@@ -146,6 +148,8 @@ impl Bank {
     fn call(&self) -> Payment {
         let now = self.memory.now().ms() - BEGINS_MS;
         self.calls.lock().unwrap().push(now);
+        let until = invocation::sent_until().map(|until| until.ms() - BEGINS_MS);
+        self.told.lock().unwrap().push(until);
         self.answers.lock().unwrap().pop_front().unwrap_or(Payment::Paid)
     }
 
@@ -204,6 +208,7 @@ pub(super) fn scene_of(limit: u32, workers: usize, must_look_up: bool) -> Scene 
         answers: Mutex::default(),
         calls: Mutex::default(),
         must_look_up,
+        told: Mutex::default(),
         takes_ms: AtomicU64::default(),
     });
     let rate = Rate::new(limit, Tolerance::default()).unwrap();
