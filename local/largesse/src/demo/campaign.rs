@@ -90,15 +90,14 @@ async fn play(rows: u32, out: &dyn Say) -> Result<Proof, DemoError> {
 }
 
 fn opening(rows: u32, closed: &str, url: &str) -> String {
+    let rows = counted(rows.into(), "row", "rows");
+    let (refused, others) = (per_cent(REFUSED), per_cent(OTHERS));
     format!(
-        "A campaign of {}, paid by a money service on {url}.\nIt takes {LIMIT_PER_S} calls a second \
-         and is sent {RATE_PER_S}, since a busy machine delivers some late.\nFaults: {} % of the payments are refused and paid when they are tried again; {} \
-         % each are paid and\nanswered too late, reset before they are paid, reset afterwards; {} \
-         refused for good.\n",
-        counted(rows.into(), "row", "rows"),
-        per_cent(REFUSED),
-        per_cent(OTHERS),
-        closed,
+        "A campaign of {rows}, paid by a money service on {url}. It takes\n\
+         {LIMIT_PER_S} calls a second and is sent {RATE_PER_S}: a busy machine delivers some late.\n\
+         Faults: {refused} % of the payments are refused, and paid when they are tried again; \
+         {others} % each\nare paid and answered too late, reset before they are paid, and reset \
+         afterwards; {closed} refused\nfor good.\n"
     )
 }
 
