@@ -22,8 +22,8 @@ use crate::up::MoneyPlace;
 
 /// Calls a second that the service takes: the demonstration of 100,000 rows ends within a minute.
 const LIMIT_PER_S: u32 = 3_000;
-/// Calls a second that it is sent. The service counts arrivals, and a busy machine may deliver a call
-/// 50 ms late (docs/money.md, "Rate").
+/// Calls a second that it is sent. The service counts arrivals, and a busy machine may deliver a
+/// call 50 ms late (docs/money.md, "Rate").
 const RATE_PER_S: u32 = 2_850;
 /// Of so many rows, one is of a member whose payments are always refused.
 const CLOSED_EVERY: u32 = 20_000;
@@ -94,7 +94,8 @@ fn opening(rows: u32, closed: &str, url: &str) -> String {
     let (refused, others) = (per_cent(REFUSED), per_cent(OTHERS));
     format!(
         "A campaign of {rows}, paid by a money service on {url}. It takes\n\
-         {LIMIT_PER_S} calls a second and is sent {RATE_PER_S}: a busy machine delivers some late.\n\
+         {LIMIT_PER_S} calls a second and is sent {RATE_PER_S}: a busy machine delivers some \
+         late.\n\
          Faults: {refused} % of the payments are refused, and paid when they are tried again; \
          {others} % each\nare paid and answered too late, reset before they are paid, and reset \
          afterwards; {closed} refused\nfor good.\n"
@@ -215,8 +216,8 @@ impl Proof {
             line("from start to end", format!("{} ms", took.as_millis())),
         ]);
         if self.broken().is_empty() {
-            let proof = "each member was paid once or refused for good: every row was compared with \
-                         the books";
+            let proof = "each member was paid once or refused for good: every row was compared \
+                         with the books";
             lines.push(format!("  {proof}"));
         }
         lines.join("\n")

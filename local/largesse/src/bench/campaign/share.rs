@@ -82,8 +82,8 @@ pub async fn measure(seconds: u32) -> Result<Table, BenchError> {
                  work on {AT_ONCE} chunks at once"
             ),
             format!("each measured over {seconds} s; processor time is that of the whole process"),
-            "sent peak: the most calls that workers sent in any sliding second, which the rate bounds; \
-             what a busy machine adds until they arrive is seen in the server's counts alone"
+            "sent peak: the most calls that workers sent in any sliding second, which the rate \
+             bounds; what a busy machine adds until they arrive is seen by the server alone"
                 .to_owned(),
         ],
     })
