@@ -82,7 +82,7 @@ pub enum BenchError {
     Money(#[from] MoneyBesideError),
     /// A command about a campaign failed.
     #[error(transparent)]
-    Campaign(#[from] CampaignError),
+    Campaign(Box<CampaignError>),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] largesse_app::ports::PortError),
@@ -101,6 +101,12 @@ pub enum BenchError {
     /// What was measured did not work.
     #[error("{0}")]
     Broken(String),
+}
+
+impl From<CampaignError> for BenchError {
+    fn from(error: CampaignError) -> Self {
+        Self::Campaign(Box::new(error))
+    }
 }
 
 /// Measures and prints.

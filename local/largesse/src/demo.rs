@@ -37,13 +37,19 @@ pub enum DemoError {
     Money(#[from] MoneyBesideError),
     /// A command about the campaign failed.
     #[error(transparent)]
-    Campaign(#[from] CampaignError),
+    Campaign(Box<CampaignError>),
     /// The output is lost.
     #[error("cannot write to standard output")]
     Print(#[source] std::io::Error),
     /// The outcome is not the expected one.
     #[error("{0}")]
     Broken(String),
+}
+
+impl From<CampaignError> for DemoError {
+    fn from(error: CampaignError) -> Self {
+        Self::Campaign(Box::new(error))
+    }
 }
 
 /// A running stack on a free port.

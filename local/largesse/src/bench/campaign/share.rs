@@ -14,12 +14,13 @@ use largesse_domain::money::Amount;
 use largesse_domain::rate::{Rate, Tolerance};
 use largesse_money::{HttpMoney, Settings};
 use largesse_money_server::{Faults, Report};
+use procfs::process::Process;
 
 use super::super::lab::user_id;
 use super::super::report::{Cell, Mark, Table, figure};
 use super::super::{BenchError, process, started};
-use super::sent::{Moments, Timed};
-use super::{Lab, Worker, rate, seconds};
+use super::sent::{Sent, Timed};
+use super::{Lab, Worker, rate};
 use crate::beside::{Beside, MoneyBeside};
 use crate::campaign::trial::{self, Silent, Trial};
 
@@ -67,8 +68,9 @@ pub async fn measure(seconds: u32) -> Result<Table, BenchError> {
             "sent_peak_per_s",
             "violations",
             "peak_per_s",
-            "at_once",
-            "measured_s",
+            "took_ms_p50",
+            "took_ms_p99",
+            "cpu_us_per_call",
         ],
         rows,
         notes: vec![
@@ -79,8 +81,9 @@ pub async fn measure(seconds: u32) -> Result<Table, BenchError> {
                 "a worker: its own thread, connections, store and lease of the rate; all together \
                  work on {AT_ONCE} chunks at once"
             ),
-            "sent peak: the most calls that workers sent in any sliding second, which the rate bounds; \
-             what a busy machine adds until they arrive is seen in the server's counts alone"
+            format!("each measured over {seconds} s; processor time is that of the whole process"),
+            "sent peak: the most calls that workers sent in any sliding second, which the rate \
+             bounds; what a busy machine adds until they arrive is seen by the server alone"
                 .to_owned(),
         ],
     })
@@ -91,7 +94,9 @@ struct Shared {
     calls: u64,
     took: Duration,
     books: Report,
-    sent_peak_per_s: u64,
+    /// Time on a processor of this process meanwhile.
+    cpu: Duration,
+    sent: Arc<Sent>,
 }
 
 impl Shared {
@@ -99,8 +104,8 @@ impl Shared {
         let faults = Faults { limit_per_s: limit, latency_ms: LATENCY_MS, ..Faults::default() };
         let money = MoneyBeside::start(0, faults).await?;
         let lab = Lab::new()?;
-        let moments = Arc::default();
-        let threads = attach(&lab, &money.server.url(), limit, workers, &moments)?;
+        let sent: Arc<Sent> = Arc::default();
+        let threads = attach(&lab, &money.server.url(), limit, workers, &sent)?;
         let (_, stage, api) = lab.start().await?;
         let rows = u64::from(limit).saturating_mul(u64::from(seconds.saturating_add(SPARE_S)));
         let file = Trial::generate(rows.min(ROWS_MAX))?;
@@ -114,13 +119,14 @@ impl Shared {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         tokio::time::sleep(WARM).await;
-        let (before, began) = (money.server.calls(), started());
+        let (before, cpu_before, began) = (money.server.calls(), cpu()?, started());
         tokio::time::sleep(Duration::from_secs(u64::from(seconds))).await;
         let (after, took) = (money.server.calls(), began.elapsed());
+        let cpu = cpu()?.saturating_sub(cpu_before);
         stage.stop().await;
         drop(threads);
         let (calls, books) = (after.saturating_sub(before), money.server.report());
-        Ok(Self { calls, took, books, sent_peak_per_s: moments.peak_per_s() })
+        Ok(Self { calls, took, cpu, books, sent })
     }
 
     fn cells(&self, limit: u32) -> Vec<Cell> {
@@ -130,11 +136,12 @@ impl Shared {
         vec![
             Cell::of(per_s),
             Cell::Figure(share, Some(Mark::AtLeast(SHARE_MIN))),
-            Cell::Figure(figure(self.sent_peak_per_s), Some(Mark::AtMost(f64::from(limit)))),
+            Cell::Figure(figure(self.sent.peak_per_s()), Some(Mark::AtMost(f64::from(limit)))),
             Cell::Figure(figure(books.limit_violations), Some(Mark::AtMost(0.0))),
             Cell::Figure(figure(books.peak_per_s), Some(Mark::AtMost(f64::from(limit)))),
-            Cell::of(figure(books.peak_at_once)),
-            Cell::of(seconds(self.took)),
+            Cell::of(figure(self.sent.took_ms(500))),
+            Cell::of(figure(self.sent.took_ms(990))),
+            Cell::of((self.cpu.as_secs_f64() * 1e6 / figure(self.calls).max(1.0)).round()),
         ]
     }
 }
@@ -145,7 +152,7 @@ fn attach(
     url: &str,
     limit: u32,
     workers: usize,
-    moments: &Arc<Moments>,
+    sent: &Arc<Sent>,
 ) -> Result<Vec<Beside>, BenchError> {
     let at_once = Some(AT_ONCE.checked_div(workers).unwrap_or(1));
     let rate = Rate::new(limit, Tolerance::default());
@@ -159,13 +166,21 @@ fn attach(
         let base = url.parse().map_err(broken)?;
         let settings = Settings { concurrency_max: CALLS_MAX, ..Settings::new(base) };
         let inner = HttpMoney::new(settings, store.clone()).map_err(broken)?;
-        let timed = Timed { inner, clock: store.clone(), moments: moments.clone() };
+        let timed = Timed { inner, clock: store.clone(), sent: sent.clone() };
         let name = SERVICE.parse().map_err(broken)?;
         let money = Arc::new(MoneyService::governed(store.clone(), timed, name, rate));
         lab.attach(&Worker { money, store, handle: thread.handle().clone(), at_once })?;
         threads.push(thread);
     }
     Ok(threads)
+}
+
+/// Time on a processor of this process so far.
+fn cpu() -> Result<Duration, BenchError> {
+    let stat = Process::myself().and_then(|own| own.stat()).map_err(broken)?;
+    let ticks = stat.utime.saturating_add(stat.stime);
+    let ms = ticks.saturating_mul(1_000).checked_div(procfs::ticks_per_second()).unwrap_or(0);
+    Ok(Duration::from_millis(ms))
 }
 
 fn broken(error: impl std::error::Error) -> BenchError {
@@ -193,8 +208,9 @@ async fn plain_loop(seconds: u32) -> Result<Vec<Cell>, BenchError> {
         Cell::Empty,
         Cell::Empty,
         Cell::of(figure(server.server.report().peak_per_s)),
-        Cell::of(1.0),
-        Cell::of(self::seconds(took)),
+        Cell::of((took.as_secs_f64() * 1e3 / f64::from(paid.max(1))).round()),
+        Cell::Empty,
+        Cell::Empty,
     ])
 }
 
@@ -221,7 +237,7 @@ mod tests {
         let shared = Shared::measure(100, 4, 1).await.unwrap();
         let books = &shared.books;
         assert!(shared.calls > 0 && books.paid >= shared.calls, "{books:?}");
-        assert!(shared.sent_peak_per_s >= 1);
+        assert!(shared.sent.peak_per_s() >= 1);
         assert_eq!((books.paid_twice, books.duplicates, books.wrong_amounts), (0, 0, 0));
     }
 
