@@ -161,3 +161,29 @@ async fn after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_t
     assert_eq!(probe.take().len(), failed.len());
     assert!(assert_books_agree(&scene, &server).await.is_empty());
 }
+
+/// Reversals meet the same storm. One without an answer is made again under its id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_through_a_storm_takes_each_payment_back_once() {
+    const ROWS: u64 = 300;
+    let scene = Scene::new(2, ROWS).await;
+    let server = MoneyServer::start(&scene.sandbox, 2, Faults::default());
+    let probe = Probe::new(&scene.sandbox);
+    let worker = |seed| {
+        let store = scene.sandbox.another_process(seed);
+        let rate = Rate::new(1_000, Tolerance::default()).unwrap();
+        server.worker(&probe, store, rate, POLICY, TIMEOUT_MS)
+    };
+    attach(&scene.sandbox, [&worker(30), &worker(31)], LANES);
+    settle(&scene.sandbox).await;
+    assert_eq!((scene.state().await, server.report().paid), (State::Completed, ROWS));
+    server.set(storm());
+    scene.roll_back().await;
+    settle(&scene.sandbox).await;
+    assert_eq!(scene.state().await, State::RolledBack);
+    let (tally, report) = (scene.tally().await, server.report());
+    assert_eq!((tally.reversed.rows, tally.success.rows), (ROWS, 0));
+    assert_eq!((report.reversed, report.paid), (ROWS, 0));
+    assert_eq!((report.reversed_sum, report.held_sum), (ROWS * AMOUNT, 0));
+    assert!(report.calls > 2 * ROWS + 20, "no storm: {report:?}");
+}
