@@ -17,7 +17,7 @@ use largesse_tests::kill::kill_at;
 
 use crate::campaign_attach::{attach, settle};
 use crate::campaign_money::{MoneyServer, Probe, service};
-use crate::campaign_scene::{Act, SETTINGS, Scene};
+use crate::campaign_scene::{AMOUNT, Act, SETTINGS, Scene};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// No worker of these tests awaits more often.
@@ -40,6 +40,41 @@ async fn c13_a_retry_after_31_days_pays_no_member_twice() {
     scene.assert_all_paid().await;
     let pays = |member| scene.bank.calls_of(member).len();
     assert_eq!((pays("m000"), pays("m001")), (1, 5));
+}
+
+/// The answer of every call is lost after its effect. The rows are looked up under their ids before
+/// anything is sent again, and none is sent twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c14_a_campaign_whose_answers_are_lost_sends_no_row_twice() {
+    const ROWS: u64 = 20;
+    for fault in [Fault::Stall, Fault::FailAfter, Fault::ResetAfter] {
+        let scene = Scene::new(14, ROWS).await;
+        let faults = Faults { stall_ms: 60_000, ..Faults::default().with(fault, 1_000) };
+        let server = MoneyServer::start(&scene.sandbox, 1, faults);
+        let store = scene.sandbox.another_process(7);
+        let probe = Probe::new(&scene.sandbox);
+        let rate = Rate::new(1_000, Tolerance::default()).unwrap();
+        // It stays closed: what a breaker does is tested by the storm.
+        let policy = BreakerPolicy { failures_max: 1_000, ..BreakerPolicy::default() };
+        let money = server.worker(&probe, store.clone(), rate, policy, 1_000);
+        let message = scene.messages(ChunkWork::Pay).await[0];
+        let work = || {
+            let stop_at = store.now().plus_ms(50_000);
+            pay_chunk(&*money, &*store, &message, SETTINGS, stop_at)
+        };
+        let outcome = work().await;
+        assert!(matches!(outcome, ChunkOutcome::Unresolved), "{fault}: {outcome:?}");
+        assert_eq!(scene.tally().await.unknown.rows, ROWS, "{fault}");
+        assert_eq!((server.report().paid, probe.take().len()), (ROWS, 20), "{fault}");
+        server.set(Faults::default());
+        while !matches!(work().await, ChunkOutcome::Done) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(probe.take().is_empty(), "{fault}: it was sent again");
+        let report = server.report();
+        assert_eq!((report.paid, report.paid_sum), (ROWS, ROWS * AMOUNT), "{fault}");
+        assert_eq!(scene.state().await, State::Completed);
+    }
 }
 
 /// Every twentieth call is lost without effect: its row is neither paid nor failed, and as long as

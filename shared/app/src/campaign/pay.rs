@@ -16,6 +16,10 @@
 //! # Guarantees
 //! * A worker that is killed at any await leaves each row paid once, the counters exact, and a campaign
 //!   that completes: `a_worker_killed_at_any_await_pays_each_row_once`.
+//! * So does the whole chain, from the request that makes a campaign to its end:
+//!   `a_campaign_whose_functions_are_killed_at_any_await_pays_each_row_once_and_completes`.
+//! * Through a storm of the money service each row is paid once or failed, and the books of both sides
+//!   agree: `after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_the_books_agree`.
 //! * Two workers on one chunk pay each row once: `two_workers_on_one_chunk_pay_each_row_once`.
 //! * A refused row comes back after the delay and fails after its retries, beside its lane:
 //!   `a_refused_row_fails_after_its_retries_and_slows_no_other`.
