@@ -2,7 +2,7 @@
 //!
 //! Each action that ends or queues a campaign runs the next one itself. This schedule runs a
 //! campaign whose `starts_at` has come, and one that an action left behind when it was killed or
-//! failed between its own transaction and the next one's. Then it looks at the campaigns that are
+//! failed between its own transaction and the next one's. Then it watches the campaigns that are
 //! under way (`largesse_app::campaign::watch`). Two runs at once do no harm.
 //!
 //! # Guarantees

@@ -36,7 +36,7 @@ pub(super) const SEALS: &str = "largesse-seals";
 /// The queues that chunks pass through.
 pub(super) const CHUNKS: [&str; 2] = ["largesse-campaigns.fifo", "largesse-campaign-retries"];
 
-/// The ledger behind a service that can be away: it then takes nothing, and asks for a minute.
+/// The ledger behind a service that can be away: it then takes nothing, and names a wait of a minute.
 pub(crate) struct Service {
     ledger: Arc<Store>,
     is_away: AtomicBool,

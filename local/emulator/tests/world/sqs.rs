@@ -210,7 +210,7 @@ async fn a_queue_deletes_messages_after_the_retention_period() {
     let client = sqs(&world);
     send(&client, "a", "a1").await;
     pass(4 * 24 * 3_600).await;
-    // Those that nobody receives are no longer counted either.
+    // They are not counted either, although no receiver has come.
     let getting = client.get_queue_attributes().queue_url(queue_url(QUEUE));
     let attributes = getting.attribute_names(QueueAttributeName::All).send().await.unwrap();
     let visible =

@@ -79,7 +79,7 @@ pub struct Watched {
     pub unreadable: Vec<CampaignId>,
 }
 
-/// Looks at every campaign that is sealed, pays or takes back.
+/// Inspects every campaign that is being sealed, pays or takes back.
 ///
 /// # Errors
 /// [`PortError`]; what was done until then is done.
@@ -89,7 +89,7 @@ pub async fn watch<D: WatchPorts>(deps: &D) -> PortResult<Watched> {
     let ids = agenda.sealing.iter().copied().chain(running);
     let mut watched = Watched::default();
     for id in ids.chain(agenda.rolling_back.iter().copied()) {
-        match look_at(deps, id).await {
+        match inspect(deps, id).await {
             Ok(Found::Nothing) => {}
             Ok(Found::Lost) => watched.resent.push(id),
             Ok(Found::Failed) => watched.failed.push(id),
