@@ -16,7 +16,7 @@ fn is_lambdas(permission: &Permission) -> bool {
     let log = ["CreateLogStream", "PutLogEvents"];
     match action.split_once(':') {
         Some(("dynamodb", name)) => {
-            let tables = ["largesse-pools", "largesse-campaigns"];
+            let tables = ["largesse-pools", "largesse-campaigns", "largesse-products"];
             stream.contains(&name) && tables.map(stream_arn).contains(resource)
         }
         Some(("sqs", name)) => {
