@@ -29,6 +29,7 @@ use crate::campaign::queued;
 use crate::campaign_rows::{begin_seal, draft, members, put};
 use crate::permissions::{assert_least, calls_of};
 use crate::policies_campaign;
+use crate::policies_products;
 use crate::scene::{Table, drawn, fill, key, n, request};
 use crate::told::{Hook, audited, end_of_campaign};
 
@@ -100,6 +101,7 @@ async fn query_may_do_what_it_does() {
     api.claim(&room, "bob", &token).await.expect(201);
     api.settle().await;
     let campaign = policies_campaign::started(&api).await;
+    let product = policies_products::invested(&api).await;
     // One whose token this process has not read, with a claim that is not paid. A member is
     // remembered for a second.
     let unread = api.spray(&room, "ann", 100, 2).await;
@@ -123,6 +125,7 @@ async fn query_may_do_what_it_does() {
         api.get("ann", "/api/v2/sprays").await.expect(200);
         api.get("ann", format!("/api/v2/sprays/{unread}")).room(&room).await.expect(200);
         policies_campaign::read(&api, &campaign).await;
+        policies_products::read(&api, &product).await;
     });
     assert_least("query", &calls.await);
 }
@@ -141,6 +144,7 @@ async fn admin_may_do_what_it_does() {
         api.ask("DELETE", &path).user("ann").await.expect(204);
         let made = api.post("ann", "/api/v2/rooms").key(api.new_key());
         made.json(r#"{"name":"room","members":[]}"#).await.expect(201);
+        policies_products::made(&api, 100).await;
     });
     assert_least("admin", &calls.await);
 }
@@ -151,8 +155,10 @@ async fn refund_batch_may_do_what_it_does() {
     let world = &sandbox.world;
     // The sender's wallet is full, and an hour later it has room.
     fill(sandbox, "ann").await;
+    let held = policies_products::due(sandbox).await;
     let mut calls = calls_of(world, world.run_schedule("refund-batch/EveryMinute")).await;
     sandbox.overwrite_balance("ann", 0).await;
+    sandbox.overwrite_balance("full", held).await;
     tokio::time::advance(Duration::from_secs(3_600)).await;
     calls.extend(calls_of(world, world.run_schedule("refund-batch/EveryMinute")).await);
     assert_least("refund-batch", &calls);
@@ -239,6 +245,7 @@ async fn outbox_may_do_what_it_does() {
     for (n, action) in ["seal", "run", "end"].into_iter().enumerate() {
         campaigns.put(audited(n, action, &[])).await;
     }
+    policies_products::sold_out(&sandbox).await;
     attach_outbox(&sandbox, 9);
     let calls = calls_of(&sandbox.world, sandbox.world.settle()).await;
     assert_least("outbox", &calls);

@@ -63,6 +63,7 @@ fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
         "notify" => notify::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),
         "pool-sweep" => pool_sweep::settings::Settings::read(variables).map(drop),
+        "product-invest" => product_invest::settings::Settings::read(variables).map(drop),
         "query" => query::settings::Settings::read(variables).map(drop),
         "refund-batch" => refund_batch::settings::Settings::read(variables).map(drop),
         "spray-claim" => spray_claim::settings::Settings::read(variables).map(drop),

@@ -95,7 +95,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
     type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
-    let expected: [(&str, Indexes<'_>); 9] = [
+    let expected: [(&str, Indexes<'_>); 10] = [
         ("rooms", &[]),
         ("ledger", &[]),
         ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
@@ -111,6 +111,14 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         ("edge", &[]),
         ("campaigns", &[(keys::BY_TIME, [keys::LIST, keys::CAMPAIGN_ID])]),
         ("campaign-rows", &[]),
+        (
+            "products",
+            &[
+                (keys::BY_CLOSING, [keys::LIST, keys::CLOSES_MS]),
+                (keys::BY_INVESTOR, [keys::INVESTOR, keys::INVESTMENT_ID]),
+                (keys::DUE, [keys::DUE_SHARD, keys::DUE_MS]),
+            ],
+        ),
     ];
     assert_eq!(stack.tables.len(), expected.len());
     for (name, indexes) in expected {
@@ -121,7 +129,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
             let found = found.unwrap_or_else(|| panic!("no index {index}"));
             assert_eq!(names(&found["KeySchema"]), *keys, "{index}");
         }
-        let sorted = ["rooms", "ledger", "grants", "campaigns", "campaign-rows"];
+        let sorted = ["rooms", "ledger", "grants", "campaigns", "campaign-rows", "products"];
         let has_sort_key = sorted.contains(&name);
         let expected = if has_sort_key { &[keys::PK, keys::SK][..] } else { &[keys::PK][..] };
         let keys: Vec<&String> = table.keys.iter().map(|(key, _)| key).collect();
@@ -133,7 +141,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         };
         assert_eq!(table.ttl_attribute.as_deref(), ttl, "{name}: others are kept for ever");
         let view = match name {
-            "pools" => Some("NEW_AND_OLD_IMAGES"),
+            "pools" | "products" => Some("NEW_AND_OLD_IMAGES"),
             "campaigns" => Some("NEW_IMAGE"),
             _ => None,
         };

@@ -10,6 +10,7 @@ mod malformed;
 mod money;
 mod openapi;
 mod paying;
+mod products;
 mod refused;
 mod routes;
 mod sockets;

@@ -19,6 +19,7 @@ fn parts() -> Vec<utoipa::openapi::OpenApi> {
         wallet::api(),
         admin::api(),
         campaign_control::api(),
+        product_invest::api(),
         query::api(),
     ]
 }

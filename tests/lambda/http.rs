@@ -1,8 +1,11 @@
 //! Functions behind the API.
 
-use largesse_app::ports::{Campaigns, Clock, Sprays};
+use largesse_app::ports::{Campaigns, Clock, Products, Sprays};
 use largesse_aws::production::SystemClock;
 use largesse_domain::id::{CampaignId, SprayId};
+use largesse_domain::product::{Limits, Product, Terms, Title};
+use largesse_domain::time::Window;
+use largesse_tests::user;
 use serde_json::{Value, json};
 
 use crate::bootstrap::{Answered, Bootstrap};
@@ -104,6 +107,21 @@ async fn spray_create_sprays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn product_invest_takes_capacity() {
+    let scene = Scene::new().await;
+    scene.deposit("alice", 50_000).await;
+    let opens = SystemClock.now().minus_ms(1_000);
+    let window = Window { opens, closes: opens.plus_ms(3_600_000) };
+    let limits = Limits { target: 25_000, ..Limits::default() };
+    let terms = Terms::new(Title::new("a").unwrap(), window, user("bob"), limits).unwrap();
+    let id = "01M5170180BMF9MZ1V5X082VJP".parse().unwrap();
+    scene.store.create_product(&Product::new(id, user("bob"), terms)).await.unwrap();
+    let reply = drive(&scene, "product-invest", "happy").await;
+    assert_eq!((reply.status, &reply.body["remaining"]), (201, &json!(15_000)), "{}", reply.body);
+    assert_eq!(scene.balance("alice").await, 40_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn spray_claim_draws_a_share() {
     let scene = Scene::with_room().await;
     scene.spray(SystemClock.now()).await;
@@ -131,7 +149,9 @@ async fn query_is_well_without_asking_aws() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_request_is_refused_before_anything_is_read() {
-    for function in ["admin", "campaign-control", "wallet", "spray-create", "query"] {
+    for function in
+        ["admin", "campaign-control", "product-invest", "wallet", "spray-create", "query"]
+    {
         drive_hostile(function).await.assert_problem(400, "ERR001");
     }
     let reply = drive_hostile("spray-claim").await;

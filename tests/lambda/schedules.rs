@@ -63,6 +63,9 @@ async fn refund_batch_returns_the_unclaimed_rest_whatever_its_event_says() {
             let returned = if refunded == 1 { left } else { 0 };
             let expected = json!({
                 "refunded": refunded, "returned": returned, "wallet_full": 0, "has_more": false,
+                "products": {
+                    "settled": 0, "paid_out": 0, "refunded": 0, "returned": 0, "wallet_full": 0,
+                },
             });
             assert_eq!((report, scene.balance("alice").await), (expected, left), "{case}");
         }

@@ -15,10 +15,11 @@ type Read = fn(&HashMap<String, Av>, &mut Books) -> largesse_app::ports::PortRes
 #[must_use]
 pub fn books(world: &World) -> Books {
     let mut books = Books::default();
-    let tables: [(&str, Read); 3] = [
+    let tables: [(&str, Read); 4] = [
         ("ledger", books::read_ledger),
         ("pools", books::read_pools),
         ("grants", books::read_grants),
+        ("products", books::read_products),
     ];
     for (table, read) in tables {
         for item in world.database().scan(&format!("largesse-{table}")).expect("a table") {

@@ -32,6 +32,7 @@ impl Settings {
             aws: sdk_config(variables)?,
             names: Names {
                 rooms: table(variables, "TABLE_ROOMS")?,
+                products: table(variables, "TABLE_PRODUCTS")?,
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },

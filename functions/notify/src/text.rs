@@ -34,7 +34,7 @@ pub fn text_of(event: &Event, link: Option<&LinkBase>) -> Option<String> {
         Event::CampaignFailed(ended) => ("시스템 오류로 중단", ended),
         Event::CampaignStopped(ended) => ("중지", ended),
         Event::CampaignRolledBack(ended) => ("회수 완료", ended),
-        Event::GrantPermanentlyFailed(_) => return None,
+        Event::GrantPermanentlyFailed(_) | Event::ProductSoldOut(_) => return None,
     };
     let CampaignEnded { success, failed, amount_success, .. } = ended;
     let mut text = format!(

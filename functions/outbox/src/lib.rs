@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `pools` | each new entry of a bucket, to be paid | [`pools`] |
 //! | `campaigns` | what follows from each new audit entry: a job, or an event | [`campaigns`] |
+//! | `products` | that a product is sold out: an event | [`products`] |
 //!
 //! # Guarantees
 //! * Each stream is read by its own rules, and an invocation holds records of one stream:
@@ -12,10 +13,12 @@
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use largesse_app::ports::{CampaignJobs, DeadRecords, Events, GrantQueue, UnreadableRecord};
+use largesse_aws::product::stream::is_product;
 use serde_dynamo::AttributeValue;
 
 pub mod campaigns;
 pub mod pools;
+pub mod products;
 pub mod settings;
 
 /// The ports that the function uses.
@@ -26,10 +29,12 @@ impl<T: GrantQueue + CampaignJobs + Events + DeadRecords> Deps for T {}
 /// Handles a batch of one of the streams. Reports the first record that is not handled: Lambda goes
 /// on from there.
 pub async fn handle<D: Deps>(deps: &D, event: Event) -> DynamoDbEventResponse {
-    // Of the two tables, only the campaigns' has a sort key.
-    let is_campaigns =
-        event.records.first().is_some_and(|record| record.change.keys.contains_key("sk"));
-    let first = if is_campaigns {
+    let keys = event.records.first().map(|record| &record.change.keys);
+    // Of the other tables, only the campaigns' has a sort key.
+    let is_campaigns = keys.is_some_and(|keys| keys.contains_key("sk"));
+    let first = if keys.is_some_and(|keys| is_product(keys)) {
+        products::handle(deps, &event.records).await
+    } else if is_campaigns {
         campaigns::handle(deps, &event.records).await
     } else {
         pools::handle(deps, &event.records).await

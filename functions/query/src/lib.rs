@@ -1,7 +1,8 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignResults, CampaignRows, Campaigns, Clock, Grants, Money, Pools, Rooms, Sprays, Wallets,
+    CampaignResults, CampaignRows, Campaigns, Clock, Grants, Money, Pools, Products, Rooms, Sprays,
+    Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
@@ -11,6 +12,7 @@ pub mod campaign_files;
 pub mod campaign_parts;
 pub mod campaign_rows;
 pub mod campaigns;
+pub mod products;
 pub mod rooms;
 pub mod settings;
 pub mod sprays;
@@ -20,12 +22,21 @@ pub mod wallets;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Clock + 'static
+    Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Products + Clock + 'static
 {
 }
 
 impl<T> Deps for T where
-    T: Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Clock + 'static
+    T: Rooms
+        + Wallets
+        + Sprays
+        + Pools
+        + Money
+        + Grants
+        + CampaignReads
+        + Products
+        + Clock
+        + 'static
 {
 }
 
@@ -55,6 +66,9 @@ largesse_edge::routes! { D: Deps =>
     campaign_rows::list<D>,
     campaign_rows::one<D>,
     campaign_rows::progress<D>,
+    products::list<D>,
+    products::one<D>,
+    products::mine<D>,
     about::health,
     about::openapi,
     about::docs,

@@ -39,6 +39,7 @@ impl Settings {
                 grants: table(variables, "TABLE_GRANTS")?,
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
+                products: table(variables, "TABLE_PRODUCTS")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read_with_cursors(variables)?.with_money(variables)?,

@@ -7,7 +7,7 @@ use http::StatusCode;
 use largesse_app::ports::{HistoryFilter, Sprays};
 use largesse_app::spray::read::{Claim, claims_of};
 use largesse_app::wallet::history::{NumberedPage, numbered};
-use largesse_app::wallet::read::{self, is_spray, spray_of};
+use largesse_app::wallet::read::{self, is_spray, product_of, spray_of};
 use largesse_domain::id::{SprayId, TransferId, UserId};
 use largesse_domain::ledger::{Memo, Transfer, TransferKind, Wallet};
 use largesse_domain::spray::Spray;
@@ -148,8 +148,8 @@ pub struct V1TransactionDetail {
 const fn kind_name(kind: TransferKind) -> &'static str {
     match kind {
         TransferKind::Deposit => "CHARGE",
-        TransferKind::Spray => "SPRAY",
-        TransferKind::Claim | TransferKind::Campaign => "RECEIVE",
+        TransferKind::Spray | TransferKind::Investment => "SPRAY",
+        TransferKind::Claim | TransferKind::Campaign | TransferKind::Payout => "RECEIVE",
         TransferKind::Refund => "REFUND",
         TransferKind::Reversal => "REVERSAL",
     }
@@ -174,9 +174,12 @@ impl V1Transaction {
             TransferKind::Deposit => "Wallet charged",
             TransferKind::Spray => "Sprayed in a room",
             TransferKind::Claim => "Received from a spray",
+            TransferKind::Refund if product_of(transfer).is_some() => "Refund of an investment",
             TransferKind::Refund => "Unclaimed rest of a spray",
             TransferKind::Reversal => "Payment taken back",
             TransferKind::Campaign => "Received from a campaign",
+            TransferKind::Investment => "Invested in a product",
+            TransferKind::Payout => "Raised by a product",
         };
         let memo = transfer.order.memo.as_ref().map(Memo::as_str).filter(|memo| !memo.is_empty());
         Self {

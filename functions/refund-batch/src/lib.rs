@@ -1,4 +1,5 @@
-//! The schedule of refunds: the unclaimed rest is returned.
+//! The schedule of refunds: the unclaimed rest of sprays is returned, and products that are over are
+//! settled. Both go on side by side, so that a backlog of one does not hold up the other.
 //!
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
@@ -19,18 +20,19 @@
 //! 0.29 s and one run refunds 100,900 sprays. Eight hours of one spray a second are 28,800: two.
 //! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
-use largesse_app::ports::{Clock, Pools, Refunds, Rng, Sprays};
+use largesse_app::ports::{Clock, Pools, Products, Refunds, Rng, Settlements, Sprays};
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
 use largesse_runtime::RunError;
 use serde::Serialize;
 
+pub mod products;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: Sprays + Pools + Refunds + Rng + Clock {}
+pub trait Deps: Sprays + Pools + Refunds + Products + Settlements + Rng + Clock {}
 
-impl<T: Sprays + Pools + Refunds + Rng + Clock> Deps for T {}
+impl<T: Sprays + Pools + Refunds + Products + Settlements + Rng + Clock> Deps for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +43,8 @@ pub struct Report {
     pub returned: u64,
     /// Sprays whose sender's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
+    /// What became of products.
+    pub products: products::Report,
     /// Whether time ran out before everything due was looked at.
     pub has_more: bool,
 }
@@ -50,7 +54,9 @@ pub struct Report {
 /// # Errors
 /// [`RunError`]: the index cannot be read, or something failed and is left to the next run.
 pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
-    let done = refund::run(deps, stop_at).await?;
+    let (done, settled) =
+        futures::future::join(refund::run(deps, stop_at), products::run(deps, stop_at)).await;
+    let (done, (products, unsettled, has_unsettled)) = (done?, settled?);
     let refund::BatchReport { refunded, returned, wallet_full, failed, has_more } = done;
     tracing::info!(
         refund.refunded = refunded,
@@ -60,8 +66,10 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
         refund.has_more = has_more,
     );
     // The log names each with its cause. One that fails for ever raises an alarm.
+    let failed = failed.saturating_add(unsettled);
     if failed > 0 {
         return Err(RunError::LeftOver(failed));
     }
-    Ok(Report { refunded, returned, wallet_full, has_more })
+    let has_more = has_more || has_unsettled;
+    Ok(Report { refunded, returned, wallet_full, products, has_more })
 }

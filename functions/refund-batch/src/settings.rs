@@ -30,6 +30,7 @@ impl Settings {
                 tokens: table(variables, "TABLE_TOKENS")?,
                 sprays: table(variables, "TABLE_SPRAYS")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                products: table(variables, "TABLE_PRODUCTS")?,
                 ..Names::default()
             },
         })

@@ -113,6 +113,7 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         edge: name("TABLE_EDGE"),
         campaigns: name("TABLE_CAMPAIGNS"),
         campaign_rows: name("TABLE_CAMPAIGN_ROWS"),
+        products: name("TABLE_PRODUCTS"),
         queue_grants_url: name("QUEUE_GRANTS_URL"),
         queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
         queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
@@ -205,6 +206,7 @@ pub fn routes_of(
         "wallet" => Some(wallet::router(store, edge)),
         "query" => Some(query::router(store, edge)),
         "admin" => Some(admin::router(store, edge)),
+        "product-invest" => Some(product_invest::router(store, edge)),
         "campaign-control" => Some(campaign_control::router(store, edge)),
         _ => None,
     }

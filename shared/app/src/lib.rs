@@ -13,6 +13,7 @@ pub mod money;
 pub mod page;
 pub mod pool;
 pub mod ports;
+pub mod product;
 pub mod room;
 pub mod settings;
 pub mod spray;

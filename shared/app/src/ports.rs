@@ -18,6 +18,7 @@ mod money;
 mod notice;
 mod permits;
 mod pool;
+mod product;
 mod room;
 mod spray;
 mod wallet;
@@ -35,7 +36,7 @@ pub use campaign_rows::{
 };
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
-pub use event::{CampaignEnded, Event, Events};
+pub use event::{CampaignEnded, Event, Events, ProductSoldOut};
 pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
@@ -47,6 +48,10 @@ pub use money::{
 pub use notice::Notices;
 pub use permits::{Leased, Permits};
 pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, UnreadableRecord, Won};
+pub use product::{
+    Closing, DueProduct, InvestOrder, InvestmentRefund, NotInvested, PartKey, Products,
+    SettleOutcome, Settlements,
+};
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,

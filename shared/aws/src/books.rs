@@ -13,6 +13,7 @@ use crate::grant::read_failed;
 use crate::item::{Item, Reader};
 use crate::keys::{PK, SK, TX, WALLET};
 use crate::pool::read_bucket;
+use crate::product::{Read, read_any};
 use crate::store::Store;
 use crate::wallet::{read_posted, read_wallet};
 
@@ -52,6 +53,19 @@ pub fn read_grants(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<
     Ok(())
 }
 
+/// Adds an item of the table `products` to the books.
+///
+/// # Errors
+/// When it is no product, no shard and no investment.
+pub fn read_products(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
+    match read_any(item)? {
+        Read::Product(product) => books.products.push(product),
+        Read::Shard(product, shard) => books.shards.push((product, shard)),
+        Read::Investment(investment) => books.investments.push(investment),
+    }
+    Ok(())
+}
+
 /// Pages of one table are bounded so that a scan that never ends is noticed: 1 MB each.
 const PAGES_MAX: usize = 1_000_000;
 
@@ -65,6 +79,7 @@ impl Store {
         self.scan(&self.names.ledger, |item| read_ledger(item, &mut books)).await?;
         self.scan(&self.names.pools, |item| read_pools(item, &mut books)).await?;
         self.scan(&self.names.grants, |item| read_grants(item, &mut books)).await?;
+        self.scan(&self.names.products, |item| read_products(item, &mut books)).await?;
         Ok(books)
     }
 

@@ -37,6 +37,13 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         entries.insert(key, (value, until));
     }
 
+    /// Changes a value that is kept; how long it is true stays.
+    pub(crate) fn change(&self, key: &K, change: impl FnOnce(&mut V)) {
+        if let Some((value, _)) = lock(&self.entries).get_mut(key) {
+            change(value);
+        }
+    }
+
     pub(crate) fn forget(&self, key: &K) {
         lock(&self.entries).remove(key);
     }

@@ -1,7 +1,7 @@
 //! The event bus: EventBridge. events/schemas/ describes what is published.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use largesse_app::ports::{Event, Events, PortError, PortErrorKind, PortResult};
+use largesse_app::ports::{Event, Events, PortError, PortErrorKind, PortResult, ProductSoldOut};
 use largesse_domain::grant::FailedGrant;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ fn detail(event: &Event) -> (&'static str, Value) {
         Event::CampaignFailed(ended) => (ended::FAILED, ended::detail_of(ended)),
         Event::CampaignStopped(ended) => (ended::STOPPED, ended::detail_of(ended)),
         Event::CampaignRolledBack(ended) => (ended::ROLLED_BACK, ended::detail_of(ended)),
+        Event::ProductSoldOut(sold_out) => ("product.sold_out", sold_out_detail(sold_out)),
     }
 }
 
@@ -32,6 +33,15 @@ fn grant_detail(FailedGrant { grant, attempts, failure, .. }: &FailedGrant) -> V
         "funder": grant.funder.as_str(),
         "attempts": attempts,
         "failure": failure,
+    })
+}
+
+fn sold_out_detail(sold_out: &ProductSoldOut) -> Value {
+    json!({
+        "product_id": sold_out.product.to_string(),
+        "title": sold_out.title.as_str(),
+        "target": sold_out.target.get(),
+        "at_ms": sold_out.at.ms(),
     })
 }
 

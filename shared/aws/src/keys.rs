@@ -1,10 +1,12 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
 use largesse_app::page::{DueKey, DuePage};
-use largesse_app::ports::{ChunkRange, ChunkSet, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload};
+use largesse_app::ports::{
+    ChunkRange, ChunkSet, Closing, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload,
+};
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
-    CampaignId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
+    CampaignId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
 };
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
@@ -59,6 +61,23 @@ pub const LIST: &str = "list";
 pub(crate) const LIST_ALL: &str = "ALL";
 /// Sort key of [`BY_TIME`].
 pub const CAMPAIGN_ID: &str = "campaign_id";
+
+/// What stands before a product's id in a partition key.
+pub const PRODUCT: &str = "PRODUCT#";
+/// What stands between a product's id and the number of a shard of its capacity.
+pub const PRODUCT_SHARD: &str = "#SHARD#";
+/// What stands between a product's id and the number of a part of its investments.
+pub const PRODUCT_PART: &str = "#INV#";
+/// Sparse index of the products that recruit, by when they close. Its hash key is [`LIST`].
+pub const BY_CLOSING: &str = "by-closing";
+/// Sort key of [`BY_CLOSING`].
+pub const CLOSES_MS: &str = "closes_ms";
+/// Sparse index of the investments by investor.
+pub const BY_INVESTOR: &str = "by-investor";
+/// Hash key of [`BY_INVESTOR`].
+pub const INVESTOR: &str = "investor";
+/// Sort key of [`BY_INVESTOR`].
+pub const INVESTMENT_ID: &str = "investment_id";
 
 /// Hash key of [`BY_SENDER`].
 pub const SENDER: &str = "sender";
@@ -206,6 +225,47 @@ pub(crate) fn by_time(id: CampaignId) -> Item {
     key.insert(LIST.to_owned(), s(LIST_ALL));
     key.insert(CAMPAIGN_ID.to_owned(), s(id));
     key
+}
+
+/// A product.
+pub fn product(id: ProductId) -> Item {
+    pk_sk(PoolId::Product(id).to_string(), "META".to_owned())
+}
+
+/// A shard of a product's capacity.
+pub fn product_shard(id: ProductId, number: u32) -> Item {
+    pk_sk(format!("{PRODUCT}{id}{PRODUCT_SHARD}{number}"), "SHARD".to_owned())
+}
+
+/// A part of a product's investments.
+pub fn investments_pk(id: ProductId, part: u32) -> String {
+    format!("{PRODUCT}{id}{PRODUCT_PART}{part}")
+}
+
+/// What stands before an investment's number in a sort key: `#` is in no user id, so one member's
+/// investments lie together and apart from every other's.
+pub fn investments_of(investor: &UserId) -> String {
+    format!("{investor}#")
+}
+
+/// The sort key of a member's n-th investment in a product: ten digits, so that they sort by it.
+pub fn investment_sk(investor: &UserId, count: u64) -> String {
+    format!("{}{count:010}", investments_of(investor))
+}
+
+/// Where a product stands in the index of what recruits.
+pub(crate) fn by_closing(closing: Closing) -> Item {
+    let mut key = product(closing.product);
+    key.insert(LIST.to_owned(), s(LIST_ALL));
+    key.insert(CLOSES_MS.to_owned(), ms(closing.at));
+    key
+}
+
+/// Where a product stands in the index of what is due.
+pub(crate) fn due_product(shard: u32, key: &DueKey) -> Item {
+    let mut item = due(shard, key);
+    item.insert(SK.to_owned(), s("META"));
+    item
 }
 
 pub(crate) fn idempotency(key: &str) -> Item {

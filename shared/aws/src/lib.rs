@@ -15,6 +15,7 @@
 #![doc = include_str!("campaign/SCHEMA.md")]
 #![doc = include_str!("campaign_rows/SCHEMA.md")]
 #![doc = include_str!("campaign_results/SCHEMA.md")]
+#![doc = include_str!("product/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -38,6 +39,7 @@ pub mod names;
 mod notice;
 pub mod pool;
 pub mod probe;
+pub mod product;
 pub mod production;
 mod retry;
 mod room;

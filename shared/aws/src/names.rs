@@ -24,6 +24,8 @@ pub struct Names {
     pub campaigns: String,
     /// Table of the rows of campaigns and what became of them: `TABLE_CAMPAIGN_ROWS`.
     pub campaign_rows: String,
+    /// Table of products, their capacity and investments: `TABLE_PRODUCTS`.
+    pub products: String,
     /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
     pub queue_grants_url: String,
     /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.

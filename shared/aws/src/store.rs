@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
-use largesse_domain::id::{CampaignId, RoomId, Token, Ulid, UserId};
+use largesse_domain::id::{CampaignId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
+use largesse_domain::product::{Product, Shard};
 use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
@@ -34,6 +35,8 @@ pub(crate) const MEMBER_CACHE_MS: u64 = 1_000;
 const CACHE_LEN_MAX: usize = 10_000;
 /// Of how many rooms one process remembers the members, up to 1,000 each.
 const ROOMS_MAX: usize = 256;
+/// How many products one process remembers, and the shards of how many.
+const PRODUCTS_MAX: usize = 1_024;
 /// How many full buckets one process remembers, of some 2 KB each.
 const FULL_BUCKETS_MAX: usize = 4_096;
 
@@ -53,6 +56,10 @@ pub struct Store {
     pub(crate) tokens: Cache<Token, TokenEntry>,
     pub(crate) wallet_locks: KeyedLocks<UserId>,
     pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
+    /// Products: their terms never change.
+    pub(crate) products: Cache<ProductId, Product>,
+    /// Shards of products that were read within the last second.
+    pub(crate) product_shards: Cache<ProductId, Vec<Shard>>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
@@ -109,6 +116,8 @@ impl Store {
             tokens: Cache::new(CACHE_LEN_MAX),
             wallet_locks: KeyedLocks::default(),
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
+            products: Cache::new(PRODUCTS_MAX),
+            product_shards: Cache::new(PRODUCTS_MAX),
             snapshots: Cache::new(CACHE_LEN_MAX),
             tokens_full: Mutex::default(),
         }

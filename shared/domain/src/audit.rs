@@ -7,15 +7,20 @@
 //!   error is found: `a_planted_error_is_found`.
 //! * What a campaign pays is issued; what is taken back was paid, once and as much:
 //!   `a_planted_error_of_a_campaign_is_found`.
+//! * The capacity taken from a product, its investments and their transfers are the same sum; a refund
+//!   returns one investment once and whole, and a payout is what was raised:
+//!   `a_planted_error_of_a_product_is_found`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::{FailedGrant, Grant, GrantStatus};
-use crate::id::{PoolId, TransferId, UserId};
+use crate::id::{PoolId, ProductId, TransferId, UserId};
 use crate::ledger::{Transfer, TransferKind, Wallet};
 use crate::pool::{Bucket, BucketStatus};
+use crate::product::{Investment, Product, Shard};
 
 mod campaigns;
+mod products;
 
 /// Everything that is about money, read while nothing writes.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +35,12 @@ pub struct Books {
     pub buckets: Vec<Bucket>,
     /// All grants that were refused.
     pub failed: Vec<FailedGrant>,
+    /// All products.
+    pub products: Vec<Product>,
+    /// All shards of their capacity.
+    pub shards: Vec<(ProductId, Shard)>,
+    /// All investments.
+    pub investments: Vec<Investment>,
 }
 
 impl Books {
@@ -60,7 +71,7 @@ pub struct Totals {
     pub wallets: u64,
     /// What wallets have set aside.
     pub held: u64,
-    /// What lies in pools: drawn but not yet paid, or not drawn.
+    /// What lies in pools, drawn but not yet paid or not drawn, and in the escrows of products.
     pub escrows: u64,
 }
 
@@ -75,6 +86,7 @@ pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
     let campaigns = campaigns::audit_campaigns(books, &mut found);
     totals.issued = totals.issued.saturating_add(campaigns.paid);
     totals.issued = totals.issued.saturating_sub(campaigns.taken_back);
+    totals.escrows = totals.escrows.saturating_add(products::audit_products(books, &mut found));
     let mut by_pool = Flows::of(books, &mut found);
     let mut pools: BTreeMap<PoolId, Vec<&Bucket>> = BTreeMap::new();
     for bucket in &books.buckets {
@@ -143,7 +155,7 @@ impl Flows {
     fn of(books: &Books, found: &mut Vec<String>) -> BTreeMap<PoolId, Self> {
         let mut by_pool: BTreeMap<PoolId, Self> = BTreeMap::new();
         for transfer in &books.transfers {
-            // A campaign is no pool: `audit_campaigns` reads its transfers.
+            // A campaign and a product have no buckets: modules of their own read their transfers.
             let Some(pool @ PoolId::Spray(_)) = transfer.order.pool else { continue };
             let flows = by_pool.entry(pool).or_default();
             let (id, amount) = (transfer.order.id, transfer.order.amount.get());
@@ -154,7 +166,11 @@ impl Flows {
                     flows.taken_back = flows.taken_back.saturating_add(amount);
                     None
                 }
-                TransferKind::Spray | TransferKind::Deposit | TransferKind::Campaign => {
+                TransferKind::Spray
+                | TransferKind::Deposit
+                | TransferKind::Campaign
+                | TransferKind::Investment
+                | TransferKind::Payout => {
                     flows.put_in = flows.put_in.saturating_add(amount);
                     None
                 }

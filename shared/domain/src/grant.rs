@@ -115,6 +115,8 @@ impl Grant {
         let kind = match self.source {
             PoolId::Spray(_) => TransferKind::Claim,
             PoolId::Campaign(_) => TransferKind::Campaign,
+            // A product makes no grants: its settlement posts its own orders.
+            PoolId::Product(_) => TransferKind::Payout,
         };
         TransferOrder {
             id: self.id.transfer(),

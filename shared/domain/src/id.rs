@@ -131,6 +131,14 @@ ulid_id!(
     CampaignId
 );
 ulid_id!(
+    /// A product that members invest in.
+    ProductId
+);
+ulid_id!(
+    /// An investment; the transfer that pays it has the same id.
+    InvestmentId
+);
+ulid_id!(
     /// A grant: the permanent name under which one member is paid, whatever is retried.
     GrantId
 );
@@ -245,6 +253,8 @@ pub enum PoolId {
     Spray(SprayId),
     /// A campaign: it has no buckets, and what it pays is issued.
     Campaign(CampaignId),
+    /// The escrow of a product: what members invested. It has no buckets.
+    Product(ProductId),
 }
 
 impl PoolId {
@@ -254,6 +264,7 @@ impl PoolId {
         match self {
             Self::Spray(id) => id.0,
             Self::Campaign(id) => id.0,
+            Self::Product(id) => id.0,
         }
     }
 }
@@ -265,6 +276,7 @@ impl FromStr for PoolId {
         match text.split_once('#') {
             Some(("SPRAY", id)) => id.parse().map(Self::Spray).map_err(|_| IdError::Pool),
             Some(("CAMPAIGN", id)) => id.parse().map(Self::Campaign).map_err(|_| IdError::Pool),
+            Some(("PRODUCT", id)) => id.parse().map(Self::Product).map_err(|_| IdError::Pool),
             _ => Err(IdError::Pool),
         }
     }
@@ -275,6 +287,7 @@ impl fmt::Display for PoolId {
         match self {
             Self::Spray(id) => write!(f, "SPRAY#{id}"),
             Self::Campaign(id) => write!(f, "CAMPAIGN#{id}"),
+            Self::Product(id) => write!(f, "PRODUCT#{id}"),
         }
     }
 }
@@ -342,6 +355,7 @@ mod tests {
     #[rstest]
     #[case("SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("PRODUCT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FA", false)]
     #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]

@@ -54,12 +54,17 @@ pub enum TransferKind {
     Spray,
     /// Escrow of a pool → wallet of a member who drew.
     Claim,
-    /// Escrow of a pool → wallet of its funder: what is not drawn, or a grant that was voided.
+    /// Escrow of a pool → wallet of its funder: what is not drawn, a grant that was voided, or an
+    /// investment in a product that missed its minimum.
     Refund,
     /// Wallet → the account that paid: a payment that was taken back.
     Reversal,
     /// Issuance, through the account of a campaign → wallet of a member.
     Campaign,
+    /// Wallet → escrow of a product.
+    Investment,
+    /// Escrow of a product → wallet of its issuer.
+    Payout,
 }
 
 /// Which side of a transfer the wallet is on.
@@ -73,8 +78,16 @@ pub enum Direction {
 
 impl TransferKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Deposit, Self::Spray, Self::Claim, Self::Refund, Self::Reversal, Self::Campaign];
+    pub const ALL: [Self; 8] = [
+        Self::Deposit,
+        Self::Spray,
+        Self::Claim,
+        Self::Refund,
+        Self::Reversal,
+        Self::Campaign,
+        Self::Investment,
+        Self::Payout,
+    ];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -86,6 +99,8 @@ impl TransferKind {
             Self::Refund => "refund",
             Self::Reversal => "reversal",
             Self::Campaign => "campaign",
+            Self::Investment => "investment",
+            Self::Payout => "payout",
         }
     }
 
@@ -99,8 +114,10 @@ impl TransferKind {
     #[must_use]
     pub const fn direction(self) -> Direction {
         match self {
-            Self::Deposit | Self::Claim | Self::Refund | Self::Campaign => Direction::Credit,
-            Self::Spray | Self::Reversal => Direction::Debit,
+            Self::Deposit | Self::Claim | Self::Refund | Self::Campaign | Self::Payout => {
+                Direction::Credit
+            }
+            Self::Spray | Self::Reversal | Self::Investment => Direction::Debit,
         }
     }
 }
@@ -120,7 +137,8 @@ pub struct TransferOrder {
     pub at: Timestamp,
     /// The other account: the escrow of a pool, or a campaign; `None` for issuance.
     pub pool: Option<PoolId>,
-    /// The member on the far side: who sprayed what was claimed, or made the campaign.
+    /// The member on the far side: who sprayed what was claimed, made the campaign, or issued the
+    /// product.
     pub counterpart: Option<UserId>,
     /// The caller's remark.
     pub memo: Option<Memo>,

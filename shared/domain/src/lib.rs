@@ -4,7 +4,7 @@
 //! of `(state, command, now)`, so the store and the model checker call the same code.
 //!
 //! A [`pool`] is drawn from, a draw is a [`grant`], one transfer of the [`ledger`] pays a grant.
-//! A [`campaign`] pays rows.
+//! A [`campaign`] pays rows. A [`product`] takes investments up to its target.
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -17,6 +17,7 @@ pub mod id;
 pub mod ledger;
 pub mod money;
 pub mod pool;
+pub mod product;
 pub mod rate;
 pub mod room;
 pub mod split;

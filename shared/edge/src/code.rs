@@ -87,7 +87,7 @@ codes! {
         then "Send the request for a member who has access.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
-        when "The route, token, spray, transaction, campaign, part or row does not exist for this \
+        when "The route, token, spray, transaction, campaign, part, row or product does not exist for this \
               caller. The answer is the same for a malformed name of one of these, and for a \
               malformed wallet or room id. A well-formed wallet or room without access is ERR004, whether \
               it exists or not.",
@@ -173,9 +173,32 @@ codes! {
         when "200 campaigns are queued, running or rolled back.",
         then "Repeat when one of them has ended.",
         v1 "–";
+    AboveRemaining = "ERR401", StatusCode::CONFLICT, "Above the remainder",
+        when "Less than the amount remains of the product; `remaining` is what remains. Nothing is \
+              invested in part.",
+        then "Invest `remaining` or less.",
+        v1 "–";
+    SoldOut = "ERR402", StatusCode::GONE, "Sold out",
+        when "Nothing remains of the product.",
+        then "Nothing: no capacity becomes free again.",
+        v1 "–";
+    NotOpenYet = "ERR403", StatusCode::CONFLICT, "Not open yet",
+        when "The product does not take investments yet; `opens_at` is when it does.",
+        then "Repeat from then on, under a new Idempotency-Key.",
+        v1 "–";
+    ProductOver = "ERR404", StatusCode::GONE, "Over",
+        when "The product takes no investments any more; `closes_at` is when it closed.",
+        then "Nothing: it does not open again.",
+        v1 "–";
+    OutsideInvestorLimits = "ERR405", StatusCode::CONFLICT, "Outside the limits",
+        when "The amount is below the least investment of the product, `min_investment`, and not all \
+              that remains; or the investor would have more than `max_per_investor`, with `invested` \
+              so far.",
+        then "Invest an amount within the limits.",
+        v1 "–";
     InsufficientBalance = "ERR501", StatusCode::CONFLICT, "Insufficient balance",
         when "The balance of the wallet is below the amount; `balance` is the balance.",
-        then "Deposit, or spray less.",
+        then "Deposit, or spray or invest less.",
         v1 "400";
     WalletFull = "ERR502", StatusCode::CONFLICT, "Wallet full",
         when "The balance would be above 9,007,199,254,740,991.",

@@ -4,7 +4,9 @@ use std::future::Future;
 
 use largesse_domain::campaign::CampaignName;
 use largesse_domain::grant::FailedGrant;
-use largesse_domain::id::CampaignId;
+use largesse_domain::id::{CampaignId, ProductId};
+use largesse_domain::money::Amount;
+use largesse_domain::product::Title;
 use largesse_domain::time::Timestamp;
 
 use super::PortResult;
@@ -22,6 +24,21 @@ pub enum Event {
     CampaignStopped(CampaignEnded),
     /// A campaign took back what it could.
     CampaignRolledBack(CampaignEnded),
+    /// Nothing remains of a product.
+    ProductSoldOut(ProductSoldOut),
+}
+
+/// A product that was seen to be sold out. The product tells repeats apart: it sells out once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductSoldOut {
+    /// Which product.
+    pub product: ProductId,
+    /// Its title.
+    pub title: Title,
+    /// What was invested: the target.
+    pub target: Amount,
+    /// When it was seen.
+    pub at: Timestamp,
 }
 
 /// A campaign as it stood when it ended. The campaign and the time tell repeats apart.

@@ -71,6 +71,10 @@ fn tags() -> Vec<utoipa::openapi::Tag> {
         ("room", "Chat rooms and their members."),
         ("spray", "Split an amount over the members of a room; each member claims one share once."),
         ("campaign", "Pay up to a million members from a file, each once."),
+        (
+            "product",
+            "Invest in products; what is raised is paid out, or refunded below its minimum.",
+        ),
         ("operate", "Health and this description."),
         ("v1", "The wire format of the first clients."),
     ];

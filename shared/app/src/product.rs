@@ -1,0 +1,7 @@
+//! Products: create, invest, read, sold out, settle.
+
+pub mod create;
+pub mod invest;
+pub mod read;
+pub mod settle;
+pub mod sold_out;
