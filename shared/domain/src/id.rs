@@ -127,6 +127,10 @@ ulid_id!(
     SprayId
 );
 ulid_id!(
+    /// A drop; its history lives under this id for ever.
+    DropId
+);
+ulid_id!(
     /// A campaign; its rows are paid under ids that follow from it ([`crate::campaign::RowKey`]).
     CampaignId
 );
@@ -245,6 +249,10 @@ pub enum PoolId {
     Spray(SprayId),
     /// A campaign: it has no buckets, and what it pays is issued.
     Campaign(CampaignId),
+    /// The slots of a drop, and what was passed on of them.
+    Drop(DropId),
+    /// The waiting list of a drop: it holds no money and pays nothing.
+    Waiting(DropId),
 }
 
 impl PoolId {
@@ -254,6 +262,7 @@ impl PoolId {
         match self {
             Self::Spray(id) => id.0,
             Self::Campaign(id) => id.0,
+            Self::Drop(id) | Self::Waiting(id) => id.0,
         }
     }
 }
@@ -265,6 +274,8 @@ impl FromStr for PoolId {
         match text.split_once('#') {
             Some(("SPRAY", id)) => id.parse().map(Self::Spray).map_err(|_| IdError::Pool),
             Some(("CAMPAIGN", id)) => id.parse().map(Self::Campaign).map_err(|_| IdError::Pool),
+            Some(("DROP", id)) => id.parse().map(Self::Drop).map_err(|_| IdError::Pool),
+            Some(("WAIT", id)) => id.parse().map(Self::Waiting).map_err(|_| IdError::Pool),
             _ => Err(IdError::Pool),
         }
     }
@@ -275,6 +286,8 @@ impl fmt::Display for PoolId {
         match self {
             Self::Spray(id) => write!(f, "SPRAY#{id}"),
             Self::Campaign(id) => write!(f, "CAMPAIGN#{id}"),
+            Self::Drop(id) => write!(f, "DROP#{id}"),
+            Self::Waiting(id) => write!(f, "WAIT#{id}"),
         }
     }
 }
@@ -342,7 +355,9 @@ mod tests {
     #[rstest]
     #[case("SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
-    #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
+    #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("WAIT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("OTHER#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FA", false)]
     #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
     fn the_account_that_pays_is_named_by_its_kind_and_id(#[case] text: &str, #[case] fits: bool) {

@@ -60,6 +60,8 @@ pub enum TransferKind {
     Reversal,
     /// Issuance, through the account of a campaign → wallet of a member.
     Campaign,
+    /// Wallet → escrow of the drop.
+    Drop,
 }
 
 /// Which side of a transfer the wallet is on.
@@ -73,8 +75,15 @@ pub enum Direction {
 
 impl TransferKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Deposit, Self::Spray, Self::Claim, Self::Refund, Self::Reversal, Self::Campaign];
+    pub const ALL: [Self; 7] = [
+        Self::Deposit,
+        Self::Spray,
+        Self::Claim,
+        Self::Refund,
+        Self::Reversal,
+        Self::Campaign,
+        Self::Drop,
+    ];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -86,6 +95,7 @@ impl TransferKind {
             Self::Refund => "refund",
             Self::Reversal => "reversal",
             Self::Campaign => "campaign",
+            Self::Drop => "drop",
         }
     }
 
@@ -100,7 +110,7 @@ impl TransferKind {
     pub const fn direction(self) -> Direction {
         match self {
             Self::Deposit | Self::Claim | Self::Refund | Self::Campaign => Direction::Credit,
-            Self::Spray | Self::Reversal => Direction::Debit,
+            Self::Spray | Self::Reversal | Self::Drop => Direction::Debit,
         }
     }
 }
