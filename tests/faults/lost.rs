@@ -141,7 +141,7 @@ fn assert_made_once(rig: &Rig) {
     let expected = TransferKind::ALL.map(|kind| match kind {
         TransferKind::Deposit | TransferKind::Spray | TransferKind::Refund => (kind, 1),
         TransferKind::Claim => (kind, 2),
-        TransferKind::Reversal | TransferKind::Campaign => (kind, 0),
+        TransferKind::Reversal | TransferKind::Campaign | TransferKind::Drop => (kind, 0),
     });
     assert_eq!(moved, expected);
     let books = money::books(&rig.sandbox.world);

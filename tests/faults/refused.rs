@@ -299,8 +299,13 @@ async fn a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run(
     let store = &*rig.sandbox.store;
     let stop_at = || store.now().plus_ms(60_000);
     let run = refund_batch::handle(store, stop_at()).await.unwrap();
-    let report =
-        refund_batch::Report { refunded: 1, returned: 30, wallet_full: 1, has_more: false };
+    let report = refund_batch::Report {
+        refunded: 1,
+        closed: 0,
+        returned: 30,
+        wallet_full: 1,
+        has_more: false,
+    };
     assert_eq!(run, report, "the other spray is refunded");
     // It waits for an hour, out of the way of the others.
     for (wait_s, wallet_full) in [(0, 0), (3_599, 0), (2, 1)] {

@@ -1,20 +1,27 @@
-//! Creates rooms, adds and removes members.
+//! Creates rooms, adds and removes members; makes drops.
 
-use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Rooms};
+use largesse_app::ports::{Clock, DropReads, DropsMade, Idempotency, Ids, Pause, Rooms, Wallets};
 use largesse_app::room::RoomError;
 use largesse_edge::ApiError;
 
+pub mod drops;
 pub mod settings;
 pub mod v1;
 pub mod v2;
 
 /// The ports that the function uses.
-pub trait Deps: Rooms + Idempotency + Clock + Ids + Pause + 'static {}
+pub trait Deps: Rooms + MakesDrops + Idempotency + Clock + Ids + Pause + 'static {}
 
-impl<T: Rooms + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
+impl<T: Rooms + MakesDrops + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
+
+/// The ports through which drops are made.
+pub trait MakesDrops: DropsMade + DropReads + Wallets {}
+
+impl<T: DropsMade + DropReads + Wallets> MakesDrops for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::create_room<D>, v1::invite<D>, v2::create_room<D>, v2::add_member<D>, v2::remove_member<D>,
+    drops::create<D>,
 }
 
 fn refuse(error: RoomError) -> ApiError {

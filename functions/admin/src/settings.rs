@@ -32,6 +32,9 @@ impl Settings {
             aws: sdk_config(variables)?,
             names: Names {
                 rooms: table(variables, "TABLE_ROOMS")?,
+                ledger: table(variables, "TABLE_LEDGER")?,
+                pools: table(variables, "TABLE_POOLS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },

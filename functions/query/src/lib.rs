@@ -1,7 +1,8 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignResults, CampaignRows, Campaigns, Clock, Grants, Money, Pools, Rooms, Sprays, Wallets,
+    CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants, Money,
+    Pools, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
@@ -11,6 +12,7 @@ pub mod campaign_files;
 pub mod campaign_parts;
 pub mod campaign_rows;
 pub mod campaigns;
+pub mod drops;
 pub mod rooms;
 pub mod settings;
 pub mod sprays;
@@ -20,14 +22,28 @@ pub mod wallets;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Clock + 'static
+    Rooms + Wallets + Sprays + ReadsDrops + Pools + Money + Grants + CampaignReads + Clock + 'static
 {
 }
 
 impl<T> Deps for T where
-    T: Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Clock + 'static
+    T: Rooms
+        + Wallets
+        + Sprays
+        + ReadsDrops
+        + Pools
+        + Money
+        + Grants
+        + CampaignReads
+        + Clock
+        + 'static
 {
 }
+
+/// The ports of drops.
+pub trait ReadsDrops: Drops + DropReads + DropCache {}
+
+impl<T: Drops + DropReads + DropCache> ReadsDrops for T {}
 
 /// The ports of campaigns.
 pub trait CampaignReads: Campaigns + CampaignRows + CampaignResults {}
@@ -46,6 +62,9 @@ largesse_edge::routes! { D: Deps =>
     rooms::room<D>,
     sprays::list<D>,
     sprays::one<D>,
+    drops::list<D>,
+    drops::one<D>,
+    drops::entry<D>,
     campaigns::list<D>,
     campaigns::one<D>,
     campaigns::audit<D>,

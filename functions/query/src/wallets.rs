@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use largesse_app::ports::HistoryFilter;
 use largesse_app::spray::read::detail;
-use largesse_app::wallet::read::{is_spray, spray_of};
+use largesse_app::wallet::read::{drop_of, is_spray, spray_of};
 use largesse_app::wallet::{history, read};
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{Direction, Memo, Transfer, TransferKind};
@@ -37,7 +37,7 @@ pub struct TransactionView {
     /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     transaction_id: String,
-    /// The type: `deposit`, `spray`, `claim`, `campaign`, `refund` or `reversal`.
+    /// The type: `deposit`, `spray`, `claim`, `campaign`, `drop`, `refund` or `reversal`.
     #[serde(rename = "type")]
     #[schema(example = "claim")]
     kind: &'static str,
@@ -56,7 +56,10 @@ pub struct TransactionView {
     /// Its spray.
     #[serde(skip_serializing_if = "Option::is_none")]
     spray_id: Option<String>,
-    /// For a claim: the sender of the spray. For a payment of a campaign: its creator.
+    /// Its drop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop_id: Option<String>,
+    /// For a claim: the sender of the spray, or the funder of the drop. For a payment of a campaign: its creator.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "bob")]
     counterpart: Option<String>,
@@ -87,6 +90,7 @@ impl From<&Transfer> for TransactionView {
             balance_after: transfer.balance_after.get(),
             created_at: time::format(order.at),
             spray_id,
+            drop_id: drop_of(transfer).map(|id| id.to_string()),
             counterpart: order.counterpart.as_ref().map(ToString::to_string),
             memo: order.memo.as_ref().map(Memo::as_str).map(str::to_owned),
             seq: transfer.seq,
@@ -147,7 +151,7 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
         ),
         ("type" = Option<String>, Query,
             description = "Only of this type: `deposit`, `spray`, `claim`, `campaign`, \
-                `refund` or `reversal`."),
+                `drop`, `refund` or `reversal`."),
         ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339), \
             or from the start of this day (`2026-01-01`, in UTC). In a query, the `+` of an offset \
             is written `%2B`.",
@@ -165,7 +169,7 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
 pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
-    let kinds = "deposit, spray, claim, campaign, refund or reversal";
+    let kinds = "deposit, spray, claim, campaign, drop, refund or reversal";
     let filter = HistoryFilter {
         kinds: query.read("type", kinds, TransferKind::from_name)?.into_iter().collect(),
         from: query.time("from", time::parse_from)?,

@@ -1,4 +1,4 @@
-//! The schedule of refunds: the unclaimed rest is returned.
+//! The schedule of refunds: the unclaimed rest of sprays and the remainder of drops are returned.
 //!
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
@@ -19,7 +19,8 @@
 //! 0.29 s and one run refunds 100,900 sprays. Eight hours of one spray a second are 28,800: two.
 //! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
-use largesse_app::ports::{Clock, Pools, Refunds, Rng, Sprays};
+use largesse_app::drop::close;
+use largesse_app::ports::{Clock, DropReads, DropsClosed, Pools, Refunds, Rng, Sprays};
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
 use largesse_runtime::RunError;
@@ -28,18 +29,20 @@ use serde::Serialize;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: Sprays + Pools + Refunds + Rng + Clock {}
+pub trait Deps: Sprays + Pools + Refunds + DropReads + DropsClosed + Rng + Clock {}
 
-impl<T: Sprays + Pools + Refunds + Rng + Clock> Deps for T {}
+impl<T: Sprays + Pools + Refunds + DropReads + DropsClosed + Rng + Clock> Deps for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Sprays refunded.
     pub refunded: u64,
+    /// Drops closed.
+    pub closed: u64,
     /// What was returned, in minor units.
     pub returned: u64,
-    /// Sprays whose sender's wallet is too full; each is tried again in an hour.
+    /// Sprays and drops whose sender's or funder's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
     /// Whether time ran out before everything due was looked at.
     pub has_more: bool,
@@ -52,8 +55,16 @@ pub struct Report {
 pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
     let done = refund::run(deps, stop_at).await?;
     let refund::BatchReport { refunded, returned, wallet_full, failed, has_more } = done;
+    // Drops come second: they are few, and the time that sprays leave is enough for them.
+    let drops = close::run(deps, stop_at).await?;
+    let returned = returned.saturating_add(drops.returned);
+    let wallet_full = wallet_full.saturating_add(drops.wallet_full);
+    let failed = failed.saturating_add(drops.failed);
+    let has_more = has_more || drops.has_more;
+    let closed = drops.closed;
     tracing::info!(
         refund.refunded = refunded,
+        refund.closed = closed,
         refund.returned = returned,
         refund.wallet_full = wallet_full,
         refund.failed = failed,
@@ -63,5 +74,5 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
     if failed > 0 {
         return Err(RunError::LeftOver(failed));
     }
-    Ok(Report { refunded, returned, wallet_full, has_more })
+    Ok(Report { refunded, closed, returned, wallet_full, has_more })
 }

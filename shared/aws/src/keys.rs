@@ -4,7 +4,7 @@ use largesse_app::page::{DueKey, DuePage};
 use largesse_app::ports::{ChunkRange, ChunkSet, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload};
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
-    CampaignId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
+    CampaignId, DropId, PoolId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
 };
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
@@ -59,6 +59,11 @@ pub const LIST: &str = "list";
 pub(crate) const LIST_ALL: &str = "ALL";
 /// Sort key of [`BY_TIME`].
 pub const CAMPAIGN_ID: &str = "campaign_id";
+
+/// Index of the drops by when they were made; its hash key is [`LIST`].
+pub const BY_LIST: &str = "by-list";
+/// Sort key of [`BY_LIST`].
+pub const DROP_ID: &str = "drop_id";
 
 /// Hash key of [`BY_SENDER`].
 pub const SENDER: &str = "sender";
@@ -147,6 +152,19 @@ pub(crate) fn read_bucket_id(reader: &Reader<'_>) -> PortResult<BucketId> {
 
 pub(crate) fn spray(id: SprayId) -> Item {
     item([(PK, s(PoolId::Spray(id)))])
+}
+
+/// A drop.
+pub fn drop(id: DropId) -> Item {
+    item([(PK, s(PoolId::Drop(id)))])
+}
+
+/// Where a drop stands in the index of all drops.
+pub(crate) fn by_list(id: DropId) -> Item {
+    let mut key = drop(id);
+    key.insert(LIST.to_owned(), s(LIST_ALL));
+    key.insert(DROP_ID.to_owned(), s(id));
+    key
 }
 
 /// How many live sprays a sender has.
@@ -331,7 +349,7 @@ pub(crate) fn due_page<T>(
     Ok(page)
 }
 
-/// The shard of the index [`DUE`] that a spray lies in: by its id's random part.
+/// The shard of the index [`DUE`] that a spray or drop lies in: by its id's random part.
 pub(crate) fn due_shard(id: Ulid) -> String {
     shard(id.random())
 }

@@ -118,14 +118,6 @@ impl Terms {
         }
         Ok(Self { name, slots, amount, window, waiting })
     }
-
-    /// What all slots are worth.
-    ///
-    /// # Errors
-    /// Never for terms that were checked.
-    pub fn total(&self) -> Result<Amount, MoneyError> {
-        Amount::new(self.amount.get().saturating_mul(self.slots.into()))
-    }
 }
 
 /// A drop. Nothing of it ever changes.

@@ -75,6 +75,16 @@ impl WaitingList {
         self.standings.get(member).copied()
     }
 
+    /// Where a place stands that the list may not show yet: 1 for the next to get a slot.
+    #[must_use]
+    pub fn position(&self, entry: Entry, part: u64) -> u64 {
+        let before = |place: &&Place| {
+            (place.entry.at, place.entry.nonce, place.part) < (entry.at, entry.nonce, part)
+        };
+        let earlier = self.candidates().filter(before).count();
+        u64::try_from(earlier).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
     /// How many wait.
     #[must_use]
     pub const fn waiting(&self) -> u64 {

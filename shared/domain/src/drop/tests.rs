@@ -128,4 +128,7 @@ fn a_list_is_ordered_by_the_time_of_entry() {
     assert_eq!(standing("b"), Some(Listed::Promoted { slot: 7 }));
     assert_eq!(standing("c"), Some(Listed::Waiting { position: 2 }));
     assert_eq!(standing("x"), None);
+    let entry =
+        |ms, nonce| Entry { index: 0, at: Timestamp::from_ms(ms), nonce: Nonce::from_bits(nonce) };
+    assert_eq!([list.position(entry(5, 9), 0), list.position(entry(40, 3), 0)], [1, 5]);
 }
