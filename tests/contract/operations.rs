@@ -15,8 +15,8 @@ const MOVES_MONEY: [&str; 5] = [
     "PoolSweepFunction",
     "CampaignStartFunction",
 ];
-/// What the crowd calls: the claim, and the look at what came of it.
-const CROWD: [&str; 2] = ["SprayClaimFunction", "QueryFunction"];
+/// What the crowd calls: the claim and the entry, and the look at what came of it.
+const CROWD: [&str; 3] = ["SprayClaimFunction", "DropEnterFunction", "QueryFunction"];
 
 /// Lambda's default quota of an account and region, and what it keeps unreserved (AWS Lambda
 /// Developer Guide, "Configuring reserved concurrency for a function").

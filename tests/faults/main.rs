@@ -19,6 +19,8 @@ mod client;
 mod corrupt;
 mod crowd;
 mod delivery;
+mod drops;
+mod drops_crowd;
 mod edit;
 mod full;
 mod golden;

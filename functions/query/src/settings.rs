@@ -36,6 +36,7 @@ impl Settings {
                 tokens: table(variables, "TABLE_TOKENS")?,
                 sprays: table(variables, "TABLE_SPRAYS")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,

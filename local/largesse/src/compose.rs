@@ -109,6 +109,7 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         tokens: name("TABLE_TOKENS"),
         sprays: name("TABLE_SPRAYS"),
         pools: name("TABLE_POOLS"),
+        drops: name("TABLE_DROPS"),
         grants: name("TABLE_GRANTS"),
         edge: name("TABLE_EDGE"),
         campaigns: name("TABLE_CAMPAIGNS"),
@@ -203,6 +204,7 @@ pub fn routes_of(
     match function.binary.as_str() {
         "spray-create" => Some(spray_create::router(store, edge)),
         "spray-claim" => Some(spray_claim::router(store, edge)),
+        "drop-enter" => Some(drop_enter::router(store, edge)),
         "wallet" => Some(wallet::router(store, edge)),
         "query" => Some(query::router(store, edge)),
         "admin" => Some(admin::router(store, edge)),

@@ -9,6 +9,7 @@ mod breaker;
 mod campaign;
 mod campaign_results;
 mod campaign_rows;
+mod drop;
 mod environment;
 mod error;
 mod event;
@@ -33,6 +34,10 @@ pub use campaign_results::{
 };
 pub use campaign_rows::{
     CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload,
+};
+pub use drop::{
+    DropCache, DropFigures, DropReads, DropReturned, Drops, DropsClosed, DropsMade, DueDrop,
+    Promoted, Promotions,
 };
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};

@@ -6,7 +6,7 @@ use largesse_app::ports::{
 };
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
-    CampaignId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
+    CampaignId, DropId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
 };
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
@@ -78,6 +78,10 @@ pub const BY_INVESTOR: &str = "by-investor";
 pub const INVESTOR: &str = "investor";
 /// Sort key of [`BY_INVESTOR`].
 pub const INVESTMENT_ID: &str = "investment_id";
+/// Index of the drops by when they were made; its hash key is [`LIST`].
+pub const BY_LIST: &str = "by-list";
+/// Sort key of [`BY_LIST`].
+pub const DROP_ID: &str = "drop_id";
 
 /// Hash key of [`BY_SENDER`].
 pub const SENDER: &str = "sender";
@@ -166,6 +170,19 @@ pub(crate) fn read_bucket_id(reader: &Reader<'_>) -> PortResult<BucketId> {
 
 pub(crate) fn spray(id: SprayId) -> Item {
     item([(PK, s(PoolId::Spray(id)))])
+}
+
+/// A drop.
+pub fn drop(id: DropId) -> Item {
+    item([(PK, s(PoolId::Drop(id)))])
+}
+
+/// Where a drop stands in the index of all drops.
+pub(crate) fn by_list(id: DropId) -> Item {
+    let mut key = drop(id);
+    key.insert(LIST.to_owned(), s(LIST_ALL));
+    key.insert(DROP_ID.to_owned(), s(id));
+    key
 }
 
 /// How many live sprays a sender has.
@@ -396,7 +413,7 @@ pub(crate) fn due_page<T>(
     Ok(page)
 }
 
-/// The shard of the index [`DUE`] that a spray lies in: by its id's random part.
+/// The shard of the index [`DUE`] that a spray or drop lies in: by its id's random part.
 pub(crate) fn due_shard(id: Ulid) -> String {
     shard(id.random())
 }
