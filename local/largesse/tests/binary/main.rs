@@ -6,7 +6,7 @@
 mod life;
 mod up;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 
 use serde_json::Value;
