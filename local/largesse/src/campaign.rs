@@ -233,8 +233,8 @@ pub enum CampaignError {
         request: String,
         /// The HTTP status.
         status: u16,
-        /// What it said.
-        problem: Problem,
+        /// What it said. Boxed: it is far larger than the other errors.
+        problem: Box<Problem>,
     },
     /// The answer is not what this program knows.
     #[error("the answer to {request} cannot be read")]

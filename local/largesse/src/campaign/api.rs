@@ -270,7 +270,7 @@ impl Api {
             Ok(text) => CampaignError::Refused {
                 request: format!("{method} {path}"),
                 status,
-                problem: Problem::read(&text),
+                problem: Box::new(Problem::read(&text)),
             },
             Err(error) => self.no_answer(error),
         }
