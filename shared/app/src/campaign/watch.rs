@@ -115,7 +115,7 @@ enum Found {
     Failed,
 }
 
-async fn look_at<D: WatchPorts>(deps: &D, id: CampaignId) -> PortResult<Found> {
+async fn inspect<D: WatchPorts>(deps: &D, id: CampaignId) -> PortResult<Found> {
     let Some(campaign) = deps.campaign(id).await?.map(|read| read.value) else {
         return Err(PortError::corrupt("watch: the campaign is not there"));
     };
