@@ -18,6 +18,7 @@ mod lost;
 mod lost_flows;
 mod lost_tokens;
 mod outage;
+mod products;
 mod race;
 mod race_draws;
 mod refused;
