@@ -29,6 +29,7 @@ mod lost;
 mod lost_flows;
 mod lost_tokens;
 mod outage;
+mod products;
 mod race;
 mod race_draws;
 mod refused;

@@ -1,4 +1,12 @@
 //! A member invests in a product.
+//!
+//! # Guarantees
+//! * An amount that fits is never refused, and no sum of investments exceeds the target:
+//!   `what_fits_is_taken_and_nothing_above_in_every_order_and_interleaving`,
+//!   `five_thousand_at_once_near_the_end_reach_the_target_or_less_than_any_refused_amount`.
+//! * A repeat invests once and answers the same, whatever was lost:
+//!   `an_investment_that_is_killed_at_any_await_and_repeated_is_made_once`,
+//!   `an_investment_whose_replies_are_lost_is_made_once_and_answered_the_same`.
 
 use largesse_domain::id::{InvestmentId, ProductId, UserId};
 use largesse_domain::ledger::PostRefused;

@@ -14,6 +14,8 @@
 //! # Guarantees
 //! * Each investment is refunded once, by any number of runs at once:
 //!   `a_missed_minimum_is_refunded_once_by_three_runs_at_the_same_time`.
+//! * A run that is killed anywhere leaves the rest to the next one:
+//!   `a_settlement_that_is_killed_at_any_await_is_finished_by_the_next_run`.
 //! * A full wallet holds up no other refund: `a_full_wallet_holds_up_no_other_refund`.
 
 use futures::StreamExt;
