@@ -102,8 +102,15 @@ async fn an_odd_body_is_measured_decoded_or_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_another_kind_gets_a_problem_document() {
     let scene = Scene::new().await;
-    for function in ["admin", "campaign-control", "query", "spray-claim", "spray-create", "wallet"]
-    {
+    for function in [
+        "admin",
+        "campaign-control",
+        "drop-enter",
+        "query",
+        "spray-claim",
+        "spray-create",
+        "wallet",
+    ] {
         let mut bootstrap = Bootstrap::start(&scene, function).await;
         for event in other_events() {
             let reply = Reply::of(&bootstrap.invoke(&event).await);
