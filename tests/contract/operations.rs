@@ -246,8 +246,9 @@ fn the_alarm_on_refused_claims_watches_every_route_of_the_claim() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["ClaimsRefusedFilter"]["Properties"];
     let pattern = filter["FilterPattern"].as_str().unwrap();
-    let claim = &template["Resources"]["SprayClaimFunction"]["Properties"]["Events"];
-    for (_, event) in claim.as_object().unwrap() {
+    let events =
+        |id: &str| template["Resources"][id]["Properties"]["Events"].as_object().unwrap().clone();
+    for (_, event) in events("SprayClaimFunction").into_iter().chain(events("DropEnterFunction")) {
         let (method, path) = (&event["Properties"]["Method"], &event["Properties"]["Path"]);
         let route = format!("{} {}", method.as_str().unwrap(), path.as_str().unwrap());
         assert!(pattern.contains(&format!(r#"$.route = "{route}""#)), "{route}");
