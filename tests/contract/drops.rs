@@ -1,5 +1,6 @@
 //! Drops: making and entering them. One test for each clause of the conditions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use largesse_app::drop::create::{Create, CreateError, create};
@@ -10,7 +11,7 @@ use largesse_domain::drop::Drop;
 use largesse_domain::id::DropId;
 use largesse_domain::ledger::PostRefused;
 use largesse_domain::pool::{Bucket, BucketId};
-use largesse_emulator::Service;
+use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::{Sandbox, user};
 
 use crate::scene::{Table, balance, key, request};
@@ -152,4 +153,17 @@ async fn a_restored_bucket_that_is_missing_is_no_end_of_the_drop() {
     pools.put(honest).await;
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(won(&sandbox.store, &drop, "a").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_too_cold_for_the_buckets_gets_them_all_the_same() {
+    let sandbox = Sandbox::new(7);
+    sandbox.deposit("f", 20_000).await;
+    // Half of the calls are throttled: five attempts in a row of one in 32 buckets.
+    let throttled = Faults::seeded(7).chance(500, Matching::operation("PutItem"), Fault::Throttle);
+    sandbox.world.set_fault_hook(Some(Arc::new(throttled)));
+    let made = create(&*sandbox.store, wish(&sandbox, 2_000)).await;
+    sandbox.world.set_fault_hook(None);
+    let drop = made.unwrap().drop;
+    assert_eq!(slots(&sandbox, &drop).await.len(), 125);
 }

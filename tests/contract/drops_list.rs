@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use largesse_app::drop::enter::{EnterError, Entered, enter};
 use largesse_app::drop::promote::{PassedOn, pass_on};
-use largesse_app::drop::read::{MemberStanding, detail, member, read_list};
+use largesse_app::drop::read::{detail, read_list};
+use largesse_app::drop::standing::{MemberStanding, Owned, member, owned};
 use largesse_app::pool::sweep;
 use largesse_app::ports::{Clock, Grants, Money, Pools, Promoted, Promotions, Standing};
 use largesse_domain::drop::{Drop, Place};
@@ -245,8 +246,8 @@ async fn the_figures_of_a_drop_are_exact_once_everything_has_settled() {
     };
     assert_eq!(figures().await, (20, 8, 2, 0));
     pay(10..20).await;
-    let w0 = largesse_app::drop::read::owned(&*sandbox.store, &drop, &user("w0")).await.unwrap();
-    let largesse_app::drop::read::Owned::Slot { grant, .. } = w0 else { panic!("{w0:?}") };
+    let w0 = owned(&*sandbox.store, &drop, &user("w0")).await.unwrap();
+    let Owned::Slot { grant, .. } = w0 else { panic!("{w0:?}") };
     sandbox.store.pay(&[grant]).await;
     tokio::time::advance(Duration::from_secs(400)).await;
     assert_eq!(figures().await, (20, 19, 2, 0));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use largesse_app::drop::close;
 use largesse_app::drop::create::{Create, create};
 use largesse_app::drop::enter::{EnterError, Entered, enter};
-use largesse_app::drop::read::{MemberStanding, member};
+use largesse_app::drop::standing::{MemberStanding, member};
 use largesse_app::ports::{Clock, DropReads};
 use largesse_aws::Store;
 use largesse_domain::drop::Drop;

@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use largesse_app::drop::read::{self, DropDetail, DropState, MemberStanding};
+use largesse_app::drop::read::{self, DropDetail, DropState};
+use largesse_app::drop::standing::{self, MemberStanding};
 use largesse_app::ports::DropFigures;
 use largesse_domain::drop::DropRecord;
 use largesse_domain::grant::GrantStatus;
@@ -232,6 +233,6 @@ pub async fn entry<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
         let detail = "Only the member and the funder can read an entry.";
         return Err(ApiError::new(Code::Forbidden, detail));
     }
-    let standing = read::member(&*app.deps, id, &user).await?.ok_or_else(ApiError::not_found)?;
-    Answer::json(StatusCode::OK, &EntryView::from(standing))
+    let found = standing::member(&*app.deps, id, &user).await?.ok_or_else(ApiError::not_found)?;
+    Answer::json(StatusCode::OK, &EntryView::from(found))
 }

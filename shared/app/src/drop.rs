@@ -5,3 +5,4 @@ pub mod create;
 pub mod enter;
 pub mod promote;
 pub mod read;
+pub mod standing;

@@ -1,6 +1,6 @@
 //! Finding one dead letter or one grant by its key.
 
-use largesse_app::drop::read::{Owned, owned};
+use largesse_app::drop::standing::{Owned, owned};
 use largesse_app::pool::read;
 use largesse_app::ports::{Drops, Grants, Money, PortErrorKind, PortResult, Sprays, Standing};
 use largesse_aws::grant::message::{BodyError, read_body};

@@ -14,7 +14,8 @@ use largesse_domain::drop::{Drop, WaitingList};
 use largesse_domain::grant::{FailedGrant, GrantStatus};
 use largesse_domain::id::PoolId;
 
-use super::read::{Sought, entry_of, read_list};
+use super::read::read_list;
+use super::standing::{Sought, entry_of};
 use crate::ports::{Clock, Drops, Pools, PortError, PortResult, Promoted, Promotions};
 
 /// What became of the slot of a grant that was given up.

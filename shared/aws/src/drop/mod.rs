@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Transact
 use futures::StreamExt;
 use largesse_app::page::Page;
 use largesse_app::ports::{
-    Clock, DropCache, DropFigures, DropReads, Drops, DropsMade, Once, PortResult, Wallets,
+    Clock, DropCache, DropFigures, DropReads, Drops, DropsMade, Once, Pause, PortResult, Wallets,
 };
 use largesse_domain::drop::{Drop, DropRecord, WaitingList};
 use largesse_domain::id::DropId;
@@ -29,8 +29,10 @@ mod promote;
 
 use codec::{drop_item, read_drop};
 
-/// Buckets written at the same time.
-const CONCURRENCY: usize = 64;
+/// Buckets written at the same time: by the first pass, and by those over what was throttled.
+const CONCURRENCY: [usize; 4] = [64, 32, 16, 8];
+/// How long a pass waits for the table to cool down.
+const PAUSE_MS: u64 = 250;
 
 impl Store {
     /// Writes a bucket. Its condition: it is not there. A repeat, also one of a run that was thought
@@ -83,9 +85,35 @@ impl Drops for Store {
 
 impl DropsMade for Store {
     async fn put_buckets(&self, buckets: &[Bucket]) -> PortResult<()> {
-        let puts: Vec<_> = buckets.iter().map(|bucket| self.put_bucket(bucket)).collect();
-        let puts = futures::stream::iter(puts).buffer_unordered(CONCURRENCY);
-        puts.collect::<Vec<_>>().await.into_iter().collect()
+        let mut left: Vec<&Bucket> = buckets.iter().collect();
+        let mut result = Ok(());
+        // A cold table takes 4,000 writes a second, and the largest drop has 12,500 buckets. What was
+        // throttled is put again with fewer at the same time.
+        for (pass, concurrency) in CONCURRENCY.into_iter().enumerate() {
+            if pass > 0 {
+                self.pause_ms(PAUSE_MS).await;
+            }
+            let put = async |bucket| (bucket, self.put_bucket(bucket).await);
+            let puts: Vec<_> = std::mem::take(&mut left).into_iter().map(put).collect();
+            let mut puts = futures::stream::iter(puts).buffer_unordered(concurrency);
+            let mut failed = Vec::new();
+            result = Ok(());
+            while let Some((bucket, put)) = puts.next().await {
+                match put {
+                    Ok(()) => {}
+                    Err(error) if error.is_retryable() => {
+                        failed.push(bucket);
+                        result = Err(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if failed.is_empty() {
+                break;
+            }
+            left = failed;
+        }
+        result
     }
 
     async fn create_drop(
