@@ -198,3 +198,24 @@ async fn a_members_investments_are_their_own_whoever_shares_the_start_of_their_n
     }
     assert_eq!(sums(&sandbox, &product).await.investors, 5);
 }
+
+/// With the figures that a process reads once a second at hand. An investment from two shards uses two
+/// write units more.
+#[tokio::test(start_paused = true)]
+async fn an_investment_uses_nine_write_units_and_three_calls_in_a_row() {
+    let sandbox = Sandbox::new(8);
+    sandbox.deposit("a", 1_000).await;
+    let product = made_of(&sandbox, limits(100), 2).await;
+    invested(&sandbox, &product, "a", 1).await;
+    let recorder = sandbox.world.recorder();
+    recorder.measure_units(true);
+    for (minor, shards) in [(1, 1_u8), (60, 2)] {
+        recorder.reset();
+        invested(&sandbox, &product, "a", minor).await;
+        let total = recorder.total();
+        let expected = 7.0 + 2.0 * f64::from(shards);
+        assert!((total.write - expected).abs() < 0.01, "{} write units", total.write);
+        assert!(total.read < 2.01, "{} read units", total.read);
+        assert_eq!(total.calls, 3, "wallet, position, transaction");
+    }
+}

@@ -40,7 +40,7 @@ const TRANSFER_AT: usize = 1;
 /// What a try came to.
 enum Tried {
     /// Invested, by this try or before.
-    Done(Once<Investment>),
+    Done(Box<Once<Investment>>),
     /// Refused, and not invested before.
     Refused(NotInvested),
     /// Something changed since it was read, or the shards were not read by this try.
@@ -64,7 +64,7 @@ impl Store {
                 self.pause_ms(self.below(wait).into()).await;
             }
             match self.try_invest(product, order, is_fresh).await {
-                Ok(Tried::Done(done)) => return Ok(Ok(done)),
+                Ok(Tried::Done(done)) => return Ok(Ok(*done)),
                 Ok(Tried::Refused(refused)) => return Ok(Err(refused)),
                 Ok(Tried::Again) => {}
                 Err(error) if error.kind == PortErrorKind::Contended => {}
@@ -123,12 +123,12 @@ impl Store {
         match self.transact("invest", token, items).await {
             Ok(()) => {
                 self.lower(product, &takes, position.count == 0);
-                Ok(Tried::Done(Once::Now(investment)))
+                Ok(Tried::Done(Box::new(Once::Now(investment))))
             }
             Err(TransactError::Port(error)) => Err(error),
             Err(TransactError::Refused(reasons)) if condition_failed(&reasons, TRANSFER_AT) => {
                 let earlier = self.investment(product, &order.investor, order.id).await?;
-                Ok(Tried::Done(Once::Before(earlier)))
+                Ok(Tried::Done(Box::new(Once::Before(earlier))))
             }
             Err(TransactError::Refused(_)) => Ok(Tried::Again),
         }
@@ -189,7 +189,7 @@ impl Store {
             None => Ok(Tried::Refused(refused)),
             Some(_) => {
                 let earlier = self.investment(product, &order.investor, order.id).await?;
-                Ok(Tried::Done(Once::Before(earlier)))
+                Ok(Tried::Done(Box::new(Once::Before(earlier))))
             }
         }
     }
