@@ -1,6 +1,7 @@
 //! The one value that implements all ports.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, Ids, Pause, Rng};
 use largesse_domain::id::{CampaignId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
-use largesse_domain::product::{Product, Shard};
+use largesse_domain::product::Product;
 use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, KeyedLocks};
 use crate::names::Names;
+use crate::product::Seen;
 use crate::{deadline, retry};
 
 /// Time, ids and randomness: the ports of `environment.rs`.
@@ -59,7 +61,9 @@ pub struct Store {
     /// Products: their terms never change.
     pub(crate) products: Cache<ProductId, Product>,
     /// Shards of products that were read within the last second.
-    pub(crate) product_shards: Cache<ProductId, Vec<Shard>>,
+    pub(crate) product_shards: Cache<ProductId, Seen>,
+    /// How often shards of products were read.
+    pub(crate) product_reads: AtomicU64,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
@@ -118,6 +122,7 @@ impl Store {
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
             products: Cache::new(PRODUCTS_MAX),
             product_shards: Cache::new(PRODUCTS_MAX),
+            product_reads: AtomicU64::new(0),
             snapshots: Cache::new(CACHE_LEN_MAX),
             tokens_full: Mutex::default(),
         }
