@@ -8,8 +8,8 @@
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures::future::try_join;
 use largesse_app::ports::{
-    Clock, InvestOrder, NotInvested, Once, Pause, PortError, PortErrorKind, PortResult, Products,
-    Rng, Wallets,
+    Clock, InvestOrder, NotInvested, Once, Pause, PortError, PortErrorKind, PortResult, Rng,
+    Wallets,
 };
 use largesse_domain::id::{InvestmentId, TransferId, UserId};
 use largesse_domain::ledger::Wallet;
