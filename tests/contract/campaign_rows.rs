@@ -36,7 +36,7 @@ fn terms(duplicates: Duplicates) -> Terms {
 }
 
 /// A campaign that takes parts.
-async fn draft(sandbox: &Sandbox, duplicates: Duplicates) -> CampaignId {
+pub(crate) async fn draft(sandbox: &Sandbox, duplicates: Duplicates) -> CampaignId {
     let id = CampaignId(sandbox.id());
     let request = CreateCampaign { id, creator: user("ann"), terms: terms(duplicates) };
     create(&*sandbox.store, request).await.unwrap();
@@ -54,7 +54,7 @@ fn csv<'a>(rows: impl IntoIterator<Item = (&'a str, u64)>) -> String {
 }
 
 /// A file of many members, `m{from}` and on, each with an amount of its own.
-fn members(from: usize, count: usize) -> String {
+pub(crate) fn members(from: usize, count: usize) -> String {
     let row = |n: usize| format!("m{n},{}\n", n % 1_000 + 1);
     let rows = (from..from + count).map(row);
     std::iter::once("member_id,amount\n".to_owned()).chain(rows).collect()
@@ -73,16 +73,16 @@ async fn put_by(
 }
 
 /// Uploads a part that must be accepted.
-async fn put(sandbox: &Sandbox, id: CampaignId, part: u32, body: &str) -> Uploaded {
+pub(crate) async fn put(sandbox: &Sandbox, id: CampaignId, part: u32, body: &str) -> Uploaded {
     put_by(&sandbox.store, id, part, body).await.unwrap()
 }
 
-async fn campaign(sandbox: &Sandbox, id: CampaignId) -> Campaign {
+pub(crate) async fn campaign(sandbox: &Sandbox, id: CampaignId) -> Campaign {
     sandbox.store.campaign(id).await.unwrap().unwrap().value
 }
 
 /// Begins a seal; gives its number.
-async fn begin_seal(sandbox: &Sandbox, id: CampaignId) -> u32 {
+pub(crate) async fn begin_seal(sandbox: &Sandbox, id: CampaignId) -> u32 {
     let acted = act::seal(&*sandbox.store, id, &user("ann")).await.unwrap();
     acted.campaign.life.seal_attempt
 }
@@ -100,7 +100,7 @@ async fn seal_in(sandbox: &Sandbox, id: CampaignId, pass_chunks: u32) -> SealPro
 }
 
 /// Seals a campaign that must be sealed.
-async fn seal(sandbox: &Sandbox, id: CampaignId) -> Campaign {
+pub(crate) async fn seal(sandbox: &Sandbox, id: CampaignId) -> Campaign {
     let progress = seal_in(sandbox, id, PASS_CHUNKS).await;
     assert!(matches!(progress, SealProgress::Sealed(_)), "{progress:?}");
     campaign(sandbox, id).await

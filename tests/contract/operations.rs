@@ -15,8 +15,8 @@ const MOVES_MONEY: [&str; 5] = [
     "PoolSweepFunction",
     "CampaignStartFunction",
 ];
-/// What the crowd calls: the claim, and the look at what came of it.
-const CROWD: [&str; 2] = ["SprayClaimFunction", "QueryFunction"];
+/// What the crowd calls: the claim and the entry, and the look at what came of it.
+const CROWD: [&str; 3] = ["SprayClaimFunction", "DropEnterFunction", "QueryFunction"];
 
 /// Lambda's default quota of an account and region, and what it keeps unreserved (AWS Lambda
 /// Developer Guide, "Configuring reserved concurrency for a function").
@@ -246,8 +246,9 @@ fn the_alarm_on_refused_claims_watches_every_route_of_the_claim() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["ClaimsRefusedFilter"]["Properties"];
     let pattern = filter["FilterPattern"].as_str().unwrap();
-    let claim = &template["Resources"]["SprayClaimFunction"]["Properties"]["Events"];
-    for (_, event) in claim.as_object().unwrap() {
+    let events =
+        |id: &str| template["Resources"][id]["Properties"]["Events"].as_object().unwrap().clone();
+    for (_, event) in events("SprayClaimFunction").into_iter().chain(events("DropEnterFunction")) {
         let (method, path) = (&event["Properties"]["Method"], &event["Properties"]["Path"]);
         let route = format!("{} {}", method.as_str().unwrap(), path.as_str().unwrap());
         assert!(pattern.contains(&format!(r#"$.route = "{route}""#)), "{route}");
@@ -268,6 +269,16 @@ fn the_alarm_on_a_money_mismatch_watches_both_lines_of_the_adapter() {
     let adapter = fs::read_to_string(root().join("shared/money/src/answer.rs")).unwrap();
     assert_eq!(adapter.matches("tracing::error!").count(), 2);
     assert_eq!(adapter.matches("money.mismatch = ").count(), 2);
+}
+
+/// The metric filter finds the line by this field.
+#[test]
+fn the_alarm_on_lost_work_of_campaigns_watches_the_line_of_the_schedule() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["CampaignsResentFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['campaign.resent'] > 0 }");
+    let schedule = fs::read_to_string(root().join("functions/campaign-start/src/lib.rs")).unwrap();
+    assert_eq!(schedule.matches("campaign.resent = 1").count(), 1);
 }
 
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to

@@ -49,7 +49,7 @@ fn words(payments: &[Payment]) -> Vec<&'static str> {
         Payment::Refused(Refusal::WalletFull) => "full",
         Payment::Refused(Refusal::Service(_)) => "refused",
         Payment::NotNow { .. } => "later",
-        Payment::Unknown(_) => "unknown",
+        Payment::Unknown(_) | Payment::Pending => "unknown",
     };
     payments.iter().map(word).collect()
 }

@@ -59,6 +59,7 @@ fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
             let source = campaign_pay::Source::Retries;
             campaign_pay::settings::Settings::read(variables, source).map(drop)
         }
+        "drop-enter" => drop_enter::settings::Settings::read(variables).map(drop),
         "grant-pay" => grant_pay::settings::Settings::read(variables).map(drop),
         "notify" => notify::settings::Settings::read(variables).map(drop),
         "outbox" => outbox::settings::Settings::read(variables).map(drop),

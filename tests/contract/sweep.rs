@@ -140,18 +140,18 @@ async fn a_bucket_is_marked_only_if_it_was_drawn_from_as_often_as_read() {
     drawn(&sandbox, &spray, "b").await;
     let later = since.plus_ms(9);
     for next in [None, Some(later)] {
-        sandbox.store.swept(&as_read, next).await.unwrap();
+        sandbox.store.swept(&as_read, next, None).await.unwrap();
         assert_eq!(indexed(&sandbox, spray.pool()).await, Some(since), "{next:?}");
     }
     let as_read = bucket(&sandbox, &spray).await;
     for next in [Some(later), None] {
-        sandbox.store.swept(&as_read, next).await.unwrap();
+        sandbox.store.swept(&as_read, next, None).await.unwrap();
         assert_eq!(indexed(&sandbox, spray.pool()).await, next);
     }
     // Of a bucket that is gone, no half is brought back.
     let gone =
         Bucket { id: largesse_domain::pool::BucketId { number: 7, ..as_read.id }, ..as_read };
-    sandbox.store.swept(&gone, Some(later)).await.unwrap();
+    sandbox.store.swept(&gone, Some(later), None).await.unwrap();
     let gone = key(format!("{}#7", spray.pool()));
     assert_eq!(Table::of(&sandbox, "pools").get(&gone).await, None);
 }

@@ -95,7 +95,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
     type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
-    let expected: [(&str, Indexes<'_>); 10] = [
+    let expected: [(&str, Indexes<'_>); 11] = [
         ("rooms", &[]),
         ("ledger", &[]),
         ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
@@ -107,6 +107,13 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
             ],
         ),
         ("pools", &[(keys::SWEEP, [keys::SWEEP_SHARD, keys::SWEEP_MS])]),
+        (
+            "drops",
+            &[
+                (keys::BY_LIST, [keys::LIST, keys::DROP_ID]),
+                (keys::DUE, [keys::DUE_SHARD, keys::DUE_MS]),
+            ],
+        ),
         ("grants", &[]),
         ("edge", &[]),
         ("campaigns", &[(keys::BY_TIME, [keys::LIST, keys::CAMPAIGN_ID])]),

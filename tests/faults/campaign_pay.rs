@@ -132,7 +132,7 @@ async fn an_unknown_outcome_never_counts_as_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_stopped_campaign_sends_nothing_later_than_two_seconds_after() {
     let mut scene = Scene::new(5, 90).await;
-    scene.bank.takes_ms = 100;
+    Arc::get_mut(&mut scene.bank).unwrap().takes_ms = 100;
     let message = scene.messages(ChunkWork::Pay).await[0];
     let stopped_at = async {
         tokio::time::sleep(Duration::from_millis(3_050)).await;

@@ -1,6 +1,5 @@
 //! Campaigns through their queues: from the start to the end, with the functions attached.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use campaign_pay::Source;
@@ -8,67 +7,27 @@ use largesse_app::campaign::fan_out::{FannedOut, fan_out};
 use largesse_app::ports::{CampaignResults, ChunkWork, Clock};
 use largesse_domain::campaign::State;
 
+use crate::campaign_attach::{attach, settle};
 use crate::campaign_scene::{Act, SETTINGS, Scene};
 
 const LANES: u32 = 4;
 
-/// Attaches the functions of campaigns; the bank pays.
-fn attach(scene: &Arc<Scene>) {
-    let world = &scene.sandbox.world;
-    let queue = |name: &str| world.stack().function(name).unwrap().queues[0].clone();
-    for (name, source) in [("campaign-pay", Source::Lane), ("campaign-retry", Source::Retries)] {
-        let (scene, store) = (Arc::downgrade(scene), scene.sandbox.another_process(20));
-        let attached = world.on_queue(queue(name), move |event| {
-            let (scene, store) = (scene.upgrade(), store.clone());
-            async move {
-                let scene = scene.expect("the scene");
-                Ok(campaign_pay::handle(&scene.bank, &*store, event, SETTINGS, source).await)
-            }
-        });
-        attached.unwrap();
-    }
-    let store = scene.sandbox.another_process(21);
-    let attached = world.on_queue(queue("campaign-fanout"), move |event| {
-        let store = store.clone();
-        async move { Ok(campaign_fanout::handle(&*store, event, LANES).await) }
-    });
-    attached.unwrap();
-    let store = scene.sandbox.another_process(22);
-    let streams = world.stack().function("outbox").unwrap().streams.clone();
-    for stream in streams {
-        let store = store.clone();
-        let attached = world.on_stream(stream, move |event| {
-            let store = store.clone();
-            async move { Ok(outbox::handle(&*store, event).await) }
-        });
-        attached.unwrap();
-    }
-}
-
-/// Runs all that is attached. No function of this test takes from the queues of seals and notices.
-async fn settle(scene: &Scene) {
-    if let Err(unsettled) = scene.sandbox.world.settle_with_time().await {
-        let left = format!("{unsettled:?}");
-        assert!(!left.contains("campaign") && !left.contains("fanouts"), "{left}");
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_refused_row_comes_back_beside_its_lane_and_the_campaign_completes() {
-    let scene = Arc::new(Scene::new(1, 350).await);
+    let scene = Scene::new(1, 350).await;
     scene.bank.tell("m010", &[Act::Refuse; 2]);
     scene.bank.tell("m011", &[Act::PayUnknown]);
     scene.bank.tell("m012", &[Act::Refuse; 4]);
-    attach(&scene);
-    settle(&scene).await;
+    attach(&scene.sandbox, [&scene.bank, &scene.bank], LANES);
+    settle(&scene.sandbox).await;
     assert_eq!(scene.state().await, State::Completed);
     let tally = scene.tally().await;
     assert_eq!((tally.success.rows, tally.failed.rows), (349, 1));
     scene.retry().await;
-    settle(&scene).await;
+    settle(&scene.sandbox).await;
     scene.assert_all_paid().await;
     scene.roll_back().await;
-    settle(&scene).await;
+    settle(&scene.sandbox).await;
     assert_eq!(scene.state().await, State::RolledBack);
     assert_eq!(scene.tally().await.reversed.rows, 350);
     for queue in ["campaigns.fifo", "campaign-retries", "fanouts"] {
@@ -91,7 +50,7 @@ async fn two_messages_of_one_chunk_in_one_batch_pay_each_row_once() {
     let event = serde_json::json!({ "Records": [record("1"), record("2")] });
     let event = serde_json::from_value(event).unwrap();
     let store = &*scene.sandbox.store;
-    let response = campaign_pay::handle(&scene.bank, store, event, SETTINGS, Source::Lane).await;
+    let response = campaign_pay::handle(&*scene.bank, store, event, SETTINGS, Source::Lane).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(scene.bank.calls.lock().unwrap().len(), 20);
     scene.assert_all_paid().await;

@@ -1,7 +1,7 @@
 //! A sealed campaign that runs, a money service that does as it is told, and workers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use largesse_app::campaign::ChunkOutcome;
@@ -176,7 +176,7 @@ impl Money for Bank {
 /// A campaign of `ann` over that many rows, sealed and started.
 pub(crate) struct Scene {
     pub(crate) sandbox: Sandbox,
-    pub(crate) bank: Bank,
+    pub(crate) bank: Arc<Bank>,
     pub(crate) id: CampaignId,
     pub(crate) chunks: u32,
     pub(crate) rows: u64,
@@ -186,25 +186,29 @@ fn hash() -> Hash {
     Hash::of(b"content")
 }
 
-fn memo(text: &str) -> Memo {
+pub(crate) fn memo(text: &str) -> Memo {
     Memo::new(text).unwrap()
+}
+
+pub(crate) fn terms() -> Terms {
+    Terms {
+        name: CampaignName::new("추석 보상").unwrap(),
+        default_reason: memo("보상"),
+        default_amount: None,
+        starts_at: None,
+        priority: Priority::default(),
+        duplicates: Duplicates::First,
+        approvals: Approvals::Zero,
+    }
 }
 
 impl Scene {
     pub(crate) async fn new(seed: u64, rows: u64) -> Self {
         let sandbox = Sandbox::new(seed);
         let (store, ann) = (&*sandbox.store, user("ann"));
-        let terms = Terms {
-            name: CampaignName::new("추석 보상").unwrap(),
-            default_reason: memo("보상"),
-            default_amount: None,
-            starts_at: None,
-            priority: Priority::default(),
-            duplicates: Duplicates::First,
-            approvals: Approvals::Zero,
-        };
         let id = CampaignId(sandbox.id());
-        create(store, CreateCampaign { id, creator: ann.clone(), terms }).await.unwrap();
+        let request = CreateCampaign { id, creator: ann.clone(), terms: terms() };
+        create(store, request).await.unwrap();
         let number = PartNumber::new(1).unwrap();
         let part = Part { number, hash: hash(), rows, refused: 0, amount: rows * AMOUNT };
         add_part(store, id, &ann, &part).await.unwrap();
@@ -229,7 +233,7 @@ impl Scene {
         let seal =
             Seal { layout, rows: hash(), at: store.now(), same_as: None, widths_differ: false };
         act::sealed(store, id, 1, Sealed { hash: hash(), totals }, seal, tallies).await.unwrap();
-        let bank = Bank::of(&sandbox);
+        let bank = Arc::new(Bank::of(&sandbox));
         let scene = Self { bank, id, chunks: layout.chunks(), rows, sandbox };
         scene.start().await;
         scene
@@ -278,8 +282,8 @@ impl Scene {
     pub(crate) async fn deliver(&self, store: &Store, message: &ChunkMessage) -> ChunkOutcome {
         let stop_at = store.now().plus_ms(50_000);
         match message.work {
-            ChunkWork::Pay => pay_chunk(&self.bank, store, message, SETTINGS, stop_at).await,
-            ChunkWork::Reverse => reverse_chunk(&self.bank, store, message, stop_at).await,
+            ChunkWork::Pay => pay_chunk(&*self.bank, store, message, SETTINGS, stop_at).await,
+            ChunkWork::Reverse => reverse_chunk(&*self.bank, store, message, stop_at).await,
         }
     }
 
@@ -305,9 +309,9 @@ impl Scene {
 
     /// Every row is paid, once, and the campaign has ended.
     pub(crate) async fn assert_all_paid(&self) {
-        let members = self.bank.members_paid();
-        let expected: Vec<String> = (0..self.rows).map(|n| format!("m{n:03}")).collect();
-        assert_eq!(members, expected);
+        let mut expected: Vec<String> = (0..self.rows).map(|n| format!("m{n:03}")).collect();
+        expected.sort();
+        assert_eq!(self.bank.members_paid(), expected);
         assert_eq!(self.tally().await.success.rows, self.rows);
         assert_eq!(self.state().await, State::Completed);
     }

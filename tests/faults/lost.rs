@@ -143,6 +143,7 @@ fn assert_made_once(rig: &Rig) {
         TransferKind::Claim => (kind, 2),
         TransferKind::Reversal
         | TransferKind::Campaign
+        | TransferKind::Drop
         | TransferKind::Investment
         | TransferKind::Payout => (kind, 0),
     });

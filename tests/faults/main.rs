@@ -3,13 +3,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod backlog;
+mod campaign_attach;
+mod campaign_cases;
+mod campaign_chain;
+mod campaign_lanes;
+mod campaign_limit;
+mod campaign_money;
 mod campaign_pay;
 mod campaign_queues;
+mod campaign_redelivered;
 mod campaign_scene;
+mod campaign_stop;
+mod campaign_storm;
 mod client;
 mod corrupt;
 mod crowd;
 mod delivery;
+mod drops;
+mod drops_crowd;
 mod edit;
 mod full;
 mod golden;

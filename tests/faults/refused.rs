@@ -301,6 +301,7 @@ async fn a_refund_into_a_full_wallet_waits_until_there_is_room_and_fails_no_run(
     let run = refund_batch::handle(store, stop_at()).await.unwrap();
     let report = refund_batch::Report {
         refunded: 1,
+        closed: 0,
         returned: 30,
         wallet_full: 1,
         products: refund_batch::products::Report::default(),

@@ -16,6 +16,7 @@ fn parts() -> Vec<utoipa::openapi::OpenApi> {
     vec![
         spray_create::api(),
         spray_claim::api(),
+        drop_enter::api(),
         wallet::api(),
         admin::api(),
         campaign_control::api(),

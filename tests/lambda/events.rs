@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 17] = [
+const DRIVEN: [&str; 18] = [
     "admin",
     "campaign-control",
     "campaign-fanout",
@@ -16,6 +16,7 @@ const DRIVEN: [&str; 17] = [
     "campaign-retry",
     "campaign-seal",
     "campaign-start",
+    "drop-enter",
     "grant-pay",
     "notify",
     "outbox",

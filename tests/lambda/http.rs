@@ -1,5 +1,6 @@
 //! Functions behind the API.
 
+use largesse_app::drop::create::{Create, create};
 use largesse_app::ports::{Campaigns, Clock, Products, Sprays};
 use largesse_aws::production::SystemClock;
 use largesse_domain::id::{CampaignId, SprayId};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::bootstrap::{Answered, Bootstrap};
 use crate::events::event;
-use crate::scene::{Scene, room};
+use crate::scene::{DROP, Scene, room};
 
 /// What API Gateway would send to the caller.
 pub(crate) struct Reply {
@@ -131,6 +132,17 @@ async fn spray_claim_draws_a_share() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn drop_enter_draws_a_slot() {
+    let scene = Scene::new().await;
+    scene.deposit("f", 30).await;
+    let (id, terms) = (DROP.parse().unwrap(), scene.drop_terms(3, 0));
+    create(&*scene.store, Create { id, funder: user("f"), terms }).await.unwrap();
+    let reply = drive(&scene, "drop-enter", "happy").await;
+    let won = json!({ "state": "won", "slot": 1, "amount": 10 });
+    assert_eq!((reply.status, reply.body), (201, won));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn query_reads_a_wallet() {
     let scene = Scene::new().await;
     scene.deposit("alice", 1_234).await;
@@ -149,9 +161,15 @@ async fn query_is_well_without_asking_aws() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_request_is_refused_before_anything_is_read() {
-    for function in
-        ["admin", "campaign-control", "product-invest", "wallet", "spray-create", "query"]
-    {
+    for function in [
+        "admin",
+        "campaign-control",
+        "drop-enter",
+        "product-invest",
+        "wallet",
+        "spray-create",
+        "query",
+    ] {
         drive_hostile(function).await.assert_problem(400, "ERR001");
     }
     let reply = drive_hostile("spray-claim").await;

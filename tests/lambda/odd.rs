@@ -106,6 +106,7 @@ async fn an_event_of_another_kind_gets_a_problem_document() {
         "admin",
         "campaign-control",
         "product-invest",
+        "drop-enter",
         "query",
         "spray-claim",
         "spray-create",

@@ -19,6 +19,8 @@ use crate::aws::Aws;
 /// The room, the spray and its token, as events/README.md names them.
 pub(crate) const ROOM: &str = "01M5170180BMF9MZ1V5X082VJN";
 pub(crate) const SPRAY: &str = "01M53SCS78FCGCJKPHMVSGGQ0K";
+/// The drop of the event of drop-enter.
+pub(crate) const DROP: &str = "01M53SCS78FCGCJKPHMVSGGQ0K";
 pub(crate) const TOKEN: &str = "K7Q";
 /// When that spray was made, and when its members drew: their grants are named by it.
 pub(crate) const SPRAYED_MS: i64 = 1_792_202_401_000;

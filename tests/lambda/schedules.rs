@@ -7,8 +7,8 @@ use largesse_app::campaign::create::{CreateCampaign, create};
 use largesse_app::ports::{Campaigns, Change, Clock, Versioned, Written};
 use largesse_aws::production::SystemClock;
 use largesse_domain::campaign::{
-    Actor, Agenda, Approvals, AuditEntry, CampaignName, Duplicates, Hash, Priority, Queued, Sealed,
-    State, Terms, Totals,
+    Actor, Agenda, Approvals, AuditEntry, CampaignName, Duplicates, Hash, Layout, Priority, Queued,
+    Seal, Sealed, State, Terms, Totals,
 };
 use largesse_domain::id::{CampaignId, Ulid};
 use largesse_domain::ledger::Memo;
@@ -93,6 +93,9 @@ async fn queued_campaign(scene: &Scene) -> CampaignId {
     campaign.life.state = State::Waiting;
     campaign.life.sealed = Some(Sealed { hash, totals });
     campaign.life.queued = Some(Queued { forced: false });
+    let layout = Layout::new(1).unwrap();
+    let (rows, same_as) = (Hash::of(b"rows"), None);
+    campaign.seal = Some(Seal { layout, rows, at: made, same_as, widths_differ: false });
     let by = Actor::Member(user("alice"));
     let (last, details) = (Some(campaign.audit), BTreeMap::new());
     let entry = AuditEntry::next(id, last, made, by, "start", details).unwrap();
@@ -115,7 +118,8 @@ async fn campaign_start_runs_a_queued_campaign_whatever_its_event_says() {
         let mut start = Bootstrap::start(&scene, "campaign-start").await;
         for ran in [vec![id.to_string()], vec![]] {
             let report = start.invoke(&event("campaign-start", case)).await.body;
-            assert_eq!(report, json!({ "ran": ran }), "{case}");
+            let expected = json!({ "ran": ran, "resent": [], "failed": [] });
+            assert_eq!(report, expected, "{case}");
         }
         let life = scene.store.campaign(id).await.unwrap().unwrap().value.life;
         assert_eq!((life.state, life.fence), (State::Running, 1));

@@ -4,17 +4,19 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
 use largesse::compose;
+use largesse_app::drop::create as create_drop;
 use largesse_app::ports::{COUNT_SHARDS, Clock, Once, Rooms, Wallets};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
 use largesse_aws::Store;
 use largesse_aws::production::SecureRng;
-use largesse_domain::id::{RoomId, SprayId, TransferId, Ulid, UserId};
+use largesse_domain::drop::{Drop as SlotDrop, DropName, Terms as DropTerms};
+use largesse_domain::id::{DropId, RoomId, SprayId, TransferId, Ulid, UserId};
 use largesse_domain::ledger::{Transfer, TransferOrder};
 use largesse_domain::money::{AMOUNT_MAX, Amount, BALANCE_MAX};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
-use largesse_domain::time::Timestamp;
+use largesse_domain::time::{Timestamp, Window};
 use largesse_emulator::{Stack, World, WorldClock};
 
 use crate::money;
@@ -180,6 +182,23 @@ impl Sandbox {
         let (id, sender) = (SprayId(self.id()), user(sender));
         let request = Create { id, room, sender, terms };
         create::create(&*self.store, request).await.expect("a spray")
+    }
+
+    /// A drop by `f` of 10 a slot, with money for it, open for ten minutes from now.
+    pub async fn open_drop(&self, slots: u64, waiting: u64) -> SlotDrop {
+        self.deposit("f", slots * 10).await;
+        let terms = self.drop_terms(slots, waiting);
+        let request = create_drop::Create { id: DropId(self.id()), funder: user("f"), terms };
+        create_drop::create(&*self.store, request).await.expect("a drop").drop
+    }
+
+    /// The terms of [`Sandbox::open_drop`].
+    #[must_use]
+    pub fn drop_terms(&self, slots: u64, waiting: u64) -> DropTerms {
+        let now = self.store.now();
+        let window = Window { opens: now, closes: now.plus_ms(600_000) };
+        let name = DropName::new("drop").expect("a name");
+        DropTerms::new(name, slots, 10, window, Some(waiting)).expect("terms")
     }
 
     /// A new id.

@@ -33,6 +33,9 @@ impl Settings {
             names: Names {
                 rooms: table(variables, "TABLE_ROOMS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
+                ledger: table(variables, "TABLE_LEDGER")?,
+                pools: table(variables, "TABLE_POOLS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },

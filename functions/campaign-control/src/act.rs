@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use largesse_app::campaign::act::{self, ActError, Acted};
+use largesse_app::campaign::preview::{WALLETS_READ_MAX, preview};
 use largesse_app::campaign::read::{self, View};
 use largesse_app::ports::Retention;
 use largesse_domain::campaign::{Actor, AuditEntry, Campaign};
@@ -14,10 +15,8 @@ use largesse_edge::openapi::{CallerHeader, CampaignKeyHeader, CampaignPath};
 use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call, Code, idempotency};
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use crate::body::{ContentRequest, ForceRequest, RollbackRequest, StopRequest};
+use crate::preview::PreviewView;
 use crate::{Deps, refuse};
 
 /// Who acts on which campaign. No action takes a query.
@@ -35,7 +34,7 @@ async fn shown<D: Deps>(app: &App<D>, campaign: Campaign) -> Result<Answer, ApiE
         Ok(None) | Err(_) => View { campaign, counts: None },
     };
     let tally = view.counts.map(|counts| counts.tally);
-    let view = CampaignView::new(&view.campaign, tally.as_ref(), app.edge.money_rate);
+    let view = CampaignView::new(&view.campaign, tally.as_ref(), app.edge.money);
     Answer::json(StatusCode::ACCEPTED, &view)
 }
 
@@ -196,17 +195,6 @@ async fn retried<D: Deps>(
     Ok(entries.iter().any(is_it).then_some(campaign.value))
 }
 
-/// What a rollback would do now.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PreviewView {
-    /// How many payments are taken back, those of unknown outcome included.
-    #[schema(example = 990)]
-    rows: u64,
-    /// What they sum to.
-    #[schema(example = 990_000)]
-    amount: u64,
-}
-
 /// Take back what a campaign paid
 ///
 /// Each payment is taken back once; what a member has spent already is recorded as a shortfall. With
@@ -226,9 +214,10 @@ pub async fn rollback<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<
     let (caller, id) = addressed(&call)?;
     let RollbackRequest { memo, dry_run } = call.json()?;
     if dry_run == Some(true) {
-        let preview = read::preview(&*app.deps, id).await.map_err(refuse)?;
-        let (rows, amount) = (preview.rows, preview.amount);
-        return Answer::json(StatusCode::OK, &PreviewView { rows, amount });
+        let wallets_max = (!app.edge.money.is_http).then_some(WALLETS_READ_MAX);
+        let preview = preview(&*app.deps, id, wallets_max).await;
+        let view = PreviewView::from(preview.map_err(refuse)?);
+        return Answer::json(StatusCode::OK, &view);
     }
     answer(&app, act::rollback(&*app.deps, id, &caller, memo.0).await).await
 }

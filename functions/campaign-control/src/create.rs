@@ -30,12 +30,12 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let (caller, key) = (call.caller()?, call.required_key()?);
     let terms = Terms::try_from(call.json::<CampaignRequest>()?);
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
-    let (deps, per_s) = (&*app.deps, app.edge.money_rate);
+    let (deps, money) = (&*app.deps, app.edge.money);
     let creator = caller.clone();
     idempotency::once_for(Retention::MONTH, deps, &call, &caller, key, |op| async move {
         let request = CreateCampaign { id: CampaignId(op), creator, terms };
         let made = make(deps, request).await.map_err(|CreateError::Port(error)| error)?;
-        Answer::json(StatusCode::CREATED, &CampaignView::new(&made, None, per_s))
+        Answer::json(StatusCode::CREATED, &CampaignView::new(&made, None, money))
     })
     .await
 }

@@ -14,8 +14,10 @@
 //! * An upload that was cut off leaves nothing: `an_upload_that_was_cut_off_leaves_nothing`.
 //! * Only named users force: `only_users_that_the_deployment_names_force_a_campaign`.
 
+use largesse_app::campaign::ActPorts;
 use largesse_app::campaign::act::ActError;
-use largesse_app::ports::{CampaignRows, Campaigns, Clock, Idempotency, Ids, Pause, Rng};
+use largesse_app::campaign::preview::PreviewPorts;
+use largesse_app::ports::{CampaignRows, Idempotency, Ids};
 use largesse_domain::campaign::Refused;
 use largesse_edge::{ApiError, Code};
 
@@ -23,16 +25,14 @@ pub mod act;
 pub mod body;
 pub mod create;
 pub mod part;
+pub mod preview;
 pub mod settings;
 pub mod terms;
 
 /// The ports that the function uses.
-pub trait Deps:
-    Campaigns + CampaignRows + Idempotency + Clock + Ids + Rng + Pause + 'static
-{
-}
+pub trait Deps: ActPorts + PreviewPorts + CampaignRows + Idempotency + Ids + 'static {}
 
-impl<T: Campaigns + CampaignRows + Idempotency + Clock + Ids + Rng + Pause + 'static> Deps for T {}
+impl<T: ActPorts + PreviewPorts + CampaignRows + Idempotency + Ids + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     create::create<D>,

@@ -31,13 +31,14 @@ impl Settings {
             log: log_filter(variables)?,
             aws: sdk_config(variables)?,
             names: Names {
+                ledger: table(variables, "TABLE_LEDGER")?,
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read(variables)?
-                .with_money_rate(variables)?
+                .with_money(variables)?
                 .with_force_users(variables)?,
             base_path: BasePath::read(variables)?,
         })

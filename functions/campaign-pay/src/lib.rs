@@ -3,6 +3,9 @@
 //! # Guarantees
 //! * A chunk whose rows were refused comes back beside its lane, and only an outage holds a lane:
 //!   `a_refused_row_comes_back_beside_its_lane_and_the_campaign_completes`.
+//! * A lane whose rows are refused slows no other, and one that waits for the money service holds up no
+//!   other: `a_lane_with_failing_rows_slows_no_other`,
+//!   `a_lane_that_waits_for_the_money_service_holds_up_no_other`.
 //! * Two messages of one chunk in one batch pay each row once:
 //!   `two_messages_of_one_chunk_in_one_batch_pay_each_row_once`.
 

@@ -1,4 +1,4 @@
-//! Wiring: the table of campaigns behind the schedule.
+//! Wiring: the table and the queues of campaigns behind the schedule.
 
 use std::sync::Arc;
 

@@ -33,6 +33,8 @@ impl Settings {
             aws: sdk_config(variables)?,
             names: Names {
                 ledger: table(variables, "TABLE_LEDGER")?,
+                pools: table(variables, "TABLE_POOLS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
                 edge: table(variables, "TABLE_EDGE")?,
                 queue_grants_url: queue(variables, "QUEUE_GRANTS_URL")?,

@@ -13,6 +13,8 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+mod no_drops;
+
 const POOL: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// Pays every grant but those of `refuses`, and records every call.

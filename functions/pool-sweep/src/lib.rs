@@ -20,7 +20,7 @@
 //! two runs. `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
 use largesse_app::pool::sweep;
-use largesse_app::ports::{Clock, GrantQueue, Grants, Ids, Money, Pools, Rng};
+use largesse_app::ports::{Clock, Drops, GrantQueue, Grants, Ids, Money, Pools, Promotions, Rng};
 use largesse_domain::time::Timestamp;
 use largesse_runtime::RunError;
 use serde::Serialize;
@@ -28,9 +28,15 @@ use serde::Serialize;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: Pools + Money + Grants + GrantQueue + Clock + Ids + Rng {}
+pub trait Deps:
+    Pools + Money + Grants + GrantQueue + Drops + Promotions + Clock + Ids + Rng
+{
+}
 
-impl<T: Pools + Money + Grants + GrantQueue + Clock + Ids + Rng> Deps for T {}
+impl<T> Deps for T where
+    T: Pools + Money + Grants + GrantQueue + Drops + Promotions + Clock + Ids + Rng
+{
+}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -28,6 +28,7 @@ impl Settings {
             names: Names {
                 ledger: table(variables, "TABLE_LEDGER")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
                 queue_grants_url: queue(variables, "QUEUE_GRANTS_URL")?,
                 ..Names::default()

@@ -36,7 +36,7 @@ fn refused(refusal: Refusal, product: &Product) -> ApiError {
             .with("opens_at", time::format(window.opens)),
         Refusal::Over => ApiError::new(Code::ProductOver, "The product is over.")
             .with("closes_at", time::format(window.closes)),
-        Refusal::SoldOut => ApiError::new(Code::SoldOut, "The product is sold out."),
+        Refusal::SoldOut => ApiError::new(Code::ProductSoldOut, "The product is sold out."),
         Refusal::AboveRemaining { remaining } => {
             ApiError::new(Code::AboveRemaining, "Less than that remains.")
                 .with("remaining", remaining)

@@ -1,5 +1,6 @@
 //! v2: the rows of a campaign and its progress.
 
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use axum::extract::State;
@@ -94,9 +95,9 @@ impl FromStr for PlaceOfRow {
     }
 }
 
-impl PlaceOfRow {
-    pub(crate) fn text(&self) -> String {
-        format!("{}.{}", self.0.chunk, self.0.rows)
+impl Display for PlaceOfRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0.chunk, self.0.rows)
     }
 }
 
@@ -133,7 +134,7 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
     let page = page.ok_or_else(ApiError::not_found)?;
     let page = RowPage {
         rows: page.rows.into_iter().map(Into::into).collect(),
-        next_cursor: page.next.map(|next| cursors.seal(&scope, &PlaceOfRow(next).text())),
+        next_cursor: page.next.map(|next| cursors.seal(&scope, &PlaceOfRow(next).to_string())),
     };
     Answer::json(StatusCode::OK, &page)
 }

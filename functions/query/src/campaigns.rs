@@ -96,7 +96,7 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
     let before: Option<CampaignId> =
         query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
     let page = read::list(&*app.deps, before, limit).await?;
-    let view = |campaign| CampaignView::new(campaign, None, app.edge.money_rate);
+    let view = |campaign| CampaignView::new(campaign, None, app.edge.money);
     let page = CampaignPage {
         campaigns: page.rows.iter().map(view).collect(),
         next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),
@@ -119,7 +119,7 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     let id: CampaignId = call.path("id")?;
     let view = read::show(&*app.deps, id).await?.ok_or_else(ApiError::not_found)?;
     let tally = view.counts.map(|counts| counts.tally);
-    let view = CampaignView::new(&view.campaign, tally.as_ref(), app.edge.money_rate);
+    let view = CampaignView::new(&view.campaign, tally.as_ref(), app.edge.money);
     Answer::json(StatusCode::OK, &view)
 }
 

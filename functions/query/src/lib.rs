@@ -1,8 +1,8 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignResults, CampaignRows, Campaigns, Clock, Grants, Money, Pools, Products, Rooms, Sprays,
-    Wallets,
+    CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants, Money,
+    Pools, Products, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
@@ -12,6 +12,7 @@ pub mod campaign_files;
 pub mod campaign_parts;
 pub mod campaign_rows;
 pub mod campaigns;
+pub mod drops;
 pub mod products;
 pub mod rooms;
 pub mod settings;
@@ -22,7 +23,17 @@ pub mod wallets;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + Wallets + Sprays + Pools + Money + Grants + CampaignReads + Products + Clock + 'static
+    Rooms
+    + Wallets
+    + Sprays
+    + ReadsDrops
+    + Pools
+    + Money
+    + Grants
+    + CampaignReads
+    + Products
+    + Clock
+    + 'static
 {
 }
 
@@ -30,6 +41,7 @@ impl<T> Deps for T where
     T: Rooms
         + Wallets
         + Sprays
+        + ReadsDrops
         + Pools
         + Money
         + Grants
@@ -39,6 +51,11 @@ impl<T> Deps for T where
         + 'static
 {
 }
+
+/// The ports of drops.
+pub trait ReadsDrops: Drops + DropReads + DropCache {}
+
+impl<T: Drops + DropReads + DropCache> ReadsDrops for T {}
 
 /// The ports of campaigns.
 pub trait CampaignReads: Campaigns + CampaignRows + CampaignResults {}
@@ -57,6 +74,9 @@ largesse_edge::routes! { D: Deps =>
     rooms::room<D>,
     sprays::list<D>,
     sprays::one<D>,
+    drops::list<D>,
+    drops::one<D>,
+    drops::entry<D>,
     campaigns::list<D>,
     campaigns::one<D>,
     campaigns::audit<D>,

@@ -36,13 +36,14 @@ impl Settings {
                 tokens: table(variables, "TABLE_TOKENS")?,
                 sprays: table(variables, "TABLE_SPRAYS")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read_with_cursors(variables)?.with_money_rate(variables)?,
+            edge: EdgeConfig::read_with_cursors(variables)?.with_money(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

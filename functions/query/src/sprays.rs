@@ -51,15 +51,22 @@ impl ClaimView {
     }
 }
 
-/// The refund to the sender.
+/// The refund to the sender of a spray, or to the funder of a drop.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefundView {
-    /// The amount; 0 when everything was claimed.
+    /// The amount; 0 when everything was taken.
     #[schema(example = 6_663)]
     amount: u64,
-    /// When it was claimed.
+    /// When it was returned.
     #[schema(example = "2026-01-31T09:11:00.000Z", format = DateTime)]
     refunded_at: String,
+}
+
+impl RefundView {
+    /// What was returned, and when.
+    pub fn of(amount: u64, at: Timestamp) -> Self {
+        Self { amount, refunded_at: time::format(at) }
+    }
 }
 
 /// A spray.
@@ -116,10 +123,7 @@ impl SprayView {
             None if spray.window.is_over(now) => "over",
             None => "open",
         };
-        let refund = spray.refund.map(|refund| RefundView {
-            amount: refund.amount,
-            refunded_at: time::format(refund.at),
-        });
+        let refund = spray.refund.map(|refund| RefundView::of(refund.amount, refund.at));
         Self {
             spray_id: spray.id.to_string(),
             token: spray.token.to_string(),

@@ -7,7 +7,7 @@ use http::StatusCode;
 use largesse_app::ports::{HistoryFilter, Sprays};
 use largesse_app::spray::read::{Claim, claims_of};
 use largesse_app::wallet::history::{NumberedPage, numbered};
-use largesse_app::wallet::read::{self, is_spray, product_of, spray_of};
+use largesse_app::wallet::read::{self, drop_of, is_spray, product_of, spray_of};
 use largesse_domain::id::{SprayId, TransferId, UserId};
 use largesse_domain::ledger::{Memo, Transfer, TransferKind, Wallet};
 use largesse_domain::spray::Spray;
@@ -148,7 +148,7 @@ pub struct V1TransactionDetail {
 const fn kind_name(kind: TransferKind) -> &'static str {
     match kind {
         TransferKind::Deposit => "CHARGE",
-        TransferKind::Spray | TransferKind::Investment => "SPRAY",
+        TransferKind::Spray | TransferKind::Drop | TransferKind::Investment => "SPRAY",
         TransferKind::Claim | TransferKind::Campaign | TransferKind::Payout => "RECEIVE",
         TransferKind::Refund => "REFUND",
         TransferKind::Reversal => "REVERSAL",
@@ -170,14 +170,18 @@ impl From<&Transfer> for V1TransactionSummary {
 impl V1Transaction {
     fn new(transfer: &Transfer, spray: Option<&Spray>) -> Self {
         let V1TransactionSummary { id, transaction_type, amount, created_at } = transfer.into();
+        let is_of_drop = drop_of(transfer).is_some();
         let description = match transfer.order.kind {
             TransferKind::Deposit => "Wallet charged",
             TransferKind::Spray => "Sprayed in a room",
+            TransferKind::Claim if is_of_drop => "Received from a drop",
             TransferKind::Claim => "Received from a spray",
+            TransferKind::Refund if is_of_drop => "Rest of a drop",
             TransferKind::Refund if product_of(transfer).is_some() => "Refund of an investment",
             TransferKind::Refund => "Unclaimed rest of a spray",
             TransferKind::Reversal => "Payment taken back",
             TransferKind::Campaign => "Received from a campaign",
+            TransferKind::Drop => "Put into a drop",
             TransferKind::Investment => "Invested in a product",
             TransferKind::Payout => "Raised by a product",
         };

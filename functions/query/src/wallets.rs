@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use largesse_app::ports::HistoryFilter;
 use largesse_app::spray::read::detail;
-use largesse_app::wallet::read::{is_spray, product_of, spray_of};
+use largesse_app::wallet::read::{drop_of, is_spray, product_of, spray_of};
 use largesse_app::wallet::{history, read};
 use largesse_domain::id::TransferId;
 use largesse_domain::ledger::{Direction, Memo, Transfer, TransferKind};
@@ -37,7 +37,7 @@ pub struct TransactionView {
     /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     transaction_id: String,
-    /// The type: `deposit`, `spray`, `claim`, `campaign`, `refund`, `reversal`, `investment` or
+    /// The type: `deposit`, `spray`, `claim`, `campaign`, `drop`, `refund`, `reversal`, `investment` or
     /// `payout`.
     #[serde(rename = "type")]
     #[schema(example = "claim")]
@@ -57,11 +57,14 @@ pub struct TransactionView {
     /// Its spray.
     #[serde(skip_serializing_if = "Option::is_none")]
     spray_id: Option<String>,
+    /// Its drop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop_id: Option<String>,
     /// Its product.
     #[serde(skip_serializing_if = "Option::is_none")]
     product_id: Option<String>,
-    /// For a claim: the sender of the spray. For a payment of a campaign: its creator. For an
-    /// investment: the issuer.
+    /// For a claim: the sender of the spray, or the funder of the drop. For a payment of a campaign:
+    /// its creator. For an investment: the issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "bob")]
     counterpart: Option<String>,
@@ -92,6 +95,7 @@ impl From<&Transfer> for TransactionView {
             balance_after: transfer.balance_after.get(),
             created_at: time::format(order.at),
             spray_id,
+            drop_id: drop_of(transfer).map(|id| id.to_string()),
             product_id: product_of(transfer).map(|id| id.to_string()),
             counterpart: order.counterpart.as_ref().map(ToString::to_string),
             memo: order.memo.as_ref().map(Memo::as_str).map(str::to_owned),
@@ -153,7 +157,7 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
         ),
         ("type" = Option<String>, Query,
             description = "Only of this type: `deposit`, `spray`, `claim`, `campaign`, \
-                `refund`, `reversal`, `investment` or `payout`."),
+                `drop`, `refund`, `reversal`, `investment` or `payout`."),
         ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339), \
             or from the start of this day (`2026-01-01`, in UTC). In a query, the `+` of an offset \
             is written `%2B`.",
@@ -171,7 +175,7 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
 pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let user = call.owner()?;
     let query = Query::of(&call, &["type", "from", "to", "limit", "cursor"])?;
-    let kinds = "deposit, spray, claim, campaign, refund, reversal, investment or payout";
+    let kinds = "deposit, spray, claim, campaign, drop, refund, reversal, investment or payout";
     let filter = HistoryFilter {
         kinds: query.read("type", kinds, TransferKind::from_name)?.into_iter().collect(),
         from: query.time("from", time::parse_from)?,

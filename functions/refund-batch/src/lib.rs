@@ -1,5 +1,6 @@
-//! The schedule of refunds: the unclaimed rest of sprays is returned, and products that are over are
-//! settled. Both go on side by side, so that a backlog of one does not hold up the other.
+//! The schedule of refunds: the unclaimed rest of sprays and the remainder of drops are returned, and
+//! products that are over are settled. Products and the rest go on side by side, so that a backlog of
+//! one does not hold up the other.
 //!
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
@@ -20,7 +21,10 @@
 //! 0.29 s and one run refunds 100,900 sprays. Eight hours of one spray a second are 28,800: two.
 //! `eight_hours_of_backlog_are_settled_within_the_stated_number_of_runs` proves it.
 
-use largesse_app::ports::{Clock, Pools, Products, Refunds, Rng, Settlements, Sprays};
+use largesse_app::drop::close;
+use largesse_app::ports::{
+    Clock, DropReads, DropsClosed, Pools, Products, Refunds, Rng, Settlements, Sprays,
+};
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
 use largesse_runtime::RunError;
@@ -30,18 +34,26 @@ pub mod products;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: Sprays + Pools + Refunds + Products + Settlements + Rng + Clock {}
+pub trait Deps:
+    Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Rng + Clock
+{
+}
 
-impl<T: Sprays + Pools + Refunds + Products + Settlements + Rng + Clock> Deps for T {}
+impl<T> Deps for T where
+    T: Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Rng + Clock
+{
+}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Sprays refunded.
     pub refunded: u64,
+    /// Drops closed.
+    pub closed: u64,
     /// What was returned, in minor units.
     pub returned: u64,
-    /// Sprays whose sender's wallet is too full; each is tried again in an hour.
+    /// Sprays and drops whose sender's or funder's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
     /// What became of products.
     pub products: products::Report,
@@ -58,8 +70,16 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
         futures::future::join(refund::run(deps, stop_at), products::run(deps, stop_at)).await;
     let (done, (products, unsettled, has_unsettled)) = (done?, settled?);
     let refund::BatchReport { refunded, returned, wallet_full, failed, has_more } = done;
+    // Drops come second: they are few, and the time that sprays leave is enough for them.
+    let drops = close::run(deps, stop_at).await?;
+    let returned = returned.saturating_add(drops.returned);
+    let wallet_full = wallet_full.saturating_add(drops.wallet_full);
+    let failed = failed.saturating_add(drops.failed);
+    let has_more = has_more || drops.has_more;
+    let closed = drops.closed;
     tracing::info!(
         refund.refunded = refunded,
+        refund.closed = closed,
         refund.returned = returned,
         refund.wallet_full = wallet_full,
         refund.failed = failed,
@@ -71,5 +91,5 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
         return Err(RunError::LeftOver(failed));
     }
     let has_more = has_more || has_unsettled;
-    Ok(Report { refunded, returned, wallet_full, products, has_more })
+    Ok(Report { refunded, closed, returned, wallet_full, products, has_more })
 }

@@ -29,6 +29,7 @@ impl Settings {
                 ledger: table(variables, "TABLE_LEDGER")?,
                 tokens: table(variables, "TABLE_TOKENS")?,
                 sprays: table(variables, "TABLE_SPRAYS")?,
+                drops: table(variables, "TABLE_DROPS")?,
                 pools: table(variables, "TABLE_POOLS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
                 ..Names::default()

@@ -33,6 +33,7 @@ mod sqs;
 mod stack;
 mod world;
 
+pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use bus::{Bus, BusEvent};
 pub use clock::WorldClock;
 pub use dynamo::Database;

@@ -3,6 +3,7 @@
 //! Times on a shared machine drift, counts do not. So counts come first. Every figure that has a mark
 //! (docs/limits.md) is printed with it; a missed mark is no failure.
 
+pub mod campaign;
 pub mod counts;
 pub mod dead_letters;
 pub mod draws;
@@ -25,10 +26,18 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use largesse_aws::production::SetupError;
 
+use crate::beside::MoneyBesideError;
+use crate::campaign::CampaignError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
 use crate::plain;
+use crate::serve::StartError;
 use report::Table;
+
+/// How long each row is measured, if it is not said.
+const SECONDS: u32 = 3;
+/// The same of each share of a limit.
+const SHARE_SECONDS: u32 = 60;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,7 +58,10 @@ pub enum Section {
     DeadLetters,
     /// As `http`, and the memory after 60,000 claims: takes minutes, so not part of `all`.
     HttpLong,
-    /// Everything but the refunds, the dead letters and the long run over HTTP.
+    /// A campaign of 1,000,000 rows, and the share of a money service's limit that workers use: takes
+    /// ten minutes, so not part of `all`.
+    Campaign,
+    /// Everything but the refunds, the dead letters, the long run over HTTP and the campaign.
     All,
 }
 
@@ -62,6 +74,15 @@ pub enum BenchError {
     /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The stack did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The money service did not start.
+    #[error(transparent)]
+    Money(#[from] MoneyBesideError),
+    /// A command about a campaign failed.
+    #[error(transparent)]
+    Campaign(Box<CampaignError>),
     /// A port failed.
     #[error(transparent)]
     Port(#[from] largesse_app::ports::PortError),
@@ -82,6 +103,12 @@ pub enum BenchError {
     Broken(String),
 }
 
+impl From<CampaignError> for BenchError {
+    fn from(error: CampaignError) -> Self {
+        Self::Campaign(Box::new(error))
+    }
+}
+
 /// Measures and prints.
 ///
 /// # Errors
@@ -89,7 +116,8 @@ pub enum BenchError {
 pub async fn run(
     section: Section,
     is_json: bool,
-    seconds: u32,
+    seconds: Option<u32>,
+    rows: u32,
     functions: Option<PathBuf>,
 ) -> Result<(), BenchError> {
     let wanted = |one| section == one || section == Section::All;
@@ -113,7 +141,11 @@ pub async fn run(
     if section == Section::DeadLetters {
         keep(vec![alone(dead_letters::measure).await?])?;
     }
-    let each = Duration::from_secs(u64::from(seconds));
+    if section == Section::Campaign {
+        keep(campaign::whole::measure(rows).await?)?;
+        keep(vec![campaign::share::measure(seconds.unwrap_or(SHARE_SECONDS)).await?])?;
+    }
+    let each = Duration::from_secs(u64::from(seconds.unwrap_or(SECONDS)));
     if wanted(Section::Draws) {
         keep(vec![alone(move || draws::measure(each)).await?])?;
     }

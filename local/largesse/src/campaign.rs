@@ -16,6 +16,10 @@
 //! * A start that leaves rows out, or pays rows again, is an explicit choice:
 //!   `a_start_without_the_refused_rows_is_an_explicit_choice`,
 //!   `a_start_of_rows_that_were_sealed_before_is_an_explicit_choice`.
+//! * A file of the campaign is saved with all its pages, or not at all:
+//!   `a_csv_is_saved_whole_or_not_at_all`.
+//! * Errors and duplicates name the lines of the file, not those of its parts:
+//!   `a_line_of_a_part_is_found_in_the_file`, `duplicates_of_a_file_are_named_by_its_lines`.
 
 pub mod api;
 pub mod change;
@@ -27,11 +31,13 @@ pub mod look;
 pub mod progress;
 pub mod split;
 pub mod state;
+pub mod trial;
 pub mod verify;
 pub mod watch;
 pub mod wire;
 
 mod csv;
+mod lines;
 mod text;
 mod upload;
 
@@ -190,6 +196,9 @@ pub enum CampaignError {
     /// The campaign is in no state in which there is something to watch.
     #[error("the campaign is {0}: nothing runs")]
     NothingRuns(&'static str),
+    /// The rows of duplicates.csv have no part and line.
+    #[error("the duplicates do not name their parts: the deployment is older than this program")]
+    NoPlaces,
     /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -224,8 +233,8 @@ pub enum CampaignError {
         request: String,
         /// The HTTP status.
         status: u16,
-        /// What it said.
-        problem: Problem,
+        /// What it said. Boxed: it is far larger than the other errors.
+        problem: Box<Problem>,
     },
     /// The answer is not what this program knows.
     #[error("the answer to {request} cannot be read")]

@@ -102,6 +102,13 @@ enum Verified {
 enum Scene {
     /// Many members claim one spray at once.
     Spray(SprayArgs),
+    /// A campaign is paid over a socket with faults, and compared with the books row by row.
+    Campaign {
+        /// How many rows it has, 1 to 1,000,000.
+        #[arg(long, default_value_t = 100_000)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        rows: u32,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -219,10 +226,14 @@ struct BenchArgs {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// How long each row of draws and of claims over HTTP is measured.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
-    seconds: u32,
+    /// How long each row of draws and of claims over HTTP is measured [default: 3], and each share
+    /// of a limit of `campaign` [default: 60].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: Option<u32>,
+    /// The rows of `campaign`, 1,000 to 1,000,000.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+    rows: u32,
     /// The folder of the functions' binaries; without it target/lambda, shipped and release.
     #[arg(long, value_name = "DIR")]
     functions: Option<PathBuf>,
@@ -268,9 +279,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             }
             demo::spray::run(people, shares, amount, clients).await?;
         }
+        Some(Command::Demo { scene: Scene::Campaign { rows } }) => {
+            demo::campaign::run(rows).await?
+        }
         Some(Command::Bench(args)) => {
-            let BenchArgs { section, json, seconds, functions } = args;
-            bench::run(section, json, seconds, functions).await?;
+            let BenchArgs { section, json, seconds, rows, functions } = args;
+            bench::run(section, json, seconds, rows, functions).await?;
         }
         Some(Command::Dlq { action, place }) => {
             let (text, result) = dlq::command::run(action, place).await;

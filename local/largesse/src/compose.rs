@@ -14,7 +14,9 @@ use largesse_domain::spray::LIVE_SPRAYS_MAX;
 use largesse_domain::time::Timestamp;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
-use largesse_emulator::{FunctionSpec, Stack, StackError, World, WorldClock, WorldError};
+use largesse_emulator::{
+    FunctionSpec, SqsBatchResponse, SqsEvent, Stack, StackError, World, WorldClock, WorldError,
+};
 use largesse_money::{MoneySettings, SetupError};
 use largesse_runtime::{RunError, STOP_MARGIN_MS};
 use notify::webhook::{Address, Webhook};
@@ -107,6 +109,7 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         tokens: name("TABLE_TOKENS"),
         sprays: name("TABLE_SPRAYS"),
         pools: name("TABLE_POOLS"),
+        drops: name("TABLE_DROPS"),
         grants: name("TABLE_GRANTS"),
         edge: name("TABLE_EDGE"),
         campaigns: name("TABLE_CAMPAIGNS"),
@@ -151,10 +154,26 @@ pub fn compose_telling(
     cursor_secret: &str,
     webhook: Option<Address>,
 ) -> Result<Local, ComposeError> {
+    compose_without(world, store, cursor_secret, webhook, &[])
+}
+
+/// As [`compose_telling`], and some functions behind queues are left to the caller to attach.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose_without(
+    world: World,
+    store: Arc<Store>,
+    cursor_secret: &str,
+    webhook: Option<Address>,
+    left_out: &[&str],
+) -> Result<Local, ComposeError> {
     let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
     let edge = EdgeConfig::open(cursors);
     let mut router = Router::new();
-    for function in world.stack().functions.clone() {
+    let functions = world.stack().functions.clone();
+    let is_left_out = |function: &FunctionSpec| left_out.contains(&function.binary.as_str());
+    for function in functions.into_iter().filter(|function| !is_left_out(function)) {
         let edge = Arc::new(edge_of(&function, &edge)?);
         if let Some(routes) = routes_of(&function, &store, &edge) {
             router = router.merge(routes);
@@ -171,7 +190,7 @@ pub fn compose_telling(
 /// How a function serves requests: with what the template tells it about campaigns.
 fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
     let variables = Variables::new(|name| function.environment.get(name).cloned());
-    edge.clone().with_money_rate(&variables)?.with_force_users(&variables)
+    edge.clone().with_money(&variables)?.with_force_users(&variables)
 }
 
 /// The routes of a function behind HTTP; `None` for the others.
@@ -185,6 +204,7 @@ pub fn routes_of(
     match function.binary.as_str() {
         "spray-create" => Some(spray_create::router(store, edge)),
         "spray-claim" => Some(spray_claim::router(store, edge)),
+        "drop-enter" => Some(drop_enter::router(store, edge)),
         "wallet" => Some(wallet::router(store, edge)),
         "query" => Some(query::router(store, edge)),
         "admin" => Some(admin::router(store, edge)),
@@ -214,30 +234,25 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
             let variables = Variables::new(|name| function.environment.get(name).cloned());
             let policy = grant_pay::settings::policy(&variables)?;
             let money = Arc::new(MoneySettings::read(&variables)?.service(store.clone())?);
-            for queue in &function.queues {
-                let (store, money) = (store.clone(), money.clone());
-                world.on_queue(queue.clone(), move |event| {
-                    let (store, money) = (store.clone(), money.clone());
-                    invocation::scope(until(&store), async move {
-                        Ok(grant_pay::handle(&*money, &*store, event, policy).await)
-                    })
-                })?;
-            }
+            attach_queues(world, store, function, move |store, event| {
+                let money = money.clone();
+                async move { grant_pay::handle(&*money, &*store, event, policy).await }
+            })?;
         }
         "campaign-seal" => {
-            for queue in &function.queues {
-                let store = store.clone();
-                world.on_queue(queue.clone(), move |event| {
-                    let store = store.clone();
-                    invocation::scope(until(&store), async move {
-                        Ok(campaign_seal::handle(&*store, event).await)
-                    })
-                })?;
-            }
+            attach_queues(world, store, function, |store, event| async move {
+                campaign_seal::handle(&*store, event).await
+            })?;
         }
         "campaign-pay" => attach_campaign_pay(world, store, function, Source::Lane)?,
         "campaign-retry" => attach_campaign_pay(world, store, function, Source::Retries)?,
-        "campaign-fanout" => attach_campaign_fanout(world, store, function)?,
+        "campaign-fanout" => {
+            let variables = Variables::new(|name| function.environment.get(name).cloned());
+            let lanes = campaign_fanout::settings::lanes(&variables)?;
+            attach_queues(world, store, function, move |store, event| async move {
+                campaign_fanout::handle(&*store, event, lanes).await
+            })?;
+        }
         "refund-batch" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 refund_batch::handle(&*store, stop_at).await
@@ -258,28 +273,6 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
     Ok(())
 }
 
-/// Attaches campaign-fanout to its queue.
-fn attach_campaign_fanout(
-    world: &World,
-    store: &Arc<Store>,
-    function: &FunctionSpec,
-) -> Result<(), ComposeError> {
-    let timeout_ms = timeout_ms(function);
-    let variables = Variables::new(|name| function.environment.get(name).cloned());
-    let lanes = campaign_fanout::settings::lanes(&variables)?;
-    for queue in &function.queues {
-        let store = store.clone();
-        world.on_queue(queue.clone(), move |event| {
-            let store = store.clone();
-            let until = Invocation::until(store.now().plus_ms(timeout_ms));
-            invocation::scope(until, async move {
-                Ok(campaign_fanout::handle(&*store, event, lanes).await)
-            })
-        })?;
-    }
-    Ok(())
-}
-
 /// Attaches campaign-pay or campaign-retry to its queue.
 fn attach_campaign_pay(
     world: &World,
@@ -287,21 +280,13 @@ fn attach_campaign_pay(
     function: &FunctionSpec,
     source: Source,
 ) -> Result<(), ComposeError> {
-    let timeout_ms = timeout_ms(function);
     let variables = Variables::new(|name| function.environment.get(name).cloned());
     let settings = campaign_pay::settings::pay_settings(&variables)?;
     let money = Arc::new(MoneySettings::read(&variables)?.service(store.clone())?);
-    for queue in &function.queues {
-        let (store, money) = (store.clone(), money.clone());
-        world.on_queue(queue.clone(), move |event| {
-            let (store, money) = (store.clone(), money.clone());
-            let until = Invocation::until(store.now().plus_ms(timeout_ms));
-            invocation::scope(until, async move {
-                Ok(campaign_pay::handle(&*money, &*store, event, settings, source).await)
-            })
-        })?;
-    }
-    Ok(())
+    attach_queues(world, store, function, move |store, event| {
+        let money = money.clone();
+        async move { campaign_pay::handle(&*money, &*store, event, settings, source).await }
+    })
 }
 
 /// Attaches notify to its queue.
@@ -315,15 +300,30 @@ fn attach_notify(
     let link = notify::settings::link(&variables)?;
     let settings = address.map(|address| notify::webhook::Settings::new(address, link));
     let webhook = Arc::new(settings.map(Webhook::new).transpose()?);
+    attach_queues(world, store, function, move |store, event| {
+        let webhook = webhook.clone();
+        async move { notify::handle(&*store, webhook.as_ref().as_ref(), event).await }
+    })
+}
+
+/// Attaches a function to its queues: as deployed, an invocation ends at its timeout.
+fn attach_queues<F, R>(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+    handle: F,
+) -> Result<(), ComposeError>
+where
+    F: Fn(Arc<Store>, SqsEvent) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = SqsBatchResponse> + Send + 'static,
+{
     let timeout_ms = timeout_ms(function);
     for queue in &function.queues {
-        let (store, webhook) = (store.clone(), webhook.clone());
+        let (store, handle) = (store.clone(), handle.clone());
         world.on_queue(queue.clone(), move |event| {
-            let (store, webhook) = (store.clone(), webhook.clone());
             let until = Invocation::until(store.now().plus_ms(timeout_ms));
-            invocation::scope(until, async move {
-                Ok(notify::handle(&*store, webhook.as_ref().as_ref(), event).await)
-            })
+            let work = handle(store.clone(), event);
+            invocation::scope(until, async move { Ok(work.await) })
         })?;
     }
     Ok(())

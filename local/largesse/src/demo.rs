@@ -1,5 +1,6 @@
 //! Demonstrations: each runs over HTTP on a stack of its own.
 
+pub mod campaign;
 pub mod spray;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,9 +10,12 @@ use largesse_emulator::{Running, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::beside::MoneyBesideError;
+use crate::campaign::CampaignError;
 use crate::client::{Client, ClientError};
 use crate::compose::Local;
 use crate::serve::{self, StartError};
+use crate::up::MoneyPlace;
 
 /// Why a demonstration failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,12 @@ pub enum DemoError {
     /// The audit found a discrepancy.
     #[error("money is not conserved: {0:?}")]
     NotConserved(Vec<String>),
+    /// The money service did not start.
+    #[error(transparent)]
+    Money(#[from] MoneyBesideError),
+    /// A command about the campaign failed.
+    #[error(transparent)]
+    Campaign(Box<CampaignError>),
     /// The output is lost.
     #[error("cannot write to standard output")]
     Print(#[source] std::io::Error),
@@ -36,10 +46,18 @@ pub enum DemoError {
     Broken(String),
 }
 
+impl From<CampaignError> for DemoError {
+    fn from(error: CampaignError) -> Self {
+        Self::Campaign(Box::new(error))
+    }
+}
+
 /// A running stack on a free port.
 pub struct Stage {
     /// A caller of its HTTP API.
     pub client: Client,
+    /// Where its HTTP API is.
+    pub url: String,
     /// Its parts.
     pub local: Local,
     running: Running,
@@ -62,9 +80,24 @@ impl Stage {
     /// # Errors
     /// [`StartError`].
     pub async fn start_on(data: Option<&Path>) -> Result<Self, StartError> {
+        Self::serve(serve::assemble(data, &[], None)?).await
+    }
+
+    /// Starts a stack in memory that pays by an HTTP money service.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_paying_by(money: &MoneyPlace) -> Result<Self, StartError> {
+        Self::serve(serve::assemble(None, &money.settings(), None)?).await
+    }
+
+    /// Starts a stack that is put together, on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn serve(local: Local) -> Result<Self, StartError> {
         let listener = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr().map_err(StartError::Server)?;
-        let local = serve::assemble(data, &[], None)?;
         let running = local.world.start();
         let (stop, stopped) = oneshot::channel();
         let until = async {
@@ -72,8 +105,9 @@ impl Stage {
             let _ = stopped.await;
         };
         let server = tokio::spawn(serve::serve(listener, local.router.clone(), until));
-        let client = Client::new(format!("http://{address}"));
-        Ok(Self { client, local, running, stop, server })
+        let url = format!("http://{address}");
+        let client = Client::new(url.clone());
+        Ok(Self { client, url, local, running, stop, server })
     }
 
     /// The emulator.

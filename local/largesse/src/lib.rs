@@ -8,6 +8,7 @@
 
 pub mod aws_front;
 pub mod bench;
+pub mod beside;
 pub mod campaign;
 pub mod cli;
 pub mod client;

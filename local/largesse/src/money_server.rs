@@ -55,6 +55,9 @@ pub struct MoneyServerArgs {
     /// The code of a refusal.
     #[arg(long, value_name = "CODE", default_value = "refused")]
     refusal_code: String,
+    /// A member whose payments are always refused; may be given more than once.
+    #[arg(long, value_name = "MEMBER")]
+    closed: Vec<String>,
     /// When the answer of `stall` comes.
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     stall_ms: u64,
@@ -85,6 +88,7 @@ impl From<MoneyServerArgs> for Settings {
             shares: args.faults.iter().map(|share| (share.0, share.1)).collect(),
             only: args.only,
             refusal_code: args.refusal_code,
+            closed: args.closed.into_iter().collect(),
             stall_ms: args.stall_ms,
             trickle_ms: args.trickle_ms,
             verdict_after_ms: args.verdict_after_ms,

@@ -30,7 +30,7 @@ pub struct MoneyPlace {
 
 impl MoneyPlace {
     /// What the functions are told.
-    fn settings(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
         vec![("MONEY_URL", self.url.clone()), ("MONEY_RATE_PER_S", self.rate_per_s.to_string())]
     }
 }

@@ -1,6 +1,6 @@
 //! What goes wrong, and how often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -95,6 +95,8 @@ pub struct Faults {
     pub only: Option<Verb>,
     /// The code of a refusal.
     pub refusal_code: String,
+    /// Members whose payments are always refused.
+    pub closed: BTreeSet<String>,
     /// When the answer of [`Fault::Stall`] comes, in milliseconds.
     pub stall_ms: u64,
     /// The time between two bytes of [`Fault::Trickle`], in milliseconds.
@@ -119,6 +121,7 @@ impl Default for Faults {
             shares: BTreeMap::new(),
             only: None,
             refusal_code: "refused".to_owned(),
+            closed: BTreeSet::new(),
             stall_ms: 10_000,
             trickle_ms: 500,
             verdict_after_ms: None,

@@ -12,6 +12,7 @@ use crate::faults::{Faults, FaultsError};
 use crate::line::{Line, Lines};
 use crate::report::Report;
 use crate::state::Shared;
+use crate::wire::Transfer;
 use crate::{control, transfers};
 
 /// How a server starts.
@@ -103,6 +104,19 @@ impl Server {
         faults.check()?;
         self.shared.set_faults(faults);
         Ok(())
+    }
+
+    /// Calls so far, refused ones included. Unlike [`Server::report`], it holds up no call.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.shared.lock().calls
+    }
+
+    /// A transfer, as a look-up would show it now; `None` when there is none.
+    #[must_use]
+    pub fn transfer(&self, id: &str) -> Option<Transfer> {
+        let now_ms = self.shared.now_ms();
+        self.shared.lock().books.look_up(id, now_ms)
     }
 
     /// What the books hold.

@@ -21,7 +21,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     outage_until_ms: u64,
     rate: Rate,
-    calls: u64,
+    pub(crate) calls: u64,
     under_way: u64,
     peak_at_once: u64,
     /// How often each call was made on each transfer.

@@ -140,6 +140,7 @@ async fn pay(
 fn decision(order: &Order, faults: &Faults, through: Through, now_ms: u64, seed: u64) -> Decision {
     let code = || faults.refusal_code.clone();
     match through.fault {
+        _ if faults.closed.contains(&order.member) => Decision::Refuse(code()),
         Some(Fault::Refuse) => Decision::Refuse(code()),
         Some(Fault::WrongAmount) => Decision::Pay(order.amount.saturating_add(1)),
         Some(Fault::Pend) => {

@@ -1,4 +1,4 @@
-//! Campaigns: create, upload parts, seal, act, run the next one, read.
+//! Campaigns: create, upload parts, seal, act, run the next one, watch, read.
 
 use crate::ports::{CampaignResults, Campaigns, Clock, Ids, Pause, Rng};
 
@@ -11,6 +11,7 @@ pub mod fan_out;
 pub mod next;
 pub mod part;
 pub mod pay;
+pub mod preview;
 pub mod progress;
 pub mod read;
 mod request;
@@ -19,6 +20,7 @@ pub mod seal;
 mod session;
 pub mod standing;
 pub mod upload;
+pub mod watch;
 
 pub use request::Request;
 pub use session::ChunkOutcome;

@@ -1,9 +1,10 @@
-//! The invocation that the current task works for: its deadline, its request id, and how late it may
-//! take permits of a money service.
+//! The invocation that the current task works for: its deadline, its request id, how late it may take
+//! permits of a money service, and how late the call may be sent that a permit was taken for.
 //!
 //! The runtime sets the first two around each event, the AWS adapters read the deadline and the HTTP
 //! kernel reads the request id. A use case that needs time after its calls limits its permits, and the
-//! governor reads the limit. None of them knows the others.
+//! governor reads the limit. The governor says until when its permit counts, and the adapter of the
+//! money service reads that. None of them knows the others.
 //!
 //! # Guarantees
 //! * A limit on permits ends with its work, and never goes beyond an outer one or the deadline:
@@ -26,13 +27,15 @@ pub struct Invocation {
     pub request_id: Option<String>,
     /// No permit of a money service is taken later than that; `None`: up to the deadline.
     pub permits_until: Option<Timestamp>,
+    /// The permit of the current call is over after that; `None`: it has none.
+    pub sent_until: Option<Timestamp>,
 }
 
 impl Invocation {
     /// An invocation with a deadline alone.
     #[must_use]
     pub const fn until(deadline: Timestamp) -> Self {
-        Self { deadline, request_id: None, permits_until: None }
+        Self { deadline, request_id: None, permits_until: None, sent_until: None }
     }
 }
 
@@ -65,11 +68,26 @@ pub fn permits_until() -> Option<Timestamp> {
 /// Runs `work` inside the current invocation, or outside of one, so that it takes no permit after
 /// `at`. The calls themselves may go on until the deadline.
 pub async fn permits_before<F: Future>(at: Timestamp, work: F) -> F::Output {
-    let current = CURRENT.try_with(Invocation::clone);
-    let current =
-        current.unwrap_or_else(|_| Invocation::until(Timestamp::from_ms(TIMESTAMP_MS_MAX)));
+    let current = current();
     let at = current.permits_until.map_or(at, |outer| outer.min(at));
     scope(Invocation { permits_until: Some(at), ..current }, work).await
+}
+
+/// The last moment at which the current call may be sent under its permit; `None` when it has none.
+#[must_use]
+pub fn sent_until() -> Option<Timestamp> {
+    CURRENT.try_with(|current| current.sent_until).ok().flatten()
+}
+
+/// Runs `call` inside the current invocation, or outside of one, under a permit that is over after
+/// `at`. An answer may come later.
+pub async fn sent_before<F: Future>(at: Timestamp, call: F) -> F::Output {
+    scope(Invocation { sent_until: Some(at), ..current() }, call).await
+}
+
+fn current() -> Invocation {
+    let current = CURRENT.try_with(Invocation::clone);
+    current.unwrap_or_else(|_| Invocation::until(Timestamp::from_ms(TIMESTAMP_MS_MAX)))
 }
 
 /// The request id of the current invocation; `None` outside [`scope`].

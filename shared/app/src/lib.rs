@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod campaign;
+pub mod drop;
 pub mod grant;
 pub mod invocation;
 pub mod money;

@@ -9,6 +9,7 @@ mod breaker;
 mod campaign;
 mod campaign_results;
 mod campaign_rows;
+mod drop;
 mod environment;
 mod error;
 mod event;
@@ -25,13 +26,18 @@ mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use campaign::{
-    COUNT_SHARDS, CampaignJob, CampaignJobs, Campaigns, Change, CountsChange, Versioned,
+    Backlog, COUNT_SHARDS, CampaignJob, CampaignJobs, CampaignMarks, Campaigns, Change,
+    CountsChange, Mark, Versioned,
 };
 pub use campaign_results::{
     CampaignQueue, CampaignResults, ChunkMessage, ChunkWork, Commit, StoredChunk, StoredSnapshot,
 };
 pub use campaign_rows::{
     CampaignRows, ChunkRange, ChunkSet, Line, PartReport, PassRecord, StagedRows, Upload,
+};
+pub use drop::{
+    DropCache, DropFigures, DropReads, DropReturned, Drops, DropsClosed, DropsMade, DueDrop,
+    Promoted, Promotions,
 };
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};
@@ -55,4 +61,4 @@ pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,
 };
-pub use wallet::{Counted, HistoryFilter, Once, Wallets};
+pub use wallet::{Balances, Counted, HistoryFilter, Once, Wallets};

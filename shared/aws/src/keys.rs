@@ -6,7 +6,7 @@ use largesse_app::ports::{
 };
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
-    CampaignId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
+    CampaignId, DropId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
 };
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
@@ -78,6 +78,10 @@ pub const BY_INVESTOR: &str = "by-investor";
 pub const INVESTOR: &str = "investor";
 /// Sort key of [`BY_INVESTOR`].
 pub const INVESTMENT_ID: &str = "investment_id";
+/// Index of the drops by when they were made; its hash key is [`LIST`].
+pub const BY_LIST: &str = "by-list";
+/// Sort key of [`BY_LIST`].
+pub const DROP_ID: &str = "drop_id";
 
 /// Hash key of [`BY_SENDER`].
 pub const SENDER: &str = "sender";
@@ -168,6 +172,19 @@ pub(crate) fn spray(id: SprayId) -> Item {
     item([(PK, s(PoolId::Spray(id)))])
 }
 
+/// A drop.
+pub fn drop(id: DropId) -> Item {
+    item([(PK, s(PoolId::Drop(id)))])
+}
+
+/// Where a drop stands in the index of all drops.
+pub(crate) fn by_list(id: DropId) -> Item {
+    let mut key = drop(id);
+    key.insert(LIST.to_owned(), s(LIST_ALL));
+    key.insert(DROP_ID.to_owned(), s(id));
+    key
+}
+
 /// How many live sprays a sender has.
 pub fn sender(sender: &UserId) -> Item {
     item([(PK, s(format!("{SENDER_PREFIX}{sender}")))])
@@ -202,6 +219,11 @@ pub(crate) fn audit(id: CampaignId, seq: u64) -> Item {
 /// A shard of the counters of a campaign.
 pub(crate) fn count(id: CampaignId, shard: u32) -> Item {
     pk_sk(campaign_pk(id), format!("{COUNT}{shard:02}"))
+}
+
+/// The mark of the watch over a campaign's work.
+pub(crate) fn campaign_mark(id: CampaignId) -> Item {
+    pk_sk(campaign_pk(id), "MARK".to_owned())
 }
 
 /// The agenda: what waits and what runs.
@@ -391,7 +413,7 @@ pub(crate) fn due_page<T>(
     Ok(page)
 }
 
-/// The shard of the index [`DUE`] that a spray lies in: by its id's random part.
+/// The shard of the index [`DUE`] that a spray or drop lies in: by its id's random part.
 pub(crate) fn due_shard(id: Ulid) -> String {
     shard(id.random())
 }

@@ -9,6 +9,7 @@
 #![doc = include_str!("token/SCHEMA.md")]
 #![doc = include_str!("spray/SCHEMA.md")]
 #![doc = include_str!("pool/SCHEMA.md")]
+#![doc = include_str!("drop/SCHEMA.md")]
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
@@ -27,6 +28,7 @@ pub mod campaign;
 pub mod campaign_results;
 mod campaign_rows;
 mod deadline;
+mod drop;
 mod errors;
 mod events;
 mod governor;

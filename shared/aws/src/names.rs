@@ -16,6 +16,8 @@ pub struct Names {
     pub sprays: String,
     /// Table of buckets: `TABLE_POOLS`.
     pub pools: String,
+    /// Table of drops: `TABLE_DROPS`.
+    pub drops: String,
     /// Table of grants that were refused: `TABLE_GRANTS`.
     pub grants: String,
     /// Table of idempotency keys: `TABLE_EDGE`.

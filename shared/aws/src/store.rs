@@ -8,8 +8,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
-use largesse_app::ports::{Clock, Ids, Pause, Rng};
-use largesse_domain::id::{CampaignId, ProductId, RoomId, Token, Ulid, UserId};
+use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
+use largesse_domain::drop::{Drop, WaitingList};
+use largesse_domain::id::{CampaignId, DropId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::product::Product;
 use largesse_domain::spray::TokenEntry;
@@ -37,10 +38,13 @@ pub(crate) const MEMBER_CACHE_MS: u64 = 1_000;
 const CACHE_LEN_MAX: usize = 10_000;
 /// Of how many rooms one process remembers the members, up to 1,000 each.
 const ROOMS_MAX: usize = 256;
+/// How many full buckets one process remembers, of some 2 KB each: more than the 6,250 of slots and
+/// 6,250 of places of the largest drop.
+const FULL_BUCKETS_MAX: usize = 16_384;
+/// Of how many drops one process remembers something.
+const DROPS_MAX: usize = 256;
 /// How many products one process remembers, and the shards of how many.
 const PRODUCTS_MAX: usize = 1_024;
-/// How many full buckets one process remembers, of some 2 KB each.
-const FULL_BUCKETS_MAX: usize = 4_096;
 
 /// All ports, on AWS.
 pub struct Store {
@@ -64,6 +68,11 @@ pub struct Store {
     pub(crate) product_shards: Cache<ProductId, Seen>,
     /// How often shards of products were read.
     pub(crate) product_reads: AtomicU64,
+    /// The terms of drops, which never change.
+    pub(crate) drops: Cache<DropId, Arc<Drop>>,
+    /// Waiting lists and figures of drops that were read a moment ago.
+    pub(crate) waiting_lists: Cache<DropId, Arc<WaitingList>>,
+    pub(crate) drop_figures: Cache<DropId, DropFigures>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
@@ -123,6 +132,9 @@ impl Store {
             products: Cache::new(PRODUCTS_MAX),
             product_shards: Cache::new(PRODUCTS_MAX),
             product_reads: AtomicU64::new(0),
+            drops: Cache::new(DROPS_MAX),
+            waiting_lists: Cache::new(DROPS_MAX),
+            drop_figures: Cache::new(DROPS_MAX),
             snapshots: Cache::new(CACHE_LEN_MAX),
             tokens_full: Mutex::default(),
         }

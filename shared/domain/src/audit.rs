@@ -10,16 +10,19 @@
 //! * The capacity taken from a product, its investments and their transfers are the same sum; a refund
 //!   returns one investment once and whole, and a payout is what was raised:
 //!   `a_planted_error_of_a_product_is_found`.
+//! * A slot of a drop has one owner, whose payment is the only one that is not voided:
+//!   `a_planted_error_of_a_drop_is_found`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::{FailedGrant, Grant, GrantStatus};
 use crate::id::{PoolId, ProductId, TransferId, UserId};
 use crate::ledger::{Transfer, TransferKind, Wallet};
-use crate::pool::{Bucket, BucketStatus};
+use crate::pool::{Bucket, BucketStatus, PoolKind};
 use crate::product::{Investment, Product, Shard};
 
 mod campaigns;
+mod drops;
 mod products;
 
 /// Everything that is about money, read while nothing writes.
@@ -94,12 +97,16 @@ pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
     }
     for (pool, buckets) in pools {
         let flows = by_pool.remove(&pool).unwrap_or_default();
+        if drops::is_never_made(pool, &buckets, &flows) {
+            continue;
+        }
         let escrow = audit_pool(pool, &buckets, &flows, &books.voided, &mut found);
         totals.escrows = totals.escrows.saturating_add(escrow);
     }
     for unknown in by_pool.keys() {
         found.push(format!("{unknown}: money moved, but there is no such pool"));
     }
+    drops::audit_promotions(books, &mut found);
     audit_failed(books, &mut found);
     let located = totals.wallets.saturating_add(totals.held).saturating_add(totals.escrows);
     if totals.issued != located {
@@ -156,7 +163,9 @@ impl Flows {
         let mut by_pool: BTreeMap<PoolId, Self> = BTreeMap::new();
         for transfer in &books.transfers {
             // A campaign and a product have no buckets: modules of their own read their transfers.
-            let Some(pool @ PoolId::Spray(_)) = transfer.order.pool else { continue };
+            let Some(pool @ (PoolId::Spray(_) | PoolId::Drop(_))) = transfer.order.pool else {
+                continue;
+            };
             let flows = by_pool.entry(pool).or_default();
             let (id, amount) = (transfer.order.id, transfer.order.amount.get());
             let before = match transfer.order.kind {
@@ -167,6 +176,7 @@ impl Flows {
                     None
                 }
                 TransferKind::Spray
+                | TransferKind::Drop
                 | TransferKind::Deposit
                 | TransferKind::Campaign
                 | TransferKind::Investment
@@ -192,7 +202,13 @@ fn audit_pool(
     voided: &BTreeSet<TransferId>,
     found: &mut Vec<String>,
 ) -> u64 {
-    let put_in = buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.put_in()));
+    // A promotion moves what was put in for a slot whose payment is voided.
+    let is_promotion = |bucket: &Bucket| bucket.kind == PoolKind::Promotion;
+    let (mut put_in, mut passed_on) = (0_u64, 0_u64);
+    for bucket in buckets {
+        let sum = if is_promotion(bucket) { &mut passed_on } else { &mut put_in };
+        *sum = sum.saturating_add(bucket.put_in());
+    }
     if flows.put_in != put_in {
         found.push(format!("{pool}: holds {put_in}, but {} went in", flows.put_in));
     }
@@ -213,7 +229,9 @@ fn audit_pool(
             }
             let Some(grant) = bucket.grant(member, *entry) else { continue };
             let (id, amount) = (grant.id.transfer(), grant.amount.get());
-            drawn = drawn.saturating_add(amount);
+            if !is_promotion(bucket) {
+                drawn = drawn.saturating_add(amount);
+            }
             match (paid.remove(&id), voided.contains(&id)) {
                 (Some(paid), false) if paid == amount => {}
                 (Some(paid), false) => found.push(format!("{pool}: {member} was paid {paid}")),
@@ -235,6 +253,10 @@ fn audit_pool(
         flow.values().fold(0_u64, |sum, amount| sum.saturating_add(*amount))
     };
     let returned = sum(&flows.returned);
+    if passed_on > due {
+        found.push(format!("{pool}: {passed_on} was passed on, but only {due} was voided"));
+    }
+    let due = due.saturating_sub(passed_on);
     if returned != due {
         found.push(format!("{pool}: {returned} was returned instead of {due}"));
     }

@@ -127,6 +127,10 @@ ulid_id!(
     SprayId
 );
 ulid_id!(
+    /// A drop; its history lives under this id for ever.
+    DropId
+);
+ulid_id!(
     /// A campaign; its rows are paid under ids that follow from it ([`crate::campaign::RowKey`]).
     CampaignId
 );
@@ -255,6 +259,10 @@ pub enum PoolId {
     Campaign(CampaignId),
     /// The escrow of a product: what members invested. It has no buckets.
     Product(ProductId),
+    /// The slots of a drop, and what was passed on of them.
+    Drop(DropId),
+    /// The waiting list of a drop: it holds no money and pays nothing.
+    Waiting(DropId),
 }
 
 impl PoolId {
@@ -265,6 +273,7 @@ impl PoolId {
             Self::Spray(id) => id.0,
             Self::Campaign(id) => id.0,
             Self::Product(id) => id.0,
+            Self::Drop(id) | Self::Waiting(id) => id.0,
         }
     }
 }
@@ -277,6 +286,8 @@ impl FromStr for PoolId {
             Some(("SPRAY", id)) => id.parse().map(Self::Spray).map_err(|_| IdError::Pool),
             Some(("CAMPAIGN", id)) => id.parse().map(Self::Campaign).map_err(|_| IdError::Pool),
             Some(("PRODUCT", id)) => id.parse().map(Self::Product).map_err(|_| IdError::Pool),
+            Some(("DROP", id)) => id.parse().map(Self::Drop).map_err(|_| IdError::Pool),
+            Some(("WAIT", id)) => id.parse().map(Self::Waiting).map_err(|_| IdError::Pool),
             _ => Err(IdError::Pool),
         }
     }
@@ -288,6 +299,8 @@ impl fmt::Display for PoolId {
             Self::Spray(id) => write!(f, "SPRAY#{id}"),
             Self::Campaign(id) => write!(f, "CAMPAIGN#{id}"),
             Self::Product(id) => write!(f, "PRODUCT#{id}"),
+            Self::Drop(id) => write!(f, "DROP#{id}"),
+            Self::Waiting(id) => write!(f, "WAIT#{id}"),
         }
     }
 }
@@ -356,7 +369,9 @@ mod tests {
     #[case("SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("PRODUCT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
-    #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
+    #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("WAIT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("OTHER#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FA", false)]
     #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
     fn the_account_that_pays_is_named_by_its_kind_and_id(#[case] text: &str, #[case] fits: bool) {

@@ -65,6 +65,8 @@ pub enum TransferKind {
     Investment,
     /// Escrow of a product → wallet of its issuer.
     Payout,
+    /// Wallet → escrow of the drop.
+    Drop,
 }
 
 /// Which side of a transfer the wallet is on.
@@ -78,7 +80,7 @@ pub enum Direction {
 
 impl TransferKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Deposit,
         Self::Spray,
         Self::Claim,
@@ -87,6 +89,7 @@ impl TransferKind {
         Self::Campaign,
         Self::Investment,
         Self::Payout,
+        Self::Drop,
     ];
 
     /// The name on the wire and in the store.
@@ -101,6 +104,7 @@ impl TransferKind {
             Self::Campaign => "campaign",
             Self::Investment => "investment",
             Self::Payout => "payout",
+            Self::Drop => "drop",
         }
     }
 
@@ -117,7 +121,7 @@ impl TransferKind {
             Self::Deposit | Self::Claim | Self::Refund | Self::Campaign | Self::Payout => {
                 Direction::Credit
             }
-            Self::Spray | Self::Reversal | Self::Investment => Direction::Debit,
+            Self::Spray | Self::Reversal | Self::Drop | Self::Investment => Direction::Debit,
         }
     }
 }

@@ -4,7 +4,8 @@
 //! of `(state, command, now)`, so the store and the model checker call the same code.
 //!
 //! A [`pool`] is drawn from, a draw is a [`grant`], one transfer of the [`ledger`] pays a grant.
-//! A [`campaign`] pays rows. A [`product`] takes investments up to its target.
+//! A [`campaign`] pays rows, a [`drop`](mod@drop) pays the first who enter. A [`product`] takes
+//! investments up to its target.
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -12,6 +13,7 @@
 pub mod audit;
 pub mod breaker;
 pub mod campaign;
+pub mod drop;
 pub mod grant;
 pub mod id;
 pub mod ledger;

@@ -49,10 +49,12 @@ pub enum PoolKind {
     Slot,
     /// Places on a waiting list: worth nothing by themselves.
     Place,
+    /// A slot of a drop that was passed on to a member of its waiting list.
+    Promotion,
 }
 
 impl PoolKind {
-    const ALL: [Self; 3] = [Self::Share, Self::Slot, Self::Place];
+    const ALL: [Self; 4] = [Self::Share, Self::Slot, Self::Place, Self::Promotion];
 
     /// The name in the store.
     #[must_use]
@@ -61,6 +63,7 @@ impl PoolKind {
             Self::Share => "share",
             Self::Slot => "slot",
             Self::Place => "place",
+            Self::Promotion => "promotion",
         }
     }
 
@@ -75,7 +78,7 @@ impl PoolKind {
     pub const fn reason(self) -> Option<Reason> {
         match self {
             Self::Share => Some(Reason::Share),
-            Self::Slot => Some(Reason::Slot),
+            Self::Slot | Self::Promotion => Some(Reason::Slot),
             Self::Place => None,
         }
     }
@@ -108,6 +111,17 @@ pub enum Worth {
     Listed(Vec<u64>),
 }
 
+/// What became of the payments of a bucket's entries, as the sweep counted them from the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaymentCounts {
+    /// How many entries were paid.
+    pub paid: u32,
+    /// How many were given up, also those whose slot was passed on.
+    pub failed: u32,
+    /// When they were counted.
+    pub at: Timestamp,
+}
+
 /// One bucket. It carries all that a payment needs, so nothing else is read to pay an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
@@ -131,6 +145,10 @@ pub struct Bucket {
     pub draws: BTreeMap<UserId, Entry>,
     /// Who has an entry that cannot be read: always empty where the store behaves.
     pub unreadable: BTreeSet<UserId>,
+    /// Of a waiting list: who was given a slot, and its number, from 0. Empty for other kinds.
+    pub promoted: BTreeMap<UserId, u64>,
+    /// Of a drop: what became of the payments; `None` before they were counted.
+    pub counts: Option<PaymentCounts>,
 }
 
 /// One member's request to draw.
@@ -198,6 +216,32 @@ pub enum BucketError {
 }
 
 impl Bucket {
+    /// A bucket before its first draw.
+    #[must_use]
+    pub const fn new(
+        id: BucketId,
+        kind: PoolKind,
+        funder: UserId,
+        window: Window,
+        size: u32,
+        worth: Worth,
+    ) -> Self {
+        Self {
+            id,
+            kind,
+            funder,
+            status: BucketStatus::Open,
+            window,
+            size,
+            worth,
+            taken: 0,
+            draws: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            promoted: BTreeMap::new(),
+            counts: None,
+        }
+    }
+
     /// Whether every part is drawn.
     #[must_use]
     pub const fn is_full(&self) -> bool {

@@ -86,6 +86,11 @@ impl Moment {
 }
 
 /// How exactly workers keep to a permit's moment, in microseconds.
+///
+/// The limit counts at the service, where a call arrives later than it was issued: by the way there,
+/// and by a new connection where no idle one is left. A way that always takes the same time changes
+/// nothing. What it varies by is covered by the skew as a difference of clocks is: `v` microseconds of
+/// it take `v / 2` of skew. With the default skew, clocks that agree leave 10 ms for the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
     /// How far a worker's clock may read from true time, either way, its resolution included.
@@ -289,6 +294,13 @@ impl Permit {
     #[must_use]
     pub const fn at(self) -> Moment {
         self.at
+    }
+
+    /// The last millisecond in which it may be used.
+    #[must_use]
+    pub fn until(self) -> Timestamp {
+        let last = self.at.plus_ns(self.lateness_ns).0.checked_div(NS_PER_MS).unwrap_or(0);
+        Timestamp::from_ms(i64::try_from(last).unwrap_or(i64::MAX))
     }
 
     /// Whether it may be used when the worker's clock reads `now`.

@@ -8,12 +8,10 @@
 //! * Only the sender reads a spray by its token, for seven days:
 //!   `only_the_sender_reads_for_seven_days`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::id::{GrantId, PoolId, RoomId, SprayId, Token, UserId};
 use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::{Amount, MoneyError};
-use crate::pool::{BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count};
+use crate::pool::{BUCKET_PARTS, Bucket, BucketId, PoolKind, Worth, bucket_count};
 use crate::split::{Cut, RECIPIENTS_MAX, Seed, Split};
 use crate::time::{Timestamp, Window};
 
@@ -197,17 +195,11 @@ impl Spray {
         let cut = self.cut();
         let step = usize::try_from(BUCKET_PARTS).unwrap_or(usize::MAX);
         let shares = cut.shares().chunks(step);
-        let bucket = |(number, shares): (u32, &[u64])| Bucket {
-            id: BucketId { pool: self.pool(), number },
-            kind: PoolKind::Share,
-            funder: self.sender.clone(),
-            status: BucketStatus::Open,
-            window: self.window,
-            size: u32::try_from(shares.len()).unwrap_or(BUCKET_PARTS),
-            worth: worth_of(shares),
-            taken: 0,
-            draws: BTreeMap::new(),
-            unreadable: BTreeSet::new(),
+        let bucket = |(number, shares): (u32, &[u64])| {
+            let id = BucketId { pool: self.pool(), number };
+            let size = u32::try_from(shares.len()).unwrap_or(BUCKET_PARTS);
+            let (funder, worth) = (self.sender.clone(), worth_of(shares));
+            Bucket::new(id, PoolKind::Share, funder, self.window, size, worth)
         };
         (0..bucket_count(self.recipients)).zip(shares).map(bucket).collect()
     }

@@ -173,12 +173,28 @@ codes! {
         when "200 campaigns are queued, running or rolled back.",
         then "Repeat when one of them has ended.",
         v1 "–";
+    AlreadyEntered = "ERR301", StatusCode::CONFLICT, "Already entered",
+        when "The caller already has a slot of this drop; `slot` is its number.",
+        then "Nothing: the slot is paid or will be paid.",
+        v1 "–";
+    DropSoldOut = "ERR302", StatusCode::GONE, "Sold out",
+        when "All slots of the drop and all places on its waiting list are taken.",
+        then "Nothing: no place becomes free again.",
+        v1 "–";
+    DropNotOpen = "ERR303", StatusCode::CONFLICT, "Not open",
+        when "The drop has not opened; `opens_at` says when it does.",
+        then "Repeat after Retry-After seconds.",
+        v1 "–";
+    DropOver = "ERR304", StatusCode::GONE, "Over",
+        when "The drop is over.",
+        then "Nothing. Read the entry to learn what became of it.",
+        v1 "–";
     AboveRemaining = "ERR401", StatusCode::CONFLICT, "Above the remainder",
         when "Less than the amount remains of the product; `remaining` is what remains. Nothing is \
               invested in part.",
         then "Invest `remaining` or less.",
         v1 "–";
-    SoldOut = "ERR402", StatusCode::GONE, "Sold out",
+    ProductSoldOut = "ERR402", StatusCode::GONE, "Sold out",
         when "Nothing remains of the product.",
         then "Nothing: no capacity becomes free again.",
         v1 "–";
@@ -198,7 +214,7 @@ codes! {
         v1 "–";
     InsufficientBalance = "ERR501", StatusCode::CONFLICT, "Insufficient balance",
         when "The balance of the wallet is below the amount; `balance` is the balance.",
-        then "Deposit, or spray or invest less.",
+        then "Deposit, or give or invest less.",
         v1 "400";
     WalletFull = "ERR502", StatusCode::CONFLICT, "Wallet full",
         when "The balance would be above 9,007,199,254,740,991.",

@@ -14,6 +14,21 @@ pub enum Auth {
     Open,
 }
 
+/// What is known of the money service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoneyFacts {
+    /// How many payments it takes a second; `None` where no setting says so.
+    pub per_s: Option<u64>,
+    /// Whether it is behind HTTP: then the ledger is not written, and the wallets are not ours to
+    /// read.
+    pub is_http: bool,
+}
+
+impl MoneyFacts {
+    /// The ledger, at no rate.
+    pub const LEDGER: Self = Self { per_s: None, is_http: false };
+}
+
 /// The edge's settings.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
@@ -21,8 +36,8 @@ pub struct EdgeConfig {
     pub auth: Auth,
     /// The key that signs cursors; only functions with lists need it.
     pub cursors: Option<CursorKey>,
-    /// How many payments a second the money service takes, for estimates; only of campaigns.
-    pub money_rate: Option<u64>,
+    /// What estimates of campaigns know of the money service.
+    pub money: MoneyFacts,
     /// Who may force a campaign; only for the function that acts on campaigns.
     pub force_users: Vec<UserId>,
 }
@@ -31,7 +46,12 @@ impl EdgeConfig {
     /// Settings without authentication, with that key for cursors.
     #[must_use]
     pub const fn open(cursors: CursorKey) -> Self {
-        Self { auth: Auth::Open, cursors: Some(cursors), money_rate: None, force_users: Vec::new() }
+        Self {
+            auth: Auth::Open,
+            cursors: Some(cursors),
+            money: MoneyFacts::LEDGER,
+            force_users: Vec::new(),
+        }
     }
 
     /// Settings from environment variables: `AUTH`. It has no default, because `open` authenticates
@@ -43,7 +63,7 @@ impl EdgeConfig {
         let expected = "`open`; authenticated modes do not exist yet";
         let auth =
             variables.required("AUTH", expected, |text| (text == "open").then_some(Auth::Open))?;
-        Ok(Self { auth, cursors: None, money_rate: None, force_users: Vec::new() })
+        Ok(Self { auth, cursors: None, money: MoneyFacts::LEDGER, force_users: Vec::new() })
     }
 
     /// As [`EdgeConfig::read`], for a function that answers in pages: `CURSOR_SECRET` too.
@@ -56,16 +76,21 @@ impl EdgeConfig {
         Ok(Self { cursors: Some(cursors), ..Self::read(variables)? })
     }
 
-    /// Adds what the estimates of campaigns need: `MONEY_RATE_PER_S`, which may be missing.
+    /// Adds what estimates of campaigns need: `MONEY_RATE_PER_S` and `MONEY_URL`, which may be
+    /// missing.
     ///
     /// # Errors
     /// [`SettingError`].
-    pub fn with_money_rate(self, variables: &Variables<'_>) -> Result<Self, SettingError> {
+    pub fn with_money(self, variables: &Variables<'_>) -> Result<Self, SettingError> {
         let expected = format!("a whole number from 1 to {RATE_LIMIT_MAX}");
-        let money_rate = variables.optional("MONEY_RATE_PER_S", &expected, |text| {
+        let per_s = variables.optional("MONEY_RATE_PER_S", &expected, |text| {
             text.parse().ok().filter(|rate| (1..=u64::from(RATE_LIMIT_MAX)).contains(rate))
         })?;
-        Ok(Self { money_rate, ..self })
+        // Nothing is called here: the functions that pay check the rest of the URL.
+        let url = variables.optional("MONEY_URL", "an http or https URL", |text| {
+            (text.starts_with("https://") || text.starts_with("http://")).then_some(())
+        })?;
+        Ok(Self { money: MoneyFacts { per_s, is_http: url.is_some() }, ..self })
     }
 
     /// Adds who may force a campaign: `CAMPAIGN_FORCE_USERS`. Without it, no user may.
@@ -134,18 +159,26 @@ mod tests {
     }
 
     #[rstest]
-    #[case(None, Ok(None))]
-    #[case(Some("1000"), Ok(Some(1_000)))]
-    #[case(Some("5000"), Ok(Some(5_000)))]
-    #[case(Some("5001"), Err(()))]
-    #[case(Some("0"), Err(()))]
-    #[case(Some("fast"), Err(()))]
-    fn the_rate_of_the_money_service_is_optional(
-        #[case] setting: Option<&str>,
-        #[case] rate: Result<Option<u64>, ()>,
+    #[case(None, None, Ok((None, false)))]
+    #[case(Some("1000"), None, Ok((Some(1_000), false)))]
+    #[case(Some("5000"), Some("https://money.example"), Ok((Some(5_000), true)))]
+    #[case(None, Some("http://127.0.0.1:3200"), Ok((None, true)))]
+    #[case(Some("1000"), Some(""), Ok((Some(1_000), false)))]
+    #[case(Some("5001"), None, Err(()))]
+    #[case(Some("0"), None, Err(()))]
+    #[case(Some("fast"), None, Err(()))]
+    #[case(None, Some("money.example"), Err(()))]
+    fn the_rate_and_the_url_of_the_money_service_are_optional(
+        #[case] rate: Option<&str>,
+        #[case] url: Option<&str>,
+        #[case] expected: Result<(Option<u64>, bool), ()>,
     ) {
-        let variables = Variables::new(|_| setting.map(str::to_owned));
-        let config = EdgeConfig::open(CursorKey::from_bytes([0; 32])).with_money_rate(&variables);
-        assert_eq!(config.map(|config| config.money_rate).map_err(|_| ()), rate);
+        let variables = Variables::new(|name| match name {
+            "MONEY_URL" => url.map(str::to_owned),
+            _ => rate.map(str::to_owned),
+        });
+        let config = EdgeConfig::open(CursorKey::from_bytes([0; 32])).with_money(&variables);
+        let found = config.map(|EdgeConfig { money, .. }| (money.per_s, money.is_http));
+        assert_eq!(found.map_err(|_| ()), expected);
     }
 }

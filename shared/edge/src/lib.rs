@@ -29,7 +29,7 @@ pub mod v1;
 pub use answer::Answer;
 pub use call::{App, Call};
 pub use code::Code;
-pub use config::EdgeConfig;
+pub use config::{EdgeConfig, MoneyFacts};
 pub use error::{ApiError, FieldError, Place};
 
 /// The page at `/docs`. It shows `/api/openapi.json` and loads nothing from other hosts.

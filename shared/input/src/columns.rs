@@ -18,12 +18,15 @@ pub(crate) enum Column {
     Reason,
     /// Why the row failed, in a file that Largesse wrote. It is not read.
     Failure,
-    /// The line of the first file, in a file that Largesse wrote. It is not read.
+    /// The part that the row came in, in a file that Largesse wrote. It is not read.
+    Part,
+    /// The line of that part. It is not read.
     Line,
 }
 
 impl Column {
-    const ALL: [Self; 5] = [Self::Member, Self::Amount, Self::Reason, Self::Failure, Self::Line];
+    const ALL: [Self; 6] =
+        [Self::Member, Self::Amount, Self::Reason, Self::Failure, Self::Part, Self::Line];
 
     /// The column's name in a header, and the field's in JSON.
     pub(crate) const fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Column {
             Self::Amount => "amount",
             Self::Reason => "reason",
             Self::Failure => "failure",
+            Self::Part => "part",
             Self::Line => "line",
         }
     }
@@ -157,11 +161,13 @@ impl Fields {
             Column::Member => self.member = Some(member::read(text)?),
             Column::Amount => self.amount = Some(amount::read(text, options.default_amount)?),
             // A line break in these may be rows behind a lost quote. No other cell may have one.
-            Column::Reason | Column::Failure | Column::Line if text.contains(['\r', '\n']) => {
+            Column::Reason | Column::Failure | Column::Part | Column::Line
+                if text.contains(['\r', '\n']) =>
+            {
                 return Err(Code::CellLineBreak);
             }
             Column::Reason => self.reason = Some(reason::read_cell(text, options.reason())?),
-            Column::Failure | Column::Line => {}
+            Column::Failure | Column::Part | Column::Line => {}
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ pub const CELL_LEN_MAX: usize = 4_096;
 /// reason of 200 characters, each escaped in JSON by 12 bytes, has 2,400.
 pub const ROW_LEN_MAX: usize = 16_384;
 
-/// The most cells of a row. A header has at most five names; a spreadsheet writes up to 16,384
+/// The most cells of a row. A header has at most six names; a spreadsheet writes up to 16,384
 /// empty cells.
 pub const COLUMNS_MAX: usize = 64;
 

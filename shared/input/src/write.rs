@@ -2,7 +2,7 @@
 //!
 //! They open in a spreadsheet: a byte order mark, CRLF, and an apostrophe before a text that begins
 //! as a formula does. They can be uploaded again as they are: a [`Reader`](crate::Reader) removes the
-//! apostrophe and skips the columns `failure` and `line`.
+//! apostrophe and skips the columns `failure`, `part` and `line`.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub enum Layout {
     Rows,
     /// The same, and `failure`: why the row was not paid.
     Failures,
-    /// The same, and `line`: where the row stood in the file that it came in.
+    /// The same, `part` and `line`: the upload that the row came in, and where it stood there.
     Duplicates,
 }
 
@@ -27,7 +27,7 @@ impl Layout {
         match self {
             Self::Rows => "\u{feff}member_id,amount,reason\r\n",
             Self::Failures => "\u{feff}member_id,amount,reason,failure\r\n",
-            Self::Duplicates => "\u{feff}member_id,amount,reason,line\r\n",
+            Self::Duplicates => "\u{feff}member_id,amount,reason,part,line\r\n",
         }
     }
 }
@@ -45,10 +45,10 @@ pub fn failed(row: &Row, failure: &str) -> String {
     format!("{},{}\r\n", cells(row), cell(&printable))
 }
 
-/// A line of [`Layout::Duplicates`].
+/// A line of [`Layout::Duplicates`], of a row of that part.
 #[must_use]
-pub fn duplicate(row: &Row) -> String {
-    format!("{},{}\r\n", cells(row), row.line)
+pub fn duplicate(row: &Row, part: u32) -> String {
+    format!("{},{part},{}\r\n", cells(row), row.line)
 }
 
 fn cells(row: &Row) -> String {

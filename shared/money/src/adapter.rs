@@ -36,7 +36,7 @@ impl HttpMoney {
     /// # Errors
     /// [`SetupError`].
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        Ok(Self { client: Client::new(settings)?, clock })
+        Ok(Self { client: Client::new(settings, clock.clone())?, clock })
     }
 
     async fn pay_one(&self, grant: &Grant) -> Payment {
@@ -48,11 +48,14 @@ impl HttpMoney {
                 Read::Doubt(doubt) => doubt,
             },
             Err(Lost::NotSent(cause)) => {
-                let cause = cause.port("pay over HTTP", PortErrorKind::Throttled);
+                let cause = cause.not_sent("pay over HTTP");
                 return Payment::NotNow { retry_after_ms: None, cause };
             }
             Err(Lost::Unknown(cause)) => cause.into(),
         };
+        if !self.client.settings().looks_up {
+            return Payment::Unknown(doubt.cause.port("pay over HTTP", PortErrorKind::Unknown));
+        }
         // Looked up once, under the same id. Whatever stays unknown comes back with its message.
         match self.client.get(clock, &path_of(grant)).await {
             Ok(answer) => answer.resolved(grant, doubt),
@@ -65,9 +68,7 @@ impl HttpMoney {
     async fn look_up_one(&self, grant: &Grant) -> PortResult<Standing> {
         match self.client.get(&*self.clock, &path_of(grant)).await {
             Ok(answer) => answer.standing(grant),
-            Err(Lost::NotSent(cause)) => {
-                Err(cause.port("look up over HTTP", PortErrorKind::Throttled))
-            }
+            Err(Lost::NotSent(cause)) => Err(cause.not_sent("look up over HTTP")),
             Err(Lost::Unknown(cause)) => {
                 Err(cause.port("look up over HTTP", PortErrorKind::Unknown))
             }
@@ -99,10 +100,14 @@ impl Money for HttpMoney {
                 Read::Doubt(doubt) => doubt,
             },
             Err(Lost::NotSent(cause)) => {
-                return Err(cause.port("reverse over HTTP", PortErrorKind::Throttled));
+                return Err(cause.not_sent("reverse over HTTP"));
             }
             Err(Lost::Unknown(cause)) => cause.into(),
         };
+        // The reversal may be made again: it has its effect once.
+        if !self.client.settings().looks_up {
+            return Err(doubt.cause.port("reverse over HTTP", PortErrorKind::Unknown));
+        }
         match self.client.get(clock, &path_of(grant)).await {
             Ok(answer) => answer.reversal_resolved(grant, doubt),
             Err(Lost::NotSent(_) | Lost::Unknown(_)) => {

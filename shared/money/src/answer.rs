@@ -1,7 +1,7 @@
 //! What an answer means. docs/money.md has the same table in words.
 
 use largesse_app::ports::{
-    Payment, PortError, PortErrorKind, PortResult, Refusal, RefusalCode, Reversal, Standing,
+    Payment, PortErrorKind, PortResult, Refusal, RefusalCode, Reversal, Standing,
 };
 use largesse_domain::grant::Grant;
 use largesse_domain::time::Timestamp;
@@ -98,7 +98,7 @@ impl Answer {
                 Err(cause) => Read::Doubt(cause.into()),
             },
             // The service knows no more than that, so it is not looked up at once.
-            202 => Read::Known(Payment::Unknown(pending())),
+            202 => Read::Known(Payment::Pending),
             409 => {
                 let id = grant.id.to_string();
                 tracing::error!(
@@ -137,7 +137,7 @@ impl Answer {
             200 => match self.transfer(grant).map(|transfer| transfer.status) {
                 // By this call or by one before it: nobody can say.
                 Ok(Status::Paid | Status::Reversed) => Payment::AlreadyPaid,
-                Ok(Status::Pending) => Payment::Unknown(pending()),
+                Ok(Status::Pending) => Payment::Pending,
                 // Of this attempt, or of an earlier one that is counted. The next attempt is
                 // answered, and that answer counts (G13).
                 Ok(Status::Refused) => not_now(MoneyError::RefusedBefore),
@@ -214,10 +214,6 @@ impl Answer {
 
 fn refused(code: RefusalCode) -> Payment {
     Payment::Refused(Refusal::Service(code))
-}
-
-fn pending() -> PortError {
-    MoneyError::Pending.port(PAY, PortErrorKind::Unknown)
 }
 
 /// The kind of a failed call that moves nothing.

@@ -5,6 +5,8 @@
 //! since its pooled connection had died before a byte was written, goes out on another connection
 //! (hyper-util 0.1, `Client::send_request`: only "unstarted" requests).
 
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, RETRY_AFTER};
@@ -17,6 +19,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::answer::Answer;
+use crate::connector::Punctual;
 use crate::error::{MoneyError, SetupError};
 use crate::settings::Settings;
 use crate::tls;
@@ -45,7 +48,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(settings: Settings) -> Result<Self, SetupError> {
+    pub(crate) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         let is_tls = settings.base.is_tls();
         let roots = if is_tls { tls::platform_roots()? } else { rustls::RootCertStore::empty() };
         let mut headers = HeaderMap::new();
@@ -61,6 +64,7 @@ impl Client {
             .no_proxy()
             .referer(false)
             .default_headers(headers)
+            .connector_layer(Punctual(clock))
             .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(settings.concurrency_max)
@@ -105,6 +109,10 @@ impl Client {
     ) -> Result<Answer, Lost> {
         // The semaphore is never closed; if it were, a call would only not be held back.
         let _permit = self.permits.acquire().await.ok();
+        // The permit of a rate is of a moment, which the wait for other calls may have outlasted.
+        if invocation::sent_until().is_some_and(|until| clock.now() > until) {
+            return Err(Lost::NotSent(MoneyError::Late));
+        }
         let timeout = self.timeout(clock).ok_or(Lost::NotSent(MoneyError::NoTime))?;
         let mut request = self.http.request(method, self.settings.base.join(path));
         request = request.timeout(timeout);
@@ -116,6 +124,9 @@ impl Client {
         }
         let sent = request.send().await.map_err(reqwest::Error::without_url);
         let response = sent.map_err(|error| {
+            if is_late(&error) {
+                return Lost::NotSent(MoneyError::Late);
+            }
             // Resolving, connecting and the TLS handshake come before the first byte of a request.
             if error.is_connect() || error.is_builder() {
                 Lost::NotSent(MoneyError::NotConnected(error))
@@ -129,6 +140,18 @@ impl Client {
         let body = read(response).await;
         Ok(Answer { status, retry_after, body })
     }
+}
+
+/// Whether the connection came after the permit.
+fn is_late(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(MoneyError::Late)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Reads a body up to its limit. A status without its body may still be all that is needed.

@@ -32,6 +32,9 @@ pub enum MoneyError {
     /// The invocation ends before a call could.
     #[error("no time is left for a call")]
     NoTime,
+    /// The call waited for others, or for its connection, until its permit was over.
+    #[error("the permit is over")]
+    Late,
     /// No connection: no byte of the request was sent.
     #[error("not connected")]
     NotConnected(#[source] reqwest::Error),
@@ -62,6 +65,15 @@ pub enum MoneyError {
 }
 
 impl MoneyError {
+    /// The port's error for a call that was not sent.
+    pub(crate) fn not_sent(self, operation: &'static str) -> PortError {
+        let kind = match self {
+            Self::Late => PortErrorKind::Contended,
+            _ => PortErrorKind::Throttled,
+        };
+        self.port(operation, kind)
+    }
+
     /// The port's error.
     pub(crate) fn port(self, operation: &'static str, kind: PortErrorKind) -> PortError {
         PortError { operation, kind, cause: Some(Arc::new(self)) }

@@ -22,6 +22,7 @@
 mod adapter;
 mod answer;
 mod client;
+mod connector;
 mod error;
 mod service;
 mod settings;

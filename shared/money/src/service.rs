@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use largesse_app::money::governed::CALLS_MAX;
 use largesse_app::money::service::MoneyService;
 use largesse_app::ports::{Breakers, Clock, Ids, Money, Pause, Permits, Rng};
 use largesse_app::settings::{Fault, SettingError, Variables};
@@ -11,10 +12,6 @@ use largesse_domain::rate::{RATE_LIMIT_MAX, Rate, Tolerance};
 use crate::adapter::HttpMoney;
 use crate::error::SetupError;
 use crate::settings::{Base, Secret, Settings};
-
-/// Behind a governor, a call is made at the moment of its permit: one that waited for another would
-/// be too late for it. So this only bounds connections; callers have fewer calls under way.
-const CONCURRENCY_MAX: usize = 256;
 
 /// The name of the service where the environment has none.
 const SERVICE: &str = "money";
@@ -57,8 +54,11 @@ impl MoneySettings {
         let rate = rate.ok_or_else(|| missing("MONEY_RATE_PER_S", &calls))?;
         let service = named.or_else(|| service(SERVICE));
         let service = service.ok_or_else(|| missing("MONEY_SERVICE", name))?;
-        let concurrency_max = CONCURRENCY_MAX;
-        let settings = Settings { secret, concurrency_max, ..Settings::new(base) };
+        // A call is made at the moment of its permit: one that waited for another would be too late
+        // for it. So the adapter holds up none of those that the rate lets through. The governor
+        // looks up, under a permit.
+        let (concurrency_max, looks_up) = (CALLS_MAX, false);
+        let settings = Settings { secret, concurrency_max, looks_up, ..Settings::new(base) };
         Ok(Self(Some(Http { settings, service, rate })))
     }
 

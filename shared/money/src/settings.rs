@@ -87,6 +87,9 @@ pub struct Settings {
     pub timeout_ms: u64,
     /// How many calls are under way at once, of all callers of the adapter.
     pub concurrency_max: usize,
+    /// Whether a payment or reversal in doubt is looked up by a second request. Behind a rate it is
+    /// not: that request would have no permit.
+    pub looks_up: bool,
 }
 
 /// A service in the same region connects in a few milliseconds.
@@ -98,7 +101,8 @@ const TIMEOUT_MS: u64 = 2_500;
 const CONCURRENCY_MAX: usize = 32;
 
 impl Settings {
-    /// The defaults: 1 s to connect, 2.5 s for a call, 32 calls at once, no secret.
+    /// The defaults: 1 s to connect, 2.5 s for a call, 32 calls at once, no secret; what is in doubt
+    /// is looked up.
     #[must_use]
     pub const fn new(base: Base) -> Self {
         Self {
@@ -107,6 +111,7 @@ impl Settings {
             connect_timeout_ms: CONNECT_TIMEOUT_MS,
             timeout_ms: TIMEOUT_MS,
             concurrency_max: CONCURRENCY_MAX,
+            looks_up: true,
         }
     }
 }

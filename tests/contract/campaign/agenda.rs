@@ -222,3 +222,17 @@ async fn a_fence_rises_although_the_agenda_is_lost() {
     let life = read(&sandbox, id).await.life;
     assert_eq!((life.state, life.fence), (State::Running, 3));
 }
+
+/// As a version wrote it that kept no seals on it.
+#[tokio::test(start_paused = true)]
+async fn an_agenda_of_an_older_version_is_read_and_written() {
+    let sandbox = Sandbox::new(40);
+    let id = started(&sandbox).await;
+    let (table, key) = (Table::of(&sandbox, "campaigns"), key_with("AGENDA", "AGENDA"));
+    let mut item = table.get(&key).await.unwrap();
+    item.remove("sealing").unwrap();
+    table.put(item).await;
+    assert_eq!(agenda(&sandbox).await.value.sealing, []);
+    stop(&sandbox, id).await;
+    assert_eq!(agenda(&sandbox).await.value.running, []);
+}

@@ -2,7 +2,7 @@
 
 use largesse_app::campaign::act;
 use largesse_app::campaign::part::add_part;
-use largesse_app::campaign::read::{self, VerifyError};
+use largesse_app::campaign::read;
 use largesse_app::ports::Campaigns;
 use largesse_domain::campaign::{AuditBroken, Broken, Hash, State};
 use largesse_domain::id::CampaignId;
@@ -12,7 +12,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::scene::{
     agenda, audit, audit_key, completed, hash, made, memo, part, pending, read as campaign,
-    seal_at, sealed, sealed_rows, seen, start, started, stop, taken_back, terms, worked_off,
+    seal_at, sealed, sealed_rows, seen, start, started, stop, taken_back, terms, verified,
+    worked_off,
 };
 use crate::scene::{Table, n, s};
 
@@ -84,9 +85,9 @@ async fn a_retry_tells_its_generation_and_its_rows() {
 #[tokio::test(start_paused = true)]
 async fn an_audit_that_was_changed_is_found() {
     let sandbox = Sandbox::new(3);
-    let (store, table) = (&*sandbox.store, Table::of(&sandbox, "campaigns"));
+    let table = Table::of(&sandbox, "campaigns");
     let id = started(&sandbox).await;
-    assert_eq!(read::verify_audit(store, id).await.unwrap(), 6);
+    assert_eq!(verified(&sandbox, id).await, Ok(()));
     let other = s(Hash::of(b"x"));
     for (seq, name, value, broken) in [
         (1, "action", s("x"), Broken::Hash),
@@ -97,17 +98,13 @@ async fn an_audit_that_was_changed_is_found() {
     ] {
         let whole = table.get(&audit_key(id, seq)).await.unwrap();
         table.set(&audit_key(id, seq), name, value).await;
-        let Err(VerifyError::Broken(found)) = read::verify_audit(store, id).await else {
-            panic!("{name} of {seq} was changed unseen");
-        };
-        assert_eq!(found, AuditBroken { seq, what: broken });
+        let found = verified(&sandbox, id).await;
+        assert_eq!(found, Err(AuditBroken { seq, what: broken }), "{name}");
         table.put(whole).await;
     }
     table.delete(&audit_key(id, 6)).await;
-    let Err(VerifyError::Broken(found)) = read::verify_audit(store, id).await else {
-        panic!("the last entry was deleted unseen");
-    };
-    assert_eq!(found, AuditBroken { seq: 6, what: Broken::Head });
+    let found = verified(&sandbox, id).await;
+    assert_eq!(found, Err(AuditBroken { seq: 6, what: Broken::Head }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +125,7 @@ async fn act_at_random(sandbox: &Sandbox, id: CampaignId, rng: &mut StdRng) -> b
     let (store, ann) = (&*sandbox.store, user("ann"));
     let life = campaign(sandbox, id).await.life;
     let (fence, attempt) = (life.fence, life.seal_attempt);
-    match rng.random_range(0..14) {
+    match rng.random_range(0..15) {
         0 => return add_part(store, id, &ann, &part(rng.random_range(1..3), 20)).await.is_ok(),
         1 => act::seal(store, id, &ann).await,
         2 => act::sealed(store, id, attempt, sealed_rows(), seal_at(store), pending()).await,
@@ -144,7 +141,8 @@ async fn act_at_random(sandbox: &Sandbox, id: CampaignId, rng: &mut StdRng) -> b
             act::end(store, id, fence).await
         }
         11 => act::fail(store, id, fence, "broken".to_owned()).await,
-        12 => act::rollback(store, id, &ann, memo("why")).await,
+        12 => act::damaged(store, id, fence, "broken".to_owned()).await,
+        13 => act::rollback(store, id, &ann, memo("why")).await,
         _ => {
             if life.state == State::RollingBack {
                 taken_back(sandbox, id).await;
@@ -185,6 +183,7 @@ async fn after_any_actions_the_audit_holds_and_the_agenda_agrees_with_every_life
             assert_eq!(is_queued, life.queued.is_some());
             assert_eq!(runs, life.state == State::Running);
             assert_eq!(on_it.rolling_back.contains(&id), life.state == State::RollingBack);
+            assert_eq!(on_it.sealing.contains(&id), life.state == State::Sealing);
             assert!(on_it.fence >= life.fence);
         }
     }

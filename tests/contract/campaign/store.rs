@@ -78,6 +78,7 @@ async fn a_campaign_is_read_as_it_was_written() {
         queued: vec![candidate, Candidate { starts_at: None, forced: false, ..candidate }],
         running: vec![Running { id, forced: true }, Running { id, forced: false }],
         rolling_back: vec![id],
+        sealing: vec![id],
     };
     let counts = CountsChange::Open(pending());
     let change = Change {
@@ -212,7 +213,8 @@ async fn what_cannot_be_read_is_corrupt() {
         (meta_key(id), "priority", n(10)),
         (part_key, "hash", s("x")),
         (agenda_key.clone(), "running", s("x")),
-        (agenda_key, "rolling_back", Av::L(vec![n(1)])),
+        (agenda_key.clone(), "rolling_back", Av::L(vec![n(1)])),
+        (agenda_key, "sealing", Av::L(vec![s("x")])),
         (count_key(id, 3), "failed_rows", n(-1)),
         (audit_key(id, 2), "details", Av::M([("a".to_owned(), n(1))].into())),
     ] {

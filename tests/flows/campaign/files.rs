@@ -23,8 +23,8 @@ async fn duplicates_of_a_campaign_can_be_uploaded_to_another() {
     let name = format!("attachment; filename=\"duplicates-{id}.csv\"");
     assert_eq!((file.header("content-disposition"), file.header("link")), (name.as_str(), ""));
     let lines: Vec<_> = file.text.split("\r\n").collect();
-    assert_eq!(lines[0], "\u{feff}member_id,amount,reason,line");
-    assert!(lines[1].starts_with("kim,20,") && lines[1].ends_with(",3"), "{}", lines[1]);
+    assert_eq!(lines[0], "\u{feff}member_id,amount,reason,part,line");
+    assert!(lines[1].starts_with("kim,20,") && lines[1].ends_with(",1,3"), "{}", lines[1]);
     assert_eq!(lines.len(), 4);
     let other = made(&api, json!({ "name": "m" })).await;
     let part = put(&api, &other, "1", &file.text).await.expect(200);
@@ -42,11 +42,11 @@ async fn a_file_comes_in_pages_that_are_files_themselves() {
     while let Some(page) = at {
         let page = api.get("ann", page).await.expect(200);
         let mut lines = page.text.lines();
-        assert_eq!(lines.next(), Some("\u{feff}member_id,amount,reason,line"));
+        assert_eq!(lines.next(), Some("\u{feff}member_id,amount,reason,part,line"));
         found.extend(lines.map(str::to_owned));
         at = next(&path, page.header("link"));
     }
-    let expected: Vec<_> = (2..=7).map(|n| format!("kim,{n},r,{}", n + 1)).collect();
+    let expected: Vec<_> = (2..=7).map(|n| format!("kim,{n},r,1,{}", n + 1)).collect();
     assert_eq!(found, expected);
     for limit in ["0", "3001", "x", "04"] {
         let refused = api.get("ann", format!("{path}?limit={limit}")).await;
@@ -59,6 +59,6 @@ async fn a_campaign_that_is_not_sealed_has_no_duplicates() {
     let api = Api::new(23);
     let id = made(&api, json!({ "name": "n" })).await;
     let file = api.get("ann", format!("/api/v2/campaigns/{id}/duplicates.csv")).await.expect(200);
-    assert_eq!(file.text, "\u{feff}member_id,amount,reason,line\r\n");
+    assert_eq!(file.text, "\u{feff}member_id,amount,reason,part,line\r\n");
     assert_eq!(shown(&api, &id).await.body["state"], "DRAFT");
 }

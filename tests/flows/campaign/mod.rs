@@ -2,7 +2,9 @@
 
 mod files;
 mod life;
+mod paid;
 mod parts;
+mod preview;
 mod refusals;
 mod retry;
 mod rows;

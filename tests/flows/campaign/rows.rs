@@ -1,7 +1,9 @@
 //! Rows: where each stands, by member, by status, and as a file of those that failed.
 
 use largesse_app::ports::{CampaignResults, Campaigns, ChunkSet, Clock, Commit, Ids, Written};
-use largesse_domain::campaign::{ChunkRecord, ChunkResult, Failure, Generation, Lease, Said};
+use largesse_domain::campaign::{
+    Campaign, ChunkNumber, ChunkRecord, ChunkResult, Failure, Generation, Lease, Row, Said,
+};
 use largesse_domain::id::CampaignId;
 use largesse_tests::http::Api;
 use serde_json::{Value, json};
@@ -9,11 +11,33 @@ use serde_json::{Value, json};
 use super::{act, made, put, ready, sealed, shown};
 
 /// The money service refuses the row of this member for good, and pays the others of its chunk.
-async fn refuse(api: &Api, id: &str, member: &str, why: &str) {
-    let store = &*api.sandbox.store;
-    let campaign = store.campaign(id.parse::<CampaignId>().unwrap()).await.unwrap().unwrap().value;
-    let set = ChunkSet::of(&campaign).unwrap();
+pub(super) async fn refuse(api: &Api, id: &str, member: &str, why: &str) {
+    let campaign = stored(api, id).await;
     let chunk = campaign.seal.unwrap().layout.chunk(&member.parse().unwrap());
+    settle(api, &campaign, chunk, |row| {
+        let is_it = row.member.as_str() == member;
+        if is_it { Said::Refused(Failure::new(why)) } else { Said::Paid }
+    })
+    .await;
+}
+
+/// The money service pays all rows. No wallet gets anything.
+pub(super) async fn pay_all(api: &Api, id: &str) {
+    let campaign = stored(api, id).await;
+    for chunk in 0..campaign.seal.unwrap().layout.chunks() {
+        settle(api, &campaign, ChunkNumber(chunk), |_| Said::Paid).await;
+    }
+}
+
+async fn stored(api: &Api, id: &str) -> Campaign {
+    let id = id.parse::<CampaignId>().unwrap();
+    api.sandbox.store.campaign(id).await.unwrap().unwrap().value
+}
+
+/// The rows of a chunk have these answers.
+async fn settle(api: &Api, campaign: &Campaign, chunk: ChunkNumber, say: impl Fn(&Row) -> Said) {
+    let store = &*api.sandbox.store;
+    let set = ChunkSet::of(campaign).unwrap();
     let rows = store.stored_chunk(&set, chunk).await.unwrap().unwrap().rows;
     let now = store.now();
     let lease = Lease { owner: store.ulid(), until: now.plus_ms(60_000) };
@@ -23,9 +47,7 @@ async fn refuse(api: &Api, id: &str, member: &str, why: &str) {
     let before = record.tally().unwrap();
     record.begin(lease).unwrap();
     for (position, row) in rows.iter().enumerate() {
-        let is_it = row.member.as_str() == member;
-        let said = if is_it { Said::Refused(Failure::new(why)) } else { Said::Paid };
-        record.take(position, 1, said).unwrap();
+        record.take(position, 1, say(row)).unwrap();
     }
     (record.revision, record.lease) = (1, None);
     let generation = Generation::FIRST;
@@ -118,26 +140,6 @@ async fn failures_of_a_campaign_can_be_uploaded_to_another() {
     let other = made(&api, json!({ "name": "m" })).await;
     let part = put(&api, &other, "1", &file.text).await.expect(200);
     assert_eq!((part.number("accepted"), part.number("amount")), (1, 10), "{}", part.text);
-}
-
-#[tokio::test]
-async fn a_rollback_tells_beforehand_what_it_would_do_and_does_nothing() {
-    let api = Api::new(54);
-    let (id, hash) = ready(&api).await;
-    let ask = || {
-        let body = json!({ "memo": "wrong month", "dry_run": true });
-        act(&api, "ann", &id, "rollback").json(body)
-    };
-    assert_eq!(ask().await.verdict(), (409, "ERR201"));
-    act(&api, "ann", &id, "start").json(json!({ "content_hash": hash })).await.expect(202);
-    refuse(&api, &id, "lee", "closed").await;
-    act(&api, "ann", &id, "stop").json(json!({ "memo": "m" })).await.expect(202);
-    let before = api.dump();
-    assert_eq!(ask().await.expect(200).body, json!({ "rows": 1, "amount": 10 }));
-    assert!(api.dump() == before, "it did something");
-    let body = json!({ "memo": "wrong month", "dry_run": false });
-    let begun = act(&api, "ann", &id, "rollback").json(body).await.expect(202);
-    assert_eq!(begun.body["state"], "ROLLING_BACK");
 }
 
 #[tokio::test]

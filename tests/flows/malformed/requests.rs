@@ -72,7 +72,7 @@ async fn v2_takes_bodies_that_are_declared_as_json_only(#[case] kinds: &[&str]) 
 #[case("/api/v2/%2e%2e/v2/rooms")]
 #[case("/api/v2/rooms%00")]
 #[case("/api/v2/rooms;x=1")]
-#[case("/api/v2/drops")]
+#[case("/api/v2/nothing")]
 #[tokio::test]
 async fn what_is_no_route_is_not_found(#[case] path: &str) {
     let scene = Scene::set().await;

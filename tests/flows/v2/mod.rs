@@ -1,6 +1,7 @@
 //! v2: what each route does when it says yes, when it says no, and when it is asked again.
 
 mod bodies;
+mod drop;
 mod keys;
 mod pages;
 mod refusals;

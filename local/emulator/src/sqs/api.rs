@@ -49,6 +49,13 @@ impl Sqs {
             "ChangeMessageVisibilityBatch" => self.batch(parse(body)?, change)?,
             "GetQueueUrl" => self.queue_url(&parse(body)?)?,
             "GetQueueAttributes" => self.attributes(&parse::<Request<Value>>(body)?)?,
+            "PurgeQueue" => {
+                let request: Request<Value> = parse(body)?;
+                self.with(&request.queue_url, |queue, now_ms| {
+                    queue.purge(now_ms);
+                    Ok(json!({}))
+                })?
+            }
             "StartMessageMoveTask" => {
                 let request: Value = parse(body)?;
                 let source = request["SourceArn"].as_str();
@@ -142,6 +149,7 @@ impl Sqs {
         let wanted = request.rest["AttributeNames"].as_array().cloned().unwrap_or_default();
         self.with(&request.queue_url, |queue, now_ms| {
             queue.tick(now_ms);
+            queue.expire(now_ms);
             let (visible, in_flight, delayed) = queue.counts();
             let spec = &queue.spec;
             let mut all = Map::new();

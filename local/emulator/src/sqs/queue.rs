@@ -167,6 +167,15 @@ impl Queue {
         Ok(true)
     }
 
+    /// Deletes all messages, those in flight too. Their deduplication ids stay remembered.
+    pub(super) fn purge(&mut self, now_ms: i64) {
+        self.tick(now_ms);
+        while let Some((sequence, _)) = self.messages.first_key_value() {
+            let sequence = *sequence;
+            self.remove(sequence);
+        }
+    }
+
     /// The messages that are not in flight, in order, each with the queue that moved it here.
     pub(super) fn movable(&mut self, now_ms: i64) -> Vec<(u64, Option<String>)> {
         self.tick(now_ms);
@@ -314,7 +323,7 @@ impl Queue {
     }
 
     /// Deletes messages that are older than the retention period.
-    fn expire(&mut self, now_ms: i64) {
+    pub(super) fn expire(&mut self, now_ms: i64) {
         while let Some(first) = self.messages.first_entry() {
             let kept_until = first.get().sent_ms.saturating_add(self.spec.retention_ms);
             if first.get().in_flight || kept_until > now_ms {

@@ -210,6 +210,28 @@ async fn a_queue_deletes_messages_after_the_retention_period() {
     let client = sqs(&world);
     send(&client, "a", "a1").await;
     pass(4 * 24 * 3_600).await;
+    // They are not counted either, although no receiver has come.
+    let getting = client.get_queue_attributes().queue_url(queue_url(QUEUE));
+    let attributes = getting.attribute_names(QueueAttributeName::All).send().await.unwrap();
+    let visible =
+        &attributes.attributes().unwrap()[&QueueAttributeName::ApproximateNumberOfMessages];
+    assert_eq!(visible, "0");
     assert!(receive(&client, 1).await.is_empty());
     assert!(world.queue(QUEUE).unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_deletes_what_is_in_flight_too_and_forgets_no_deduplication_id() {
+    let world = world();
+    let client = sqs(&world);
+    send(&client, "a", "a1").await;
+    send(&client, "b", "b1").await;
+    receive(&client, 1).await;
+    client.purge_queue().queue_url(queue_url(QUEUE)).send().await.unwrap();
+    assert!(world.queue(QUEUE).unwrap().is_empty());
+    send(&client, "a", "a1").await;
+    assert!(receive(&client, 1).await.is_empty());
+    // The group is free again.
+    send(&client, "a", "a2").await;
+    assert_eq!(bodies(&receive(&client, 1).await), ["body of a2"]);
 }

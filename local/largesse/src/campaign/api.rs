@@ -13,7 +13,7 @@ use largesse_aws::production::{SecureRng, SystemClock};
 use largesse_domain::time::Timestamp;
 use largesse_input::Format;
 use largesse_money::tls;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, LINK, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -65,9 +65,16 @@ pub struct Api {
     has_answered: AtomicBool,
 }
 
+/// An answer.
+struct Reply {
+    body: Bytes,
+    /// The query of the next page, of a file that comes in pages.
+    next: Option<String>,
+}
+
 /// What an attempt came to.
 enum Attempt {
-    Done(Bytes),
+    Done(Reply),
     /// It may go better later: after that long, if the service says so.
     Again(Option<Duration>, CampaignError),
     Failed(CampaignError),
@@ -126,8 +133,8 @@ impl Api {
     /// # Errors
     /// [`CampaignError`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CampaignError> {
-        let body = self.send(Method::GET, path, |request| request).await?;
-        read(Method::GET, path, &body)
+        let reply = self.send(Method::GET, path, |request| request).await?;
+        read(Method::GET, path, &reply.body)
     }
 
     /// Sends a command under an idempotency key.
@@ -145,7 +152,10 @@ impl Api {
             body.iter().fold(request, |request, body| request.json(body))
         };
         let reply = self.send(Method::POST, path, with_body).await?;
-        if reply.is_empty() { Ok(Value::Null) } else { read(Method::POST, path, &reply) }
+        if reply.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        read(Method::POST, path, &reply.body)
     }
 
     /// Uploads a part.
@@ -165,28 +175,30 @@ impl Api {
         let with_body =
             |request: RequestBuilder| request.header(CONTENT_TYPE, media_type).body(body.clone());
         let reply = self.send(Method::PUT, path, with_body).await?;
-        read(Method::PUT, path, &reply)
+        read(Method::PUT, path, &reply.body)
     }
 
-    /// Gives each piece of a file to `each` as it comes. Once it has begun it is not begun again.
+    /// Gives each page of a file to `each`, as one file: the header of the first page alone.
     ///
     /// # Errors
-    /// [`CampaignError`], also of `each`, and when the answer ends early.
+    /// [`CampaignError`], also of `each`.
     pub async fn download(
         &self,
         path: &str,
         each: &mut impl FnMut(&[u8]) -> Result<(), CampaignError>,
     ) -> Result<(), CampaignError> {
-        let request = self.request(Method::GET, path);
-        let mut response = request.send().await.map_err(|error| self.no_answer(error))?;
-        if !response.status().is_success() {
-            let problem = self.problem(&Method::GET, path, response).await;
-            return Err(problem);
+        let mut at = path.to_owned();
+        loop {
+            let Reply { body, next } = self.send(Method::GET, &at, |request| request).await?;
+            // The header is one line: it has no cell with a line break.
+            let header = body.iter().position(|byte| *byte == b'\n').filter(|_| at != path);
+            let rows = header.map_or(0, |end| end.saturating_add(1));
+            each(body.get(rows..).unwrap_or_default())?;
+            match next {
+                Some(query) => at = format!("{path}?{query}"),
+                None => return Ok(()),
+            }
         }
-        while let Some(bytes) = response.chunk().await.map_err(|error| self.no_answer(error))? {
-            each(&bytes)?;
-        }
-        Ok(())
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -200,13 +212,13 @@ impl Api {
         method: Method,
         path: &str,
         with: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Bytes, CampaignError> {
+    ) -> Result<Reply, CampaignError> {
         let mut backoff = self.pace.backoff;
         let mut left = self.pace.attempts;
         loop {
             let request = self.request(method.clone(), path).timeout(REQUEST_TIMEOUT);
             let (asked, error) = match self.attempt(&method, path, with(request)).await {
-                Attempt::Done(body) => return Ok(body),
+                Attempt::Done(reply) => return Ok(reply),
                 Attempt::Failed(error) => return Err(error),
                 Attempt::Again(asked, error) => (asked, error),
             };
@@ -232,8 +244,10 @@ impl Api {
         self.has_answered.store(true, Ordering::Relaxed);
         let status = response.status();
         if status.is_success() {
+            let link = response.headers().get(LINK).and_then(|text| text.to_str().ok());
+            let next = link.and_then(next_page).map(str::to_owned);
             return match response.bytes().await {
-                Ok(body) => Attempt::Done(body),
+                Ok(body) => Attempt::Done(Reply { body, next }),
                 Err(error) => Attempt::Again(None, self.no_answer(error)),
             };
         }
@@ -256,7 +270,7 @@ impl Api {
             Ok(text) => CampaignError::Refused {
                 request: format!("{method} {path}"),
                 status,
-                problem: Problem::read(&text),
+                problem: Box::new(Problem::read(&text)),
             },
             Err(error) => self.no_answer(error),
         }
@@ -279,6 +293,11 @@ impl Api {
         let [share] = byte.map(|byte| 128_u64.saturating_add(u64::from(byte.div_euclid(2))));
         Duration::from_millis(ms.saturating_mul(share).div_euclid(255))
     }
+}
+
+/// The query of the next page, as the header `Link` names it.
+fn next_page(link: &str) -> Option<&str> {
+    link.strip_prefix("<?")?.strip_suffix(">; rel=\"next\"")
 }
 
 fn read<T: DeserializeOwned>(method: Method, path: &str, body: &[u8]) -> Result<T, CampaignError> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::command::memo;
-use super::wire::Campaign;
+use super::wire::{Campaign, Preview};
 use super::{CampaignError, Ended, Say, text, watch};
 
 /// The content that is meant.
@@ -130,15 +130,16 @@ pub(super) async fn run(change: Change, api: &Api, out: &dyn Say) -> Result<Ende
     let (Call { id, action, body }, stays) = change.call();
     let path = format!("/campaigns/{id}/{action}");
     let answer: Value = api.post(&path, &api.new_key(), body.as_ref()).await?;
-    if is_dry_run {
-        out.say(&text::would(&answer))?;
-        return Ok(Ended::Done);
-    }
     if stays {
         return watch::watch(api, out, &id.to_string()).await;
     }
-    let campaign: Campaign = serde_json::from_value(answer)
-        .map_err(|source| CampaignError::Unreadable { request: format!("POST {path}"), source })?;
+    let unreadable = |source| CampaignError::Unreadable { request: format!("POST {path}"), source };
+    if is_dry_run {
+        let preview: Preview = serde_json::from_value(answer).map_err(unreadable)?;
+        out.say(&text::would(&preview))?;
+        return Ok(Ended::Done);
+    }
+    let campaign: Campaign = serde_json::from_value(answer).map_err(unreadable)?;
     out.say(&text::state(&campaign))?;
     Ok(Ended::Done)
 }

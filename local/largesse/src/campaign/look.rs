@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::csv::Source;
+use super::lines::FileLines;
 use super::wire::{Campaign, Entry, Row};
 use super::{CampaignError, Ended, Say, csv, text, watch};
 
@@ -77,8 +79,15 @@ pub enum Look {
     },
     /// The rows that failed, as CSV that can be loaded again.
     Failures(Table),
-    /// The rows that name a member again, as CSV with their lines.
-    Duplicates(Table),
+    /// The rows that name a member again, as CSV with their parts and lines.
+    Duplicates {
+        /// Which, and where to.
+        #[command(flatten)]
+        table: Table,
+        /// Name the lines of this file, which was loaded, instead of parts and lines.
+        #[arg(long, value_name = "FILE")]
+        of: Option<PathBuf>,
+    },
     /// Every action on a campaign. `largesse verify audit` checks that none was changed.
     Audit {
         /// The id of the campaign.
@@ -121,12 +130,17 @@ pub(super) async fn run(look: Look, api: &Api, out: &dyn Say) -> Result<Ended, C
     let said = match look {
         Look::Watch { id } => return watch::watch(api, out, &id.to_string()).await,
         Look::Failures(Table { id, csv: file }) => {
-            let path = format!("/campaigns/{id}/failures.csv");
-            return csv::fetch(api, out, &path, file.as_deref()).await;
+            let source = Source { path: format!("/campaigns/{id}/failures.csv"), lines: None };
+            return csv::fetch(api, out, &source, file.as_deref()).await;
         }
-        Look::Duplicates(Table { id, csv: file }) => {
+        Look::Duplicates { table: Table { id, csv: file }, of } => {
+            let lines = match of {
+                Some(of) => Some(FileLines::read(api, &id.to_string(), &of).await?),
+                None => None,
+            };
             let path = format!("/campaigns/{id}/duplicates.csv");
-            return csv::fetch(api, out, &path, file.as_deref()).await;
+            let source = Source { path, lines: lines.as_ref() };
+            return csv::fetch(api, out, &source, file.as_deref()).await;
         }
         Look::List { limit, form } => {
             let (campaigns, _) = list(api, "/campaigns?", "campaigns", limit).await?;

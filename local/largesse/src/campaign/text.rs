@@ -1,9 +1,7 @@
 //! What the commands say.
 
-use serde_json::Value;
-
 use super::progress::duration;
-use super::wire::{Campaign, Counts, Entry, Row, Sealed};
+use super::wire::{Campaign, Counts, Entry, Preview, Row, Sealed, Shortfall};
 use crate::plain;
 
 /// An amount or a count with separators: it is read by people.
@@ -231,11 +229,32 @@ pub(super) fn row(row: &Row) -> String {
     plain::pairs(&pairs)
 }
 
-/// What an action would do, as the service says it.
-pub(super) fn would(answer: &Value) -> String {
-    let fields = answer.as_object().into_iter().flatten();
-    let value = |value: &Value| value.as_u64().map_or_else(|| value.to_string(), grouped);
-    let pairs: Vec<(&str, String)> =
-        fields.map(|(name, field)| (name.as_str(), value(field))).collect();
+/// What a rollback would do.
+pub(super) fn would(preview: &Preview) -> String {
+    let Preview { rows, amount, shortfall, shortfall_unknown } = preview;
+    let shortfall = match (shortfall, shortfall_unknown) {
+        (Some(shortfall), _) => shortfall_text(shortfall, *rows),
+        (None, Some(why)) => format!("not known: {why}"),
+        (None, None) => "not known".to_owned(),
+    };
+    let pairs =
+        [("payments", grouped(*rows)), ("amount", grouped(*amount)), ("shortfall", shortfall)];
     format!("{}\nnothing has changed", plain::pairs(&pairs))
+}
+
+fn shortfall_text(shortfall: &Shortfall, of: u64) -> String {
+    let Shortfall { rows, amount, missing, sampled_rows } = *shortfall;
+    let is_estimate = sampled_rows < of;
+    let about = if is_estimate { "about " } else { "" };
+    let what = match rows {
+        0 => "none".to_owned(),
+        _ => format!(
+            "{about}{} of them, with an amount of {}: their wallets lack {}",
+            grouped(rows),
+            grouped(amount),
+            grouped(missing)
+        ),
+    };
+    let sample = format!(" (estimated from {} wallets)", grouped(sampled_rows));
+    if is_estimate { what + &sample } else { what }
 }

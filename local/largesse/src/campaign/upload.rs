@@ -47,6 +47,23 @@ struct Parts {
     next_cursor: Option<String>,
 }
 
+/// The hashes of the parts that a campaign has, by their numbers.
+///
+/// # Errors
+/// [`CampaignError`].
+pub(super) async fn parts(api: &Api, id: &str) -> Result<BTreeMap<u32, String>, CampaignError> {
+    let path = format!("/campaigns/{id}/parts");
+    let (mut all, mut cursor) = (BTreeMap::new(), String::new());
+    loop {
+        let page: Parts = api.get(&format!("{path}{cursor}")).await?;
+        all.extend(page.parts.into_iter().map(|part| (part.part, part.hash)));
+        match page.next_cursor {
+            Some(next) => cursor = format!("?cursor={next}"),
+            None => return Ok(all),
+        }
+    }
+}
+
 impl Target<'_> {
     /// Sends the parts of the file that the campaign lacks.
     ///
@@ -59,7 +76,7 @@ impl Target<'_> {
         size: Size,
         progress: &Progress,
     ) -> Result<Upload, CampaignError> {
-        let there = self.parts().await?;
+        let there = parts(self.api, self.campaign).await?;
         let splitter = Splitter::new(check::open(path)?, format, size);
         let pieces = try_unfold(splitter, |mut splitter| async move {
             // A file may be on a slow disk: reading it blocks no other task.
@@ -89,20 +106,6 @@ impl Target<'_> {
         match there.keys().find(|part| u64::from(**part) > sum.parts) {
             Some(part) => Err(CampaignError::MoreParts { part: *part }),
             None => Ok(sum),
-        }
-    }
-
-    /// The hashes of the parts that the campaign has, by their numbers.
-    async fn parts(&self) -> Result<BTreeMap<u32, String>, CampaignError> {
-        let path = format!("/campaigns/{}/parts", self.campaign);
-        let (mut all, mut cursor) = (BTreeMap::new(), String::new());
-        loop {
-            let page: Parts = self.api.get(&format!("{path}{cursor}")).await?;
-            all.extend(page.parts.into_iter().map(|part| (part.part, part.hash)));
-            match page.next_cursor {
-                Some(next) => cursor = format!("?cursor={next}"),
-                None => return Ok(all),
-            }
         }
     }
 

@@ -199,6 +199,32 @@ impl Entry {
     }
 }
 
+/// What a rollback would do.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Preview {
+    /// How many payments it would take back.
+    pub rows: u64,
+    /// What they sum to.
+    pub amount: u64,
+    /// What it could not take back; absent when that is not known.
+    pub shortfall: Option<Shortfall>,
+    /// Why it is not known.
+    pub shortfall_unknown: Option<String>,
+}
+
+/// What a rollback could not take back.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Shortfall {
+    /// How many payments.
+    pub rows: u64,
+    /// What they sum to.
+    pub amount: u64,
+    /// What their wallets lack.
+    pub missing: u64,
+    /// Of how many rows the wallets were read.
+    pub sampled_rows: u64,
+}
+
 /// The answer to a part.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PartReply {

@@ -1,10 +1,11 @@
 //! Finding one dead letter or one grant by its key.
 
+use largesse_app::drop::read::{Owned, owned};
 use largesse_app::pool::read;
-use largesse_app::ports::{Grants, Money, PortErrorKind, PortResult, Sprays, Standing};
+use largesse_app::ports::{Drops, Grants, Money, PortErrorKind, PortResult, Sprays, Standing};
 use largesse_aws::grant::message::{BodyError, read_body};
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus};
-use largesse_domain::id::{GrantId, PoolId, UserId};
+use largesse_domain::id::{DropId, GrantId, PoolId, UserId};
 
 use super::queue::Run;
 use super::{DeadMessage, Dlq, DlqError, Queue};
@@ -179,8 +180,12 @@ impl Dlq {
     /// The grant that a member's entry in a pool is; `None` without an entry, and for an entry that
     /// no draw can have written.
     async fn drawn(&self, source: PoolId, member: &UserId) -> PortResult<Option<Grant>> {
-        // A campaign pays its rows by itself: they are no entries, and no message is one of them.
-        let PoolId::Spray(id) = source else { return Ok(None) };
+        // A campaign pays its rows by itself, and a product is no pool: neither has entries.
+        let id = match source {
+            PoolId::Spray(id) => id,
+            PoolId::Drop(id) => return self.slot(id, member).await,
+            PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Waiting(_) => return Ok(None),
+        };
         let Some(spray) = self.store.spray(id).await? else { return Ok(None) };
         let buckets = match read::buckets(&self.store, source, spray.recipients).await {
             Err(error) if error.kind == PortErrorKind::Corrupt => return Ok(None),
@@ -192,6 +197,15 @@ impl Dlq {
             is_possible.then(|| bucket.grant(member, *entry)).flatten()
         });
         Ok(drawn)
+    }
+
+    /// The grant of a member's slot, drawn or passed on.
+    async fn slot(&self, id: DropId, member: &UserId) -> PortResult<Option<Grant>> {
+        let Some(drop) = self.store.drop_terms(id).await? else { return Ok(None) };
+        Ok(match owned(&self.store, &drop, member).await? {
+            Owned::Slot { grant, .. } => Some(grant),
+            Owned::Place { .. } | Owned::Nothing => None,
+        })
     }
 }
 

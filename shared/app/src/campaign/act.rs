@@ -205,6 +205,20 @@ pub async fn end<D: ActPorts>(deps: &D, id: CampaignId, fence: u64) -> Result<Ac
     act_and_run_next(deps, id, Actor::System, &Request::End { fence }).await
 }
 
+/// A part of what was sealed cannot be used: `problem` says which, and how. The rest of that start goes
+/// on. Of several such parts the first one stands in the campaign.
+///
+/// # Errors
+/// [`ActError`], the first in its order.
+pub async fn damaged<D: ActPorts>(
+    deps: &D,
+    id: CampaignId,
+    fence: u64,
+    problem: String,
+) -> Result<Acted, ActError> {
+    act(deps, id, Actor::System, &Request::Damaged { fence, problem }).await
+}
+
 /// A fault of the system ends that start.
 ///
 /// # Errors

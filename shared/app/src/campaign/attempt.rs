@@ -72,8 +72,8 @@ pub(super) async fn attempt<D: ActPorts>(
     let before = agenda.map(|agenda| &agenda.value);
     let action = request.action(&campaign, before, counts.unwrap_or_default());
     let taken = campaign.life.apply(&action)?;
-    if taken == Taken::Already {
-        return Ok(Some(Acted { campaign, taken }));
+    if taken == Taken::Already || request.is_known(&campaign) {
+        return Ok(Some(Acted { campaign, taken: Taken::Already }));
     }
     request.mark(&mut campaign, was, now);
     let mut placed = before.cloned();

@@ -65,6 +65,10 @@ pub(super) fn of(request: &Request, campaign: &Campaign, counts: Option<Counts>)
             let memo = details([("memo", memo.as_str().to_owned())]);
             summary(campaign, counts).into_iter().chain(memo).collect()
         }
+        Request::Damaged { problem, .. } => {
+            let problem = details([("problem", problem.clone())]);
+            fence().into_iter().chain(problem).collect()
+        }
         Request::Fail { failure, .. } => {
             let failure = details([("failure", failure.clone())]);
             summary(campaign, counts).into_iter().chain(failure).collect()

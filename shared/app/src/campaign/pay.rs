@@ -8,13 +8,18 @@
 //! # What is left
 //! Rows that were refused come back after the policy's delay, beside their lane, so that a lane never
 //! waits for them. Rows of which the outcome is not known do too. When the money service or the store
-//! does not work, the lane waits: no other row of it could be paid either. A row or chunk that cannot
-//! be read, or that the money service contradicts, is set aside: the others go on, the campaign does
-//! not complete, and the dead-letter queue alarms.
+//! does not work, the lane waits: no other row of it could be paid either. A row that the money service
+//! contradicts is set aside: the others go on, the campaign does not complete, and the dead-letter
+//! queue alarms. A chunk that cannot be used is told to the campaign and left out: the others go on, and
+//! then the campaign ends FAILED ([`super::watch`]).
 //!
 //! # Guarantees
 //! * A worker that is killed at any await leaves each row paid once, the counters exact, and a campaign
 //!   that completes: `a_worker_killed_at_any_await_pays_each_row_once`.
+//! * So does the whole chain, from the request that makes a campaign to its end:
+//!   `a_campaign_whose_functions_are_killed_at_any_await_pays_each_row_once_and_completes`.
+//! * Through a storm of the money service each row is paid once or failed, and the books of both sides
+//!   agree: `after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_the_books_agree`.
 //! * Two workers on one chunk pay each row once: `two_workers_on_one_chunk_pay_each_row_once`.
 //! * A refused row comes back after the delay and fails after its retries, beside its lane:
 //!   `a_refused_row_fails_after_its_retries_and_slows_no_other`.
@@ -25,16 +30,19 @@
 //! * A retry pays the failed rows alone: `a_retry_pays_exactly_the_failed_rows`.
 //! * A row that the money service contradicts holds up no other:
 //!   `a_row_that_is_contradicted_holds_up_no_other`.
+//! * A chunk that cannot be used holds up no other, and counts nothing as failed:
+//!   `a_chunk_that_cannot_be_used_fails_the_campaign_after_all_others_are_paid`.
 
 use largesse_domain::campaign::{ChunkRecord, Failure, RowState, Said};
 use largesse_domain::grant::RetryPolicy;
 use largesse_domain::time::Timestamp;
 
 use super::PayPorts;
+use super::act::{self, ActError};
 use super::progress::{end_if_done, snapshot};
 use super::session::{ChunkOutcome, ROUND_MS, Session, allowed, load};
 use crate::invocation::permits_before;
-use crate::ports::{ChunkMessage, Money, Payment, PortError, PortResult, Written};
+use crate::ports::{ChunkMessage, Money, Payment, PortError, PortErrorKind, PortResult, Written};
 
 /// The longest wait for the money service within one invocation: a permit or an answer is near.
 const WAIT_MS_MAX: u64 = 2_000;
@@ -60,8 +68,30 @@ pub async fn pay_chunk<M: Money, D: PayPorts>(
     settings: PaySettings,
     stop_at: Timestamp,
 ) -> ChunkOutcome {
-    let paid = pay(money, deps, message, settings, stop_at).await;
-    paid.unwrap_or_else(ChunkOutcome::of_error)
+    match pay(money, deps, message, settings, stop_at).await {
+        Ok(outcome) => outcome,
+        Err(cause) if cause.kind == PortErrorKind::Corrupt => damaged(deps, message, cause).await,
+        Err(cause) => ChunkOutcome::of_error(cause),
+    }
+}
+
+/// Tells the campaign that the chunk cannot be used. Its message is then done, and its rows stay as
+/// they are: the watch ends the campaign when nothing else of it moves.
+async fn damaged<D: PayPorts>(deps: &D, message: &ChunkMessage, cause: PortError) -> ChunkOutcome {
+    let (campaign, chunk) = (message.campaign, message.chunk.0);
+    let problem = format!("chunk {chunk} cannot be used ({})", cause.operation);
+    match act::damaged(deps, campaign, message.fence, problem).await {
+        Ok(_) => {
+            let (cause, why) = (cause.causes(), "the chunk cannot be used: an operator must look");
+            tracing::error!(campaign.id = %campaign, chunk, error.cause = cause, "{why}");
+            ChunkOutcome::Done
+        }
+        Err(ActError::Refused(_)) => ChunkOutcome::Dropped,
+        Err(ActError::Busy) => ChunkOutcome::of_error(PortError::contended("report damage")),
+        // The campaign itself cannot be read, or the store does not work.
+        Err(ActError::Port(error)) => ChunkOutcome::of_error(error),
+        Err(ActError::NotFound | ActError::AgendaFull(_)) => ChunkOutcome::SetAside(cause),
+    }
 }
 
 async fn pay<M: Money, D: PayPorts>(
@@ -212,7 +242,7 @@ async fn send<M: Money, D: PayPorts>(
                     row.refused_at = Some(now);
                 }
             }
-            Payment::Unknown(_) => session.settle(position, Said::Unknown),
+            Payment::Unknown(_) | Payment::Pending => session.settle(position, Said::Unknown),
             Payment::Voided => {
                 session.set_aside(position, PortError::corrupt("the row is voided"));
             }

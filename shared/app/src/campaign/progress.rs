@@ -1,6 +1,6 @@
 //! How far a campaign is: its end, the snapshots, and the series of them.
 
-use largesse_domain::campaign::{Counts, Snapshot, eta_s, rows_per_1000_s};
+use largesse_domain::campaign::{Counts, Refused, Snapshot, eta_s, rows_per_1000_s};
 use largesse_domain::id::CampaignId;
 use largesse_domain::time::Timestamp;
 
@@ -44,6 +44,10 @@ pub(super) async fn roll_back_if_done<D: PayPorts>(
 fn settled(acted: Result<act::Acted, ActError>) -> PortResult<()> {
     match acted {
         Ok(_) => Ok(()),
+        // No end will ever be taken.
+        Err(ActError::Refused(Refused::CountsDiffer)) => {
+            Err(PortError::corrupt("the counters do not have the rows that were sealed"))
+        }
         Err(ActError::Refused(why)) => {
             tracing::warn!(%why, "the campaign was not ended");
             Ok(())

@@ -1,15 +1,11 @@
 //! What is known of campaigns.
 
 use futures::future::try_join;
-use largesse_domain::campaign::{Action, AuditBroken, AuditEntry, Campaign, Counts, verify};
+use largesse_domain::campaign::{AuditEntry, Campaign, Counts};
 use largesse_domain::id::CampaignId;
 
-use super::act::ActError;
 use crate::page::{PAGE_LIMIT_MAX, Page};
 use crate::ports::{Campaigns, PortError, PortResult};
-
-/// Entries of an audit read at a time.
-const AUDIT_PAGE: u32 = 1_000;
 
 /// A campaign with its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,64 +58,4 @@ pub async fn audit<D: Campaigns>(
     let last = rows.last().map(|entry| entry.seq);
     let next = last.filter(|seq| *seq < campaign.value.audit.seq);
     Ok(Some(Page { rows, next }))
-}
-
-/// Why an audit does not hold, in order of precedence.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// There is no such campaign.
-    #[error("there is no such campaign")]
-    NotFound,
-    /// An entry is not as it was written.
-    #[error(transparent)]
-    Broken(#[from] AuditBroken),
-    /// A port failed.
-    #[error(transparent)]
-    Port(#[from] PortError),
-}
-
-/// Checks the whole audit of a campaign up to the head that the campaign knows, and tells how many
-/// entries it has.
-///
-/// # Errors
-/// [`VerifyError`], the first in its order.
-pub async fn verify_audit<D: Campaigns>(deps: &D, id: CampaignId) -> Result<u64, VerifyError> {
-    let head = deps.campaign(id).await?.ok_or(VerifyError::NotFound)?.value.audit;
-    let mut entries: Vec<AuditEntry> = Vec::new();
-    let mut after = 0;
-    // Entries behind the head are of actions that were taken since it was read.
-    while after < head.seq {
-        let left = u32::try_from(head.seq.saturating_sub(after)).unwrap_or(u32::MAX);
-        let some = deps.audit_of(id, after, left.min(AUDIT_PAGE)).await?;
-        let Some(last) = some.last() else { break };
-        after = last.seq;
-        entries.extend(some);
-    }
-    verify(id, &entries, Some(head))?;
-    Ok(head.seq)
-}
-
-/// What a rollback would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preview {
-    /// How many payments it takes back. Rows whose outcome is not known may be among them.
-    pub rows: u64,
-    /// What they sum to, in minor units.
-    pub amount: u64,
-}
-
-/// What a rollback would do now, if it is allowed.
-///
-/// # Errors
-/// [`ActError`], as the rollback itself.
-pub async fn preview<D: Campaigns>(deps: &D, id: CampaignId) -> Result<Preview, ActError> {
-    let View { mut campaign, counts } = show(deps, id).await?.ok_or(ActError::NotFound)?;
-    let fence = campaign.life.fence.saturating_add(1);
-    campaign.life.apply(&Action::Rollback { fence })?;
-    let tally = counts.map(|counts| counts.tally).unwrap_or_default();
-    let (paid, unknown) = (tally.success, tally.unknown);
-    Ok(Preview {
-        rows: paid.rows.saturating_add(unknown.rows),
-        amount: paid.amount.saturating_add(unknown.amount),
-    })
 }

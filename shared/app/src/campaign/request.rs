@@ -68,6 +68,13 @@ pub enum Request {
         /// Of which start.
         fence: u64,
     },
+    /// A part of what was sealed cannot be used. The rest goes on.
+    Damaged {
+        /// Of which start.
+        fence: u64,
+        /// Which part, and how.
+        problem: String,
+    },
     /// A fault of the system ends it.
     Fail {
         /// Of which start.
@@ -97,6 +104,7 @@ impl Request {
             Self::Retry => "retry",
             Self::Rollback { .. } => "rollback",
             Self::End { .. } => "end",
+            Self::Damaged { .. } => "damaged",
             Self::Fail { .. } => "fail",
             Self::RolledBack { .. } => "rolled_back",
         }
@@ -105,10 +113,11 @@ impl Request {
     /// Whether the campaign's place on the agenda changes.
     pub(super) const fn places(&self) -> bool {
         match self {
-            Self::Seal | Self::Sealed { .. } | Self::SealFailed { .. } | Self::Approve { .. } => {
-                false
-            }
-            Self::Start { .. }
+            Self::Approve { .. } | Self::Damaged { .. } => false,
+            Self::Seal
+            | Self::Sealed { .. }
+            | Self::SealFailed { .. }
+            | Self::Start { .. }
             | Self::Force { .. }
             | Self::Run
             | Self::Stop { .. }
@@ -155,9 +164,16 @@ impl Request {
             }
             Self::Rollback { .. } => Action::Rollback { fence: next_fence },
             Self::End { fence } => Action::End { fence, counts },
+            Self::Damaged { fence, .. } => Action::Damaged { fence },
             Self::Fail { fence, .. } => Action::Fail { fence },
             Self::RolledBack { fence } => Action::RolledBack { fence, counts },
         }
+    }
+
+    /// Whether it changes nothing although the rules take it: the first damage of a run stands for all,
+    /// so that a campaign of 10,000 damaged chunks has one entry in its audit. The log names each.
+    pub(super) const fn is_known(&self, campaign: &Campaign) -> bool {
+        matches!(self, Self::Damaged { .. }) && campaign.problem.is_some()
     }
 
     /// What the action changes beside the campaign's life. `was` is its state before.
@@ -173,9 +189,10 @@ impl Request {
             Self::Rollback { .. } => campaign.ended_at = None,
             // A queued start that is taken back ended nothing.
             Self::Stop { .. } if was != State::Running => {}
-            Self::Stop { .. } | Self::End { .. } | Self::RolledBack { .. } => {
-                campaign.ended_at = Some(now);
-            }
+            Self::Stop { .. } | Self::RolledBack { .. } => campaign.ended_at = Some(now),
+            // What could not be used could in the end.
+            Self::End { .. } => (campaign.problem, campaign.ended_at) = (None, Some(now)),
+            Self::Damaged { problem, .. } => campaign.problem = Some(problem.clone()),
             Self::Fail { failure, .. } => {
                 campaign.problem = Some(failure.clone());
                 campaign.ended_at = Some(now);

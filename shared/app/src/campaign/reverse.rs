@@ -11,6 +11,9 @@
 //! # Guarantees
 //! * A rollback that is killed at any await takes each payment back once, and records what it could
 //!   not: `a_rollback_killed_at_any_await_takes_each_payment_back_once`.
+//! * So does the whole chain:
+//!   `a_retry_and_a_rollback_whose_functions_are_killed_at_any_await_reverse_each_row_once`,
+//!   `a_rollback_through_a_storm_takes_each_payment_back_once`.
 //! * What a killed worker paid is taken back too: `a_rollback_finds_what_a_killed_worker_paid`.
 
 use futures::future::join_all;

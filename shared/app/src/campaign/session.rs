@@ -31,7 +31,8 @@ const COMMIT_TRIES_MAX: u32 = 6;
 /// What became of a message.
 #[derive(Debug)]
 pub enum ChunkOutcome {
-    /// Nothing is left to do: the message is done.
+    /// Nothing is left to do, or what is left cannot be done and the campaign says so: the message is
+    /// done.
     Done,
     /// Its start or rollback is over: the message is done.
     Dropped,
@@ -43,8 +44,8 @@ pub enum ChunkOutcome {
     /// The outcomes of some rows are not known yet, and nothing else is left: it comes back beside its
     /// lane, later each time.
     Unresolved,
-    /// Something of this chunk cannot be read or is contradicted. It comes back beside its lane, later
-    /// each time, until an operator looks.
+    /// A row is contradicted, or what a rollback needs cannot be read. It comes back beside its lane,
+    /// later each time, until an operator looks.
     SetAside(PortError),
     /// The money service or the store does not work now, or time ran out: the lane waits.
     Later {

@@ -13,15 +13,24 @@
 //!    count; after the last retry it goes on with step 2 and counts no more.
 //! 2. The event is published. It is published again.
 //! 3. The grant is marked PERMANENTLY_FAILED. The next delivery goes on with step 4.
-//! 4. The message is in the dead-letter queue. It may be there twice; its grant is paid once.
+//! 4. The slot of a drop goes to a member who waits ([`crate::drop::promote`]), in one transaction; then
+//!    the message is done. Else:
+//! 5. The message is in the dead-letter queue. It may be there twice; its grant is paid once.
 
 use futures::future::join_all;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, RetryPolicy};
+use largesse_domain::id::PoolId;
 
+use crate::drop::promote::{PassedOn, pass_on};
 use crate::ports::{
-    Clock, Deliveries, Event, Events, GrantMessage, Grants, Money, Payment, PortError,
-    PortErrorKind, PortResult, Refusal, Standing, Written,
+    Clock, Deliveries, Drops, Event, Events, GrantMessage, Grants, Money, Payment, Pools,
+    PortError, PortErrorKind, PortResult, Promotions, Refusal, Standing, Written,
 };
+
+/// The ports through which the slot of a drop is passed on.
+pub trait PassOn: Drops + Pools + Promotions {}
+
+impl<T: Drops + Pools + Promotions> PassOn for T {}
 
 /// A message as a worker received it.
 #[derive(Clone, Debug)]
@@ -49,6 +58,8 @@ pub enum Outcome {
     Voided,
     /// Refused for the last time, and in the dead-letter queue: the message is done.
     GivenUp,
+    /// Refused for the last time, and the slot went to a member who waited: the message is done.
+    PassedOn,
     /// Refused; it is retried after the policy's delay.
     Retry {
         /// How many payments have been refused.
@@ -74,10 +85,10 @@ pub async fn pay<M, D>(
 ) -> Vec<Outcome>
 where
     M: Money,
-    D: Grants + Events + Deliveries + Clock,
+    D: Grants + Events + Deliveries + PassOn + Clock,
 {
     // One by one: a look-up that fails keeps no other grant from being paid.
-    let known = join_all(deliveries.iter().map(|delivery| known(money, delivery))).await;
+    let known = join_all(deliveries.iter().map(|delivery| known(money, deps, delivery))).await;
     let open = deliveries.iter().zip(&known).filter(|(_, known)| known.is_none());
     let grants: Vec<Grant> = open.map(|(delivery, _)| delivery.message.grant.clone()).collect();
     let mut paid = money.pay(&grants).await.into_iter();
@@ -93,19 +104,34 @@ where
 }
 
 /// What a payment that may have been sent before comes to without being sent; `None`: it is sent.
-async fn known<M: Money>(money: &M, delivery: &Delivery) -> Option<Payment> {
+async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Option<Payment>
+where
+    M: Money,
+    D: Grants,
+{
     if !money.must_look_up() || !delivery.is_again() {
         return None;
     }
     let found = money.lookup(std::slice::from_ref(&delivery.message.grant)).await;
     match found.map(|standings| standings.first().copied().unwrap_or(Standing::Unknown)) {
-        Ok(Standing::NotPaid) => None,
+        Ok(Standing::NotPaid) => voided(deps, &delivery.message.grant).await,
         Ok(Standing::Paid) => Some(Payment::AlreadyPaid),
         Ok(Standing::Voided) => Some(Payment::Voided),
-        Ok(Standing::Unknown) => {
-            let (operation, kind) = ("look up payment: not decided", PortErrorKind::Unknown);
-            Some(Payment::Unknown(PortError { operation, kind, cause: None }))
+        Ok(Standing::Unknown) => Some(Payment::Pending),
+        Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
+    }
+}
+
+/// A service that is not the ledger does not know which slots were passed on.
+async fn voided<D: Grants>(deps: &D, grant: &Grant) -> Option<Payment> {
+    if !matches!(grant.source, PoolId::Drop(_)) {
+        return None;
+    }
+    match deps.failed_grant(grant.source, &grant.member).await {
+        Ok(Some(failed)) if failed.grant.id == grant.id => {
+            (failed.status == GrantStatus::Voided).then_some(Payment::Voided)
         }
+        Ok(_) => None,
         Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
     }
 }
@@ -117,7 +143,7 @@ async fn settle<D>(
     policy: RetryPolicy,
 ) -> PortResult<Outcome>
 where
-    D: Grants + Events + Deliveries + Clock,
+    D: Grants + Events + Deliveries + PassOn + Clock,
 {
     match payment {
         Payment::Paid | Payment::AlreadyPaid => {
@@ -130,6 +156,11 @@ where
         Payment::Voided => Ok(Outcome::Voided),
         Payment::Refused(refusal) => refuse(deps, &delivery.message, refusal, policy).await,
         Payment::NotNow { retry_after_ms, cause } => Ok(Outcome::Later { retry_after_ms, cause }),
+        Payment::Pending => {
+            let (operation, kind) = ("pay: not decided", PortErrorKind::Unknown);
+            let cause = PortError { operation, kind, cause: None };
+            Ok(Outcome::Later { retry_after_ms: None, cause })
+        }
         Payment::Unknown(cause) => Ok(Outcome::Later { retry_after_ms: None, cause }),
     }
 }
@@ -142,7 +173,7 @@ async fn refuse<D>(
     policy: RetryPolicy,
 ) -> PortResult<Outcome>
 where
-    D: Grants + Events + Deliveries + Clock,
+    D: Grants + Events + Deliveries + PassOn + Clock,
 {
     let grant = &message.grant;
     let seen = deps.failed_grant(grant.source, &grant.member).await?;
@@ -151,8 +182,7 @@ where
     let failed = match seen {
         Some(failed) if failed.status == GrantStatus::PermanentlyFailed => {
             // Killed after it was marked, before its message was moved.
-            deps.dead_letter(message).await?;
-            return Ok(Outcome::GivenUp);
+            return end(deps, message, &failed).await;
         }
         // Killed after its last refusal was counted: the same refusal counts once.
         Some(failed) if policy.after_refusal(counted) == GrantStatus::PermanentlyFailed => failed,
@@ -175,6 +205,22 @@ where
     let given_up = FailedGrant { status: GrantStatus::PermanentlyFailed, ..failed };
     deps.publish(&Event::GrantPermanentlyFailed(given_up.clone())).await?;
     write(deps, &given_up, attempts).await?;
+    end(deps, message, &given_up).await
+}
+
+/// Ends a grant that was given up: the slot of a drop goes to a member who waits. Of what is left an
+/// operator decides.
+async fn end<D>(deps: &D, message: &GrantMessage, given_up: &FailedGrant) -> PortResult<Outcome>
+where
+    D: Deliveries + PassOn + Clock,
+{
+    if matches!(given_up.grant.source, PoolId::Drop(_)) {
+        match pass_on(deps, given_up).await? {
+            // The sweep may have passed it on, or an operator may have sent it again.
+            PassedOn::Now | PassedOn::NotGivenUp => return Ok(Outcome::PassedOn),
+            PassedOn::NobodyWaits => {}
+        }
+    }
     deps.dead_letter(message).await?;
     Ok(Outcome::GivenUp)
 }

@@ -2,7 +2,11 @@
 //!
 //! Each grant is a call of its own: the breaker is asked, a permit is taken, its moment is waited for,
 //! and one grant goes to the service. Look-ups and reversals take permits too, since a money service
-//! counts requests and not payments.
+//! counts requests and not payments. So a payment of which the outcome is not known is looked up from
+//! here, under a permit of its own, and not by the adapter.
+//!
+//! A permit is of a moment, so nothing may hold a call up behind it. [`CALLS_MAX`] calls are under way
+//! at once, and one above that waits before it takes its permit.
 //!
 //! A call that is held back is [`Payment::NotNow`], or a port error of kind
 //! [`PortErrorKind::Throttled`](crate::ports::PortErrorKind) from look-up and reversal. Nothing has
@@ -14,8 +18,15 @@
 //!   `failures_in_a_row_open_the_breaker_for_all_and_one_probe_closes_it`.
 //! * A caller that limits its permits takes none behind the limit, and keeps none from others:
 //!   `a_permit_behind_the_limit_is_not_taken_and_is_left_to_others`.
-//! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`.
-//! * A refusal is an answer of a service that works: `a_refusal_is_no_failure_of_the_service`.
+//! * Every call takes a permit: `look_ups_and_reversals_take_permits_too`,
+//!   `a_payment_in_doubt_is_looked_up_once_under_a_permit_of_its_own`.
+//! * A call that waits for others takes its permit afterwards:
+//!   `a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made`.
+//! * A call that waited for another until its permit was over is not sent:
+//!   `a_call_that_waits_until_its_permit_is_over_is_not_sent`, and opens no breaker:
+//!   `a_call_that_came_too_late_is_no_failure_of_the_service`.
+//! * A refusal is an answer of a service that works, and so is "accepted":
+//!   `a_refusal_is_no_failure_of_the_service`, `a_payment_that_is_accepted_is_no_failure`.
 
 use std::sync::Arc;
 
@@ -24,14 +35,20 @@ use largesse_domain::breaker::BreakerPolicy;
 use largesse_domain::grant::Grant;
 use largesse_domain::id::ServiceId;
 use largesse_domain::rate::Rate;
+use tokio::sync::Semaphore;
 
 use super::Held;
 use super::circuit::Circuit;
 use super::governor::{Governor, Waiting};
+use crate::invocation;
 use crate::ports::{
-    Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortError, PortResult, Reversal, Rng,
-    Standing,
+    Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortError, PortErrorKind, PortResult,
+    Reversal, Rng, Standing,
 };
+
+/// How many calls are under way at once, those that wait for the moment of their permit included.
+/// An adapter takes that many at once without holding one up.
+pub const CALLS_MAX: usize = 256;
 
 /// Any money service, called within its rate and through its circuit breaker. A process has one for
 /// each service, and all its tasks share it.
@@ -40,6 +57,7 @@ pub struct Governed<M, D> {
     deps: Arc<D>,
     governor: Governor,
     circuit: Circuit,
+    calls: Semaphore,
 }
 
 impl<M, D> Governed<M, D>
@@ -56,7 +74,8 @@ where
         policy: BreakerPolicy,
     ) -> Self {
         let governor = Governor::new(service.clone(), rate);
-        Self { inner, deps, governor, circuit: Circuit::new(service, policy) }
+        let circuit = Circuit::new(service, policy);
+        Self { inner, deps, governor, circuit, calls: Semaphore::new(CALLS_MAX) }
     }
 
     /// Makes a call as soon as it may be made, and counts its outcome.
@@ -70,14 +89,19 @@ where
         F: Future<Output = T>,
     {
         let deps = &*self.deps;
+        // Before the permit. The semaphore is never closed; if it were, nothing would be held back.
+        let _at_once = self.calls.acquire().await.ok();
         let pass = self.circuit.admit(deps).await?;
-        if let Err(held) = self.governor.permit(deps, waiting).await {
-            self.circuit.withdraw(deps, pass).await;
-            return Err(held);
-        }
+        let until = match self.governor.permit(deps, waiting).await {
+            Ok(until) => until,
+            Err(held) => {
+                self.circuit.withdraw(deps, pass).await;
+                return Err(held);
+            }
+        };
         // From here to the call nothing is waited for: the permit is of this moment.
         self.circuit.still_admits(pass, deps.now())?;
-        let answer = call().await;
+        let answer = invocation::sent_before(until, call()).await;
         self.circuit.report(deps, pass, is_failure(&answer)).await;
         Ok(answer)
     }
@@ -89,8 +113,27 @@ where
             paid.unwrap_or_else(|| Payment::Unknown(PortError::corrupt("pay: no outcome")))
         };
         match self.call(waiting, pay, is_failure).await {
+            Ok(Payment::Unknown(cause)) if self.inner.must_look_up() => {
+                self.resolve(grant, cause).await
+            }
             Ok(payment) => payment,
             Err(Held { retry_after_ms, cause }) => Payment::NotNow { retry_after_ms, cause },
+        }
+    }
+
+    /// What a payment without an answer comes to by one look-up under the same id.
+    async fn resolve(&self, grant: &Grant, cause: PortError) -> Payment {
+        match self.look_up_one(self.governor.wait(), grant).await {
+            // By this call or by one before it: the service does not say.
+            Ok(Standing::Paid) => Payment::AlreadyPaid,
+            Ok(Standing::Voided) => Payment::Voided,
+            // A refusal may be the one of an earlier attempt, which is counted. The next attempt is
+            // answered, and that answer counts (G13).
+            Ok(Standing::NotPaid) => {
+                let cause = PortError { kind: PortErrorKind::Throttled, ..cause };
+                Payment::NotNow { retry_after_ms: None, cause }
+            }
+            Ok(Standing::Unknown) | Err(_) => Payment::Unknown(cause),
         }
     }
 
@@ -99,16 +142,24 @@ where
             let found = self.inner.lookup(std::slice::from_ref(grant)).await?.pop();
             found.ok_or_else(|| PortError::corrupt("look up payment: no outcome"))
         };
-        self.call(waiting, look_up, PortResult::is_err).await.map_err(|held| held.cause).flatten()
+        self.call(waiting, look_up, has_failed).await.map_err(|held| held.cause).flatten()
     }
 }
 
-/// Whether the service did not work. A refusal and a void are answers.
-const fn is_failure(payment: &Payment) -> bool {
+/// Whether the service did not work. A refusal, a void and "accepted" are answers, and a call that came
+/// too late for its permit was not made.
+fn is_failure(payment: &Payment) -> bool {
     match payment {
-        Payment::NotNow { .. } | Payment::Unknown(_) => true,
-        Payment::Paid | Payment::AlreadyPaid | Payment::Voided | Payment::Refused(_) => false,
+        Payment::NotNow { cause, .. } => cause.kind != PortErrorKind::Contended,
+        Payment::Unknown(_) => true,
+        Payment::Paid | Payment::AlreadyPaid | Payment::Voided => false,
+        Payment::Refused(_) | Payment::Pending => false,
     }
+}
+
+/// The same of a look-up and a reversal.
+fn has_failed<T>(answer: &PortResult<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind != PortErrorKind::Contended)
 }
 
 impl<M, D> Money for Governed<M, D>
@@ -133,7 +184,7 @@ where
 
     async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
         let reverse = || self.inner.reverse(grant);
-        self.call(self.governor.wait(), reverse, PortResult::is_err)
+        self.call(self.governor.wait(), reverse, has_failed)
             .await
             .map_err(|held| held.cause)
             .flatten()

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use largesse_domain::id::ServiceId;
 use largesse_domain::rate::{Block, Due, Moment, Permit, Rate, Wish};
+use largesse_domain::time::Timestamp;
 use tokio::sync::Mutex;
 
 use super::Held;
@@ -89,13 +90,13 @@ impl Governor {
         Waiting(&self.waiting)
     }
 
-    /// Waits for a permit and for its moment. The caller issues its call before it waits for anything
-    /// else.
+    /// Waits for a permit and for its moment; returns until when it counts. The caller issues its call
+    /// before it waits for anything else.
     pub(super) async fn permit<'a, D>(
         &'a self,
         deps: &D,
         mut waiting: Waiting<'a>,
-    ) -> Result<(), Held>
+    ) -> Result<Timestamp, Held>
     where
         D: Permits + Clock + Pause,
     {
@@ -105,7 +106,7 @@ impl Governor {
             loop {
                 let now = now(deps);
                 match permit.due(now) {
-                    Due::InTime => return Ok(()),
+                    Due::InTime => return Ok(permit.until()),
                     Due::Early => deps.pause_ms(permit.at().ms_since(now)).await,
                     // The timer fired too late: the permit is lost, and the task takes another one.
                     Due::Late => break,

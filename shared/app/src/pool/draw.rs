@@ -10,14 +10,18 @@
 //! * No member is told *sold out* while a part is left, and a pool that this process has seen sold out
 //!   costs neither reads nor writes: `sold_out_is_said_only_when_true_and_then_costs_nothing`.
 
+use futures::future::join_all;
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{BucketId, Draw, DrawRefused, Walk, bucket_count};
 
 use crate::ports::{NotDrawn, Pools, PortResult, Won};
 
-/// Buckets read ahead at a time: a batch of reads holds 100 keys (Amazon DynamoDB Developer Guide,
+/// Buckets of one batch of reads: it holds 100 keys (Amazon DynamoDB Developer Guide,
 /// `BatchGetItem`).
-const READ_AHEAD: usize = 100;
+const READ_BATCH: usize = 100;
+/// Buckets read ahead at a time, at most: eight batches side by side. The pool of the largest drop has
+/// 6,250.
+const READ_SPAN_MAX: usize = 800;
 
 /// Why a draw did not win, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +50,20 @@ pub async fn draw<D: Pools>(
     draw: &Draw,
 ) -> PortResult<Result<Won, NotWon>> {
     let walk = Walk::new(&pool, &draw.member, bucket_count(parts));
-    // How many buckets of the walk are looked at without another read ahead.
-    let mut read_ahead = 0_usize;
+    // How many buckets of the walk are looked at without another read ahead, and how many the next
+    // one reads. The first write of a walk has no read before it.
+    let (mut read_ahead, mut span, mut has_written) = (1_usize, READ_BATCH, false);
     for (step, number) in walk.clone().enumerate() {
         let id = BucketId { pool, number };
-        let known = deps.full_bucket(id);
-        let is_known = known.is_some();
+        let mut known = deps.full_bucket(id);
+        // Only after a write that was in vain: a process that knows full buckets tries the next.
+        if known.is_none() && has_written && step >= read_ahead {
+            let ahead: Vec<u32> = walk.clone().skip(step).take(span).collect();
+            read_full(deps, pool, ahead).await;
+            read_ahead = step.saturating_add(span);
+            span = span.saturating_mul(2).min(READ_SPAN_MAX);
+            known = deps.full_bucket(id);
+        }
         let answer = match known {
             Some(full) => match full.decide(draw) {
                 Ok(_) | Err(DrawRefused::Full) => Err(NotDrawn::Full),
@@ -60,7 +72,10 @@ pub async fn draw<D: Pools>(
                 Err(DrawRefused::Repeated(entry)) => Ok(Won::of(&full, entry)),
                 Err(DrawRefused::Already(entry)) => Err(NotDrawn::Already(Won::of(&full, entry))),
             },
-            None => deps.draw(id, draw).await?,
+            None => {
+                has_written = true;
+                deps.draw(id, draw).await?
+            }
         };
         match answer {
             Ok(won) => return Ok(Ok(won)),
@@ -70,21 +85,19 @@ pub async fn draw<D: Pools>(
             Err(NotDrawn::Over) => return Ok(Err(NotWon::Over)),
             Err(NotDrawn::Already(won)) => return Ok(Err(NotWon::Already(won))),
         }
-        let next = step.saturating_add(1);
-        // Only after a write that was in vain: a process that knows full buckets tries the next.
-        if !is_known && next >= read_ahead {
-            // A bucket that the read shows full is remembered, so that it costs no write here.
-            let ahead: Vec<u32> = walk.clone().skip(next).take(READ_AHEAD).collect();
-            let unknown = |n: &u32| deps.full_bucket(BucketId { pool, number: *n }).is_none();
-            let ahead: Vec<u32> = ahead.into_iter().filter(unknown).collect();
-            if !ahead.is_empty()
-                && let Err(error) = deps.buckets(pool, &ahead).await
-            {
-                // Without it, each bucket costs a write. One that cannot be read stops no other.
-                tracing::warn!(error.cause = error.causes(), "buckets were not read ahead");
-            }
-            read_ahead = next.saturating_add(READ_AHEAD);
-        }
     }
     Ok(Err(NotWon::SoldOut))
+}
+
+/// Reads buckets of which this process does not know that they are full. One that the read shows full
+/// is remembered, so that it costs no write.
+async fn read_full<D: Pools>(deps: &D, pool: PoolId, mut numbers: Vec<u32>) {
+    numbers.retain(|n| deps.full_bucket(BucketId { pool, number: *n }).is_none());
+    let reads: Vec<_> = numbers.chunks(READ_BATCH).map(|some| deps.buckets(pool, some)).collect();
+    for read in join_all(reads).await {
+        if let Err(error) = read {
+            // Without it, each bucket costs a write. One that cannot be read stops no other.
+            tracing::warn!(error.cause = error.causes(), "buckets were not read ahead");
+        }
+    }
 }

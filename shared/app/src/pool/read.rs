@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use futures::StreamExt;
 use largesse_domain::grant::{Grant, GrantStatus};
 use largesse_domain::id::{GrantId, PoolId};
 use largesse_domain::pool::{Bucket, bucket_count};
 
-use crate::ports::{Grants, Money, Pools, PortError, PortResult, Standing};
+use crate::ports::{Grants, Money, Pools, PortError, PortErrorKind, PortResult, Standing};
 
 /// Failed grants read at a time. A page of a query holds 1 MB (docs/limits.md).
 const FAILED_STEP: u32 = 1_000;
+/// Buckets of one batch of reads: it holds 100 keys (Amazon DynamoDB Developer Guide,
+/// `BatchGetItem`).
+const READ_BATCH: usize = 100;
+/// Batches read at the same time.
+const READS_AT_ONCE: usize = 8;
 
 /// All buckets of a pool of `parts` parts, in the order of their numbers.
 ///
@@ -17,7 +23,11 @@ const FAILED_STEP: u32 = 1_000;
 /// [`PortError`]; corrupt when a bucket is missing.
 pub async fn buckets<D: Pools>(deps: &D, pool: PoolId, parts: u32) -> PortResult<Vec<Bucket>> {
     let numbers: Vec<u32> = (0..bucket_count(parts)).collect();
-    let mut buckets = deps.buckets(pool, &numbers).await?;
+    let reads: Vec<_> = numbers.chunks(READ_BATCH).map(|some| deps.buckets(pool, some)).collect();
+    let reads: Vec<PortResult<Vec<Bucket>>> =
+        futures::stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
+    let buckets: Vec<Vec<Bucket>> = reads.into_iter().collect::<PortResult<_>>()?;
+    let mut buckets = buckets.concat();
     buckets.sort_by_key(|bucket| bucket.id.number);
     if buckets.len() == numbers.len() {
         Ok(buckets)
@@ -38,10 +48,13 @@ pub async fn statuses<D: Money + Grants>(
     grants: &[Grant],
 ) -> PortResult<Vec<Option<GrantStatus>>> {
     let standings = deps.lookup(grants).await?;
-    let failed = if standings.contains(&Standing::NotPaid) {
-        failed_by_member(deps, source).await?
-    } else {
-        BTreeMap::new()
+    let unpaid = grants.iter().zip(&standings).filter(|(_, s)| **s == Standing::NotPaid);
+    let unpaid: Vec<&Grant> = unpaid.map(|(grant, _)| grant).collect();
+    let failed = match source {
+        _ if unpaid.is_empty() => BTreeMap::new(),
+        // A drop may have thousands of failed grants, and few of them are asked for here.
+        PoolId::Drop(_) => failed_among(deps, &unpaid).await?,
+        _ => failed_by_member(deps, source).await?,
     };
     let status = |(grant, standing): (&Grant, Standing)| match standing {
         Standing::Paid => Some(GrantStatus::Success),
@@ -58,10 +71,28 @@ pub async fn statuses<D: Money + Grants>(
     Ok(grants.iter().zip(standings).map(status).collect())
 }
 
-async fn failed_by_member<D: Grants>(
-    deps: &D,
-    source: PoolId,
-) -> PortResult<BTreeMap<String, Option<(GrantId, GrantStatus)>>> {
+type FailedByMember = BTreeMap<String, Option<(GrantId, GrantStatus)>>;
+
+async fn failed_among<D: Grants>(deps: &D, grants: &[&Grant]) -> PortResult<FailedByMember> {
+    let mut statuses = BTreeMap::new();
+    let reads: Vec<_> = grants.iter().map(|g| deps.failed_grant(g.source, &g.member)).collect();
+    let reads: Vec<_> = futures::stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
+    for (grant, read) in grants.iter().zip(reads) {
+        let status = match read {
+            Ok(None) => continue,
+            Ok(Some(failed)) => Some((failed.grant.id, failed.status)),
+            Err(error) if error.kind == PortErrorKind::Corrupt => {
+                tracing::error!(pool.id = %grant.source, "a failed grant cannot be read");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        statuses.insert(grant.member.to_string(), status);
+    }
+    Ok(statuses)
+}
+
+async fn failed_by_member<D: Grants>(deps: &D, source: PoolId) -> PortResult<FailedByMember> {
     let mut statuses = BTreeMap::new();
     let mut after = None;
     loop {

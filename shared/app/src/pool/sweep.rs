@@ -15,29 +15,49 @@
 //!   `an_impossible_entry_is_never_paid_nor_refunded_over_and_stops_no_other_entry`.
 //! * A draw after the bucket was read keeps it in the index:
 //!   `a_bucket_that_was_drawn_from_meanwhile_stays_in_the_index`.
+//! * Of a drop, it counts what was paid and what failed; once all is settled the counts are exact:
+//!   `the_figures_of_a_drop_are_exact_once_everything_has_settled`.
+//! * A slot that was given up goes to a member who waits, also when grant-pay ended before it could
+//!   pass it on, or when the list filled later:
+//!   `the_sweep_passes_on_what_was_given_up_before_anybody_waited`.
 
 use futures::StreamExt;
 use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::UserId;
-use largesse_domain::pool::{Bucket, BucketId, Entry};
+use largesse_domain::id::{PoolId, UserId};
+use largesse_domain::pool::{Bucket, BucketId, Entry, PaymentCounts};
 use largesse_domain::time::Timestamp;
 
 use super::read;
+use crate::drop::promote::{PassedOn, pass_on};
 use crate::grant::dispatch::dispatch;
 use crate::ports::{
-    Clock, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Money, Pools, PortError, PortErrorKind,
-    PortResult, Rng, Sweepable,
+    Clock, Drops, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Money, Pools, PortError,
+    PortErrorKind, PortResult, Promotions, Rng, Sweepable,
 };
 
 /// How old an entry is when its payment is looked up for the first time: longer than the outbox
 /// and the queue take on any normal day.
 pub const SWEEP_AFTER_MS: u64 = 300_000;
+/// How old an entry of a drop is when its payment is counted for the first time: its figures are a
+/// minute or two old (architecture.md 5.1). It is not sent again before [`SWEEP_AFTER_MS`].
+const COUNT_AFTER_MS: u64 = 60_000;
 /// The longest time between two looks at an unpaid entry: six hours.
 const SWEEP_AGAIN_MS_MAX: u64 = 21_600_000;
 /// Buckets swept at the same time by one run.
 const CONCURRENCY: usize = 16;
 /// Rows of the index read at a time.
 const PAGE: u32 = 100;
+
+/// How long after a draw its bucket is to be swept.
+#[must_use]
+pub const fn sweep_after_ms(pool: PoolId) -> u64 {
+    match pool {
+        PoolId::Drop(_) => COUNT_AFTER_MS,
+        PoolId::Spray(_) | PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Waiting(_) => {
+            SWEEP_AFTER_MS
+        }
+    }
+}
 
 /// What a run of the sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +83,7 @@ pub struct SweepReport {
 /// [`PortError`] when the index cannot be read; a bucket that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<SweepReport>
 where
-    D: Pools + Money + Grants + GrantQueue + Rng + Clock,
+    D: Pools + Money + Grants + GrantQueue + Drops + Promotions + Rng + Clock,
 {
     let mut report = SweepReport::default();
     let first = deps.below(INDEX_SHARDS);
@@ -93,7 +113,7 @@ where
 
 async fn sweep_page<D>(deps: &D, rows: &[Sweepable], report: &mut SweepReport)
 where
-    D: Pools + Money + Grants + GrantQueue + Clock,
+    D: Pools + Money + Grants + GrantQueue + Drops + Promotions + Clock,
 {
     let sweeps: Vec<_> = rows.iter().map(async |row| (row.id, sweep(deps, row.id).await)).collect();
     let mut sweeps = futures::stream::iter(sweeps).buffer_unordered(CONCURRENCY);
@@ -131,7 +151,7 @@ pub struct Swept {
 /// [`PortError`].
 pub async fn sweep<D>(deps: &D, id: BucketId) -> PortResult<Swept>
 where
-    D: Pools + Money + Grants + GrantQueue + Clock,
+    D: Pools + Money + Grants + GrantQueue + Drops + Promotions + Clock,
 {
     let read = deps.buckets(id.pool, &[id.number]).await?;
     let Some(bucket) = read.into_iter().next() else { return Ok(Swept::default()) };
@@ -139,13 +159,14 @@ where
     let impossible = bucket.impossible_entries();
     let is_possible = |draw: &(&UserId, &Entry)| !impossible.contains(draw.0);
     let entries = || bucket.draws.iter().filter(is_possible);
-    let is_old = |entry: &Entry| now >= entry.at.plus_ms(SWEEP_AFTER_MS);
+    let after_ms = sweep_after_ms(id.pool);
+    let is_old = |entry: &Entry| now >= entry.at.plus_ms(after_ms);
     // Young entries are looked at when they are old.
     let young = entries().filter(|(_, entry)| !is_old(entry));
-    let mut next: Option<Timestamp> = young.map(|(_, e)| e.at.plus_ms(SWEEP_AFTER_MS)).min();
+    let mut next: Option<Timestamp> = young.map(|(_, e)| e.at.plus_ms(after_ms)).min();
     let old = entries().filter(|(_, entry)| is_old(entry));
     let grants: Vec<Grant> = old.filter_map(|(member, e)| bucket.grant(member, *e)).collect();
-    let Unpaid { messages: unpaid, unreadable } = unpaid(deps, &bucket, grants).await?;
+    let Looked { unpaid, unreadable, open_since, counts } = look(deps, &bucket, grants).await?;
     if !impossible.is_empty() {
         let (pool, count) = (id.pool.to_string(), impossible.len());
         tracing::error!(
@@ -155,17 +176,17 @@ where
             "entries that no draw can have written are not paid"
         );
     }
-    if let Some(oldest) = unpaid.iter().map(|message| message.grant.decided_at()).min() {
-        let again = look_again_at(oldest, now);
+    if let Some(oldest) = open_since {
+        let again = look_again_at(oldest, now, after_ms);
         next = Some(next.map_or(again, |next| next.min(again)));
-        resend(deps, &unpaid).await?;
     }
+    resend(deps, &unpaid).await?;
     if !impossible.is_empty() || unreadable > 0 {
         // It stays in the index, so that the schedule fails until an operator has put it right.
         let again = now.plus_ms(SWEEP_AFTER_MS);
         next = Some(next.map_or(again, |next| next.min(again)));
     }
-    deps.swept(&bucket, next).await?;
+    deps.swept(&bucket, next, counts).await?;
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let (resent, impossible) = (count(unpaid.len()), count(impossible.len()));
     Ok(Swept { resent, impossible, unreadable: count(unreadable) })
@@ -173,35 +194,79 @@ where
 
 /// When an unpaid entry is looked at again: as much later as it is old now, so that an outage of a
 /// day leads to a handful of messages for a grant and not to hundreds.
-fn look_again_at(drawn: Timestamp, now: Timestamp) -> Timestamp {
-    now.plus_ms(now.ms_since(drawn).clamp(SWEEP_AFTER_MS, SWEEP_AGAIN_MS_MAX))
+fn look_again_at(drawn: Timestamp, now: Timestamp, after_ms: u64) -> Timestamp {
+    now.plus_ms(now.ms_since(drawn).clamp(after_ms, SWEEP_AGAIN_MS_MAX))
 }
 
-/// What of a bucket is not paid.
+/// What a look at the payments of a bucket came to.
 #[derive(Default)]
-struct Unpaid {
-    /// The messages of those grants that are neither paid nor given up.
-    messages: Vec<GrantMessage>,
+struct Looked {
+    /// The messages of those grants that are neither paid nor given up, and are to be sent again.
+    unpaid: Vec<GrantMessage>,
     /// Grants of which it is not known whether they were given up.
     unreadable: usize,
+    /// When the oldest entry was drawn that is to be looked at again.
+    open_since: Option<Timestamp>,
+    /// What became of the payments of a drop.
+    counts: Option<PaymentCounts>,
 }
 
-async fn unpaid<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Unpaid>
+async fn look<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Looked>
 where
-    D: Money + Grants,
+    D: Money + Grants + Drops + Pools + Promotions + Clock,
 {
+    let mut looked = Looked::default();
     if grants.is_empty() {
-        return Ok(Unpaid::default());
+        return Ok(looked);
     }
+    let (is_drop, now) = (matches!(bucket.id.pool, PoolId::Drop(_)), deps.now());
+    let mut counts = PaymentCounts { paid: 0, failed: 0, at: now };
     let statuses = read::statuses(deps, bucket.id.pool, &grants).await?;
-    let unreadable = statuses.iter().filter(|status| status.is_none()).count();
-    let message = |(grant, status): (Grant, Option<GrantStatus>)| match status? {
-        // A failed grant is retried by its message, which may be lost just as well.
-        GrantStatus::Pending | GrantStatus::Failed => Some(GrantMessage::resent(grant)),
-        GrantStatus::Success | GrantStatus::PermanentlyFailed | GrantStatus::Voided => None,
-    };
-    let messages = grants.into_iter().zip(statuses).filter_map(message).collect();
-    Ok(Unpaid { messages, unreadable })
+    for (grant, status) in grants.into_iter().zip(statuses) {
+        let since = grant.decided_at();
+        let is_open = match status {
+            None => {
+                looked.unreadable = looked.unreadable.saturating_add(1);
+                false
+            }
+            // A failed grant is retried by its message, which may be lost just as well.
+            Some(GrantStatus::Pending | GrantStatus::Failed) => {
+                if now >= since.plus_ms(SWEEP_AFTER_MS) {
+                    looked.unpaid.push(GrantMessage::resent(grant));
+                }
+                true
+            }
+            Some(GrantStatus::Success) => {
+                counts.paid = counts.paid.saturating_add(1);
+                false
+            }
+            // Of a drop, somebody may wait for the slot, or an operator have it paid after all.
+            Some(GrantStatus::PermanentlyFailed) if is_drop => {
+                counts.failed = counts.failed.saturating_add(1);
+                !was_passed_on(deps, &grant).await?
+            }
+            Some(GrantStatus::PermanentlyFailed | GrantStatus::Voided) => {
+                counts.failed = counts.failed.saturating_add(1);
+                false
+            }
+        };
+        if is_open {
+            looked.open_since = Some(looked.open_since.map_or(since, |open| open.min(since)));
+        }
+    }
+    looked.counts = is_drop.then_some(counts);
+    Ok(looked)
+}
+
+/// Passes the slot of a grant that was given up on, if somebody waits for it.
+async fn was_passed_on<D>(deps: &D, grant: &Grant) -> PortResult<bool>
+where
+    D: Grants + Drops + Pools + Promotions + Clock,
+{
+    let given_up = deps.failed_grant(grant.source, &grant.member).await?;
+    let given_up = given_up.filter(|failed| failed.grant.id == grant.id);
+    let Some(given_up) = given_up else { return Ok(false) };
+    Ok(pass_on(deps, &given_up).await? == PassedOn::Now)
 }
 
 async fn resend<D: GrantQueue>(deps: &D, unpaid: &[GrantMessage]) -> PortResult<()> {
@@ -224,13 +289,13 @@ mod tests {
     #[test]
     fn an_unpaid_entry_is_looked_at_again_after_as_long_as_it_is_old() {
         let minutes = |n: i64| Timestamp::from_ms(n * 60_000);
-        assert_eq!(look_again_at(minutes(0), minutes(1)), minutes(6));
-        assert_eq!(look_again_at(minutes(0), minutes(40)), minutes(80));
-        assert_eq!(look_again_at(minutes(0), minutes(6_000)), minutes(6_360));
+        assert_eq!(look_again_at(minutes(0), minutes(1), SWEEP_AFTER_MS), minutes(6));
+        assert_eq!(look_again_at(minutes(0), minutes(40), SWEEP_AFTER_MS), minutes(80));
+        assert_eq!(look_again_at(minutes(0), minutes(6_000), SWEEP_AFTER_MS), minutes(6_360));
         // A day of outage: not more than ten messages for one grant.
         let mut looks = vec![minutes(5)];
         while let Some(last) = looks.last().copied().filter(|last| *last < minutes(1_440)) {
-            looks.push(look_again_at(minutes(0), last));
+            looks.push(look_again_at(minutes(0), last, SWEEP_AFTER_MS));
         }
         assert!(looks.len() <= 12, "{looks:?}");
     }

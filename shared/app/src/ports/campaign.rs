@@ -1,6 +1,7 @@
 //! Campaigns: their lives, parts, counters and audit.
 
 mod jobs;
+mod watch;
 
 use std::future::Future;
 
@@ -11,6 +12,7 @@ use super::{Once, PortResult, Written};
 use crate::page::Page;
 
 pub use self::jobs::{CampaignJob, CampaignJobs};
+pub use self::watch::{Backlog, CampaignMarks, Mark};
 
 /// Something that is stored, and how often it was written: 0 when it never was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -70,6 +70,8 @@ pub enum Payment {
         /// What went wrong.
         cause: PortError,
     },
+    /// The service has accepted it and decides later. The same call under the same id finds out.
+    Pending,
     /// No answer: the money may have moved. The same call under the same id finds out.
     Unknown(PortError),
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use largesse_domain::id::{PoolId, UserId};
 use largesse_domain::money::Amount;
-use largesse_domain::pool::{Bucket, BucketId, Draw, Entry};
+use largesse_domain::pool::{Bucket, BucketId, Draw, Entry, PaymentCounts};
 use largesse_domain::time::Timestamp;
 
 use super::PortResult;
@@ -95,12 +95,13 @@ pub trait Pools: Send + Sync {
         limit: u32,
     ) -> impl Future<Output = PortResult<DuePage<Sweepable>>> + Send;
 
-    /// Takes a swept bucket out of the index, or moves it to `next`. Does nothing when it was drawn
-    /// from since it was read.
+    /// Takes a swept bucket out of the index, or moves it to `next`, and writes on it what was counted.
+    /// Does nothing when it was drawn from since it was read.
     fn swept(
         &self,
         as_read: &Bucket,
         next: Option<Timestamp>,
+        counts: Option<PaymentCounts>,
     ) -> impl Future<Output = PortResult<()>> + Send;
 }
 

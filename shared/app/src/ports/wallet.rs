@@ -84,3 +84,10 @@ pub trait Wallets: Send + Sync {
         rows: u64,
     ) -> impl Future<Output = PortResult<Counted>> + Send;
 }
+
+/// What wallets hold, many at once.
+pub trait Balances: Send + Sync {
+    /// The wallets of these users that had a transfer, in any order. Each is strongly consistent;
+    /// together they are no snapshot. No user may be named twice.
+    fn wallets(&self, users: &[UserId]) -> impl Future<Output = PortResult<Vec<Wallet>>> + Send;
+}

@@ -1,6 +1,6 @@
 //! A wallet, and one of its transfers.
 
-use largesse_domain::id::{PoolId, ProductId, SprayId, TransferId, UserId};
+use largesse_domain::id::{DropId, PoolId, ProductId, SprayId, TransferId, UserId};
 use largesse_domain::ledger::{Transfer, TransferKind, Wallet};
 
 use crate::ports::{PortResult, Wallets};
@@ -30,7 +30,7 @@ pub async fn transfer<D: Wallets>(
 pub fn spray_of(transfer: &Transfer) -> Option<SprayId> {
     match transfer.order.pool {
         Some(PoolId::Spray(id)) => Some(id),
-        Some(PoolId::Campaign(_) | PoolId::Product(_)) | None => None,
+        Some(_) | None => None,
     }
 }
 
@@ -39,7 +39,16 @@ pub fn spray_of(transfer: &Transfer) -> Option<SprayId> {
 pub fn product_of(transfer: &Transfer) -> Option<ProductId> {
     match transfer.order.pool {
         Some(PoolId::Product(id)) => Some(id),
-        Some(PoolId::Spray(_) | PoolId::Campaign(_)) | None => None,
+        Some(_) | None => None,
+    }
+}
+
+/// The drop that a transfer is about.
+#[must_use]
+pub fn drop_of(transfer: &Transfer) -> Option<DropId> {
+    match transfer.order.pool {
+        Some(PoolId::Drop(id)) => Some(id),
+        Some(_) | None => None,
     }
 }
 

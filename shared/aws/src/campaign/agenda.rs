@@ -3,12 +3,14 @@
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{PortResult, Versioned};
 use largesse_domain::campaign::{Agenda, Candidate, Priority, Running};
+use largesse_domain::id::CampaignId;
 
 use super::codec::VERSION;
 use crate::item::{Item, Reader, item, ms, n, s};
 use crate::keys;
 
 const WHAT: &str = "agenda item";
+const SEALING: &str = "sealing";
 
 /// The item of the agenda.
 pub(super) fn agenda_item(agenda: &Agenda, version: u64) -> Item {
@@ -19,6 +21,7 @@ pub(super) fn agenda_item(agenda: &Agenda, version: u64) -> Item {
         ("queued", Av::L(agenda.queued.iter().map(candidate_value).collect())),
         ("running", Av::L(agenda.running.iter().map(running_value).collect())),
         ("rolling_back", Av::L(agenda.rolling_back.iter().map(s).collect())),
+        (SEALING, Av::L(agenda.sealing.iter().map(s).collect())),
     ]));
     attributes
 }
@@ -45,10 +48,11 @@ pub(super) fn read_agenda(item: &Item) -> PortResult<Versioned<Agenda>> {
         fence: reader.number("fence")?,
         queued: list(&reader, "queued", |value| in_map(value, read_candidate))?,
         running: list(&reader, "running", |value| in_map(value, read_running))?,
-        rolling_back: list(&reader, "rolling_back", |value| {
-            let id = value.as_s().ok().and_then(|text| text.parse().ok());
-            id.ok_or_else(|| reader.corrupt())
-        })?,
+        rolling_back: list(&reader, "rolling_back", read_id)?,
+        // An older version wrote it without.
+        sealing: reader
+            .optional(SEALING, |reader, name| list(reader, name, read_id))?
+            .unwrap_or_default(),
     };
     Ok(Versioned { value: agenda, version: reader.number(VERSION)? })
 }
@@ -62,6 +66,11 @@ fn list<T>(
         Some(Av::L(values)) => values.iter().map(read).collect(),
         _ => Err(reader.corrupt()),
     }
+}
+
+fn read_id(value: &Av) -> PortResult<CampaignId> {
+    let id = value.as_s().ok().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| crate::errors::corrupt(WHAT))
 }
 
 fn in_map<T>(value: &Av, read: impl Fn(&Reader<'_>) -> PortResult<T>) -> PortResult<T> {

@@ -18,6 +18,7 @@ pub mod ended;
 pub mod jobs;
 mod save;
 pub mod stream;
+mod watch;
 
 use std::collections::HashMap;
 

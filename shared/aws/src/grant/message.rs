@@ -60,9 +60,10 @@ pub fn read_body(text: &str) -> Result<GrantMessage, BodyError> {
     let body: Body = serde_json::from_str(text).map_err(BodyError::Shape)?;
     let field = BodyError::Field;
     // The rows of a campaign are paid from its chunks: a message about one is no grant.
-    let source @ PoolId::Spray(_) = body.source.parse().map_err(|_| field("source"))? else {
+    let source: PoolId = body.source.parse().map_err(|_| field("source"))?;
+    if !matches!(source, PoolId::Spray(_) | PoolId::Drop(_)) {
         return Err(field("source"));
-    };
+    }
     let grant = Grant {
         id: body.grant_id.parse().map_err(|_| field("grant_id"))?,
         source,

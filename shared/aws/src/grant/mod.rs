@@ -37,7 +37,10 @@ pub(crate) fn status_of(reader: &Reader<'_>) -> PortResult<GrantStatus> {
 pub(crate) fn read_failed(item: &Item) -> PortResult<FailedGrant> {
     let reader = Reader { item, what: "grant item" };
     // The failed rows of a campaign stand with its chunks, never here.
-    let source @ PoolId::Spray(_) = reader.parse(PK)? else { return Err(reader.corrupt()) };
+    let source: PoolId = reader.parse(PK)?;
+    if !matches!(source, PoolId::Spray(_) | PoolId::Drop(_)) {
+        return Err(reader.corrupt());
+    }
     let grant = Grant {
         id: reader.parse("grant_id")?,
         source,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::PortResult;
-use largesse_domain::pool::{Bucket, BucketStatus, Entry, PoolKind, Worth};
+use largesse_domain::id::UserId;
+use largesse_domain::pool::{Bucket, BucketStatus, Entry, PaymentCounts, PoolKind, Worth};
 use largesse_domain::time::Window;
 
 use crate::item::{Item, Reader, ms, n, s};
@@ -21,6 +22,11 @@ pub(crate) const DRAWS: &str = "draws";
 const KIND: &str = "kind";
 const FUNDER: &str = "funder";
 const WORTH: &str = "worth";
+/// Of the waiting list of a drop: who was given which slot.
+pub(crate) const PROMOTED: &str = "promoted";
+pub(crate) const PAID: &str = "paid";
+pub(crate) const FAILED: &str = "failed";
+pub(crate) const COUNTED: &str = "counted_ms";
 
 /// The item of a bucket before its first draw: it is in no index.
 pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
@@ -44,6 +50,11 @@ pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
     put(WORTH, worth);
     put(TAKEN, n(bucket.taken));
     put(DRAWS, Av::M(draws.collect()));
+    if bucket.kind == PoolKind::Place {
+        // It is there from the start, since an update adds to a map that exists.
+        let promoted = bucket.promoted.iter().map(|(m, slot)| (m.to_string(), n(slot)));
+        put(PROMOTED, Av::M(promoted.collect()));
+    }
     put(keys::SWEEP_SHARD, s(keys::sweep_shard(bucket.id)));
     item
 }
@@ -72,7 +83,7 @@ pub fn read_bucket(item: &Item) -> PortResult<Bucket> {
     let entries = Reader { item: reader.map(DRAWS)?, what: "bucket entries" };
     let (mut draws, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
     for name in entries.item.keys() {
-        let member: largesse_domain::id::UserId = name.parse().map_err(|_| reader.corrupt())?;
+        let member: UserId = name.parse().map_err(|_| reader.corrupt())?;
         let entry = entries.number(name).ok().and_then(|packed| Entry::unpack(packed).ok());
         match entry {
             Some(entry) => drop(draws.insert(member, entry)),
@@ -90,5 +101,17 @@ pub fn read_bucket(item: &Item) -> PortResult<Bucket> {
         taken: reader.number(TAKEN)?,
         draws,
         unreadable,
+        promoted: reader.optional(PROMOTED, read_promoted)?.unwrap_or_default(),
+        counts: reader.optional(COUNTED, |reader, name| {
+            let (paid, failed) = (reader.number(PAID)?, reader.number(FAILED)?);
+            Ok(PaymentCounts { paid, failed, at: reader.ms(name)? })
+        })?,
     })
+}
+
+fn read_promoted(reader: &Reader<'_>, name: &str) -> PortResult<BTreeMap<UserId, u64>> {
+    let slots = Reader { item: reader.map(name)?, what: "promotions of a waiting list" };
+    let read =
+        |member: &String| Ok((member.parse().map_err(|_| slots.corrupt())?, slots.number(member)?));
+    slots.item.keys().map(read).collect()
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use largesse_app::page::{DueKey, DuePage};
-use largesse_app::pool::sweep::SWEEP_AFTER_MS;
+use largesse_app::pool::sweep::sweep_after_ms;
 use largesse_app::ports::{NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
 use largesse_domain::id::PoolId;
-use largesse_domain::pool::{Bucket, BucketError, BucketId, Draw, DrawRefused, Entry};
+use largesse_domain::pool::{
+    Bucket, BucketError, BucketId, Draw, DrawRefused, Entry, PaymentCounts,
+};
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
 use crate::errors::{port_error, unless_refused};
@@ -98,7 +100,7 @@ impl Pools for Store {
             .expression_attribute_names("#member", draw.member.as_str())
             .expression_attribute_values(":stamp", n(Entry::stamp(draw.at, draw.nonce)))
             .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":sweep", ms(draw.at.plus_ms(SWEEP_AFTER_MS)))
+            .expression_attribute_values(":sweep", ms(draw.at.plus_ms(sweep_after_ms(id.pool))))
             .expression_attribute_values(":open", s(codec::OPEN))
             .expression_attribute_values(":now", ms(draw.at))
             .return_values(ReturnValue::AllNew)
@@ -164,7 +166,21 @@ impl Pools for Store {
         keys::due_page(&items, got.last_evaluated_key.as_ref(), keys::SWEEP_MS, read_sweepable)
     }
 
-    async fn swept(&self, as_read: &Bucket, next: Option<Timestamp>) -> PortResult<()> {
+    async fn swept(
+        &self,
+        as_read: &Bucket,
+        next: Option<Timestamp>,
+        counts: Option<PaymentCounts>,
+    ) -> PortResult<()> {
+        let mut set = Vec::new();
+        if next.is_some() {
+            set.push("#sweep = :next");
+        }
+        if counts.is_some() {
+            set.push("#paid = :paid, #failed = :failed, #counted = :counted");
+        }
+        let set = if set.is_empty() { String::new() } else { format!("SET {}", set.join(", ")) };
+        let remove = if next.is_some() { "" } else { " REMOVE #sweep" };
         let request = self
             .dynamo
             .update_item()
@@ -175,11 +191,20 @@ impl Pools for Store {
             .expression_attribute_names("#sweep", keys::SWEEP_MS)
             .expression_attribute_values(":seen", n(as_read.taken));
         let request = match next {
-            None => request.update_expression("REMOVE #sweep"),
-            Some(next) => request
-                .update_expression("SET #sweep = :next")
-                .expression_attribute_values(":next", ms(next)),
+            None => request,
+            Some(next) => request.expression_attribute_values(":next", ms(next)),
         };
+        let request = match counts {
+            None => request,
+            Some(counts) => request
+                .expression_attribute_names("#paid", codec::PAID)
+                .expression_attribute_names("#failed", codec::FAILED)
+                .expression_attribute_names("#counted", codec::COUNTED)
+                .expression_attribute_values(":paid", n(counts.paid))
+                .expression_attribute_values(":failed", n(counts.failed))
+                .expression_attribute_values(":counted", ms(counts.at)),
+        };
+        let request = request.update_expression(format!("{set}{remove}"));
         unless_refused("end sweep of bucket", request.send().await)
     }
 }

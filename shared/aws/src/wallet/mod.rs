@@ -9,15 +9,15 @@ use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
 };
 use largesse_app::page::Page;
-use largesse_app::ports::{Counted, HistoryFilter, Once, PortResult, Wallets};
+use largesse_app::ports::{Balances, Counted, HistoryFilter, Once, PortResult, Wallets};
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, Posted, Transfer, TransferOrder, Wallet};
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
-use crate::item::{Reader, n, s};
-use crate::keys::{self, PK, SK, TX};
+use crate::item::{Item, Reader, n, s};
+use crate::keys::{self, PK, SK, TX, WALLET};
 use crate::store::Store;
 
 pub(crate) mod codec;
@@ -93,6 +93,18 @@ impl Store {
                 .put(put.build().map_err(|_| corrupt("transfer put"))?)
                 .build(),
         ])
+    }
+}
+
+impl Balances for Store {
+    async fn wallets(&self, users: &[UserId]) -> PortResult<Vec<Wallet>> {
+        let keys = users.iter().map(keys::wallet).collect();
+        let items = self.batch_get("read wallets", &self.names.ledger, keys).await?;
+        let read = |item: &Item| {
+            let user: UserId = Reader { item, what: "wallet item" }.parse_after(PK, WALLET)?;
+            read_wallet(&user, Some(item))
+        };
+        items.iter().map(read).collect()
     }
 }
 

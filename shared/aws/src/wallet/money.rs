@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::future::join_all;
 use largesse_app::ports::{
-    Money, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal, Standing,
+    Balances, Money, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal, Standing,
 };
 use largesse_domain::grant::Grant;
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, Posted, Transfer, Wallet};
 
-use super::{Posting, read_posted, read_wallet, request_token};
+use super::{Posting, read_posted, request_token};
 use crate::errors::TransactError;
 use crate::item::Reader;
 use crate::keys::{self, PK, SK, TX, WALLET};
@@ -85,13 +85,10 @@ impl Store {
         for member in &members {
             locks.push(self.wallet_locks.lock(member).await);
         }
-        let keys = members.iter().map(|member| keys::wallet(member)).collect();
-        let items = self.batch_get("read wallets", &self.names.ledger, keys).await?;
-        let mut wallets: BTreeMap<UserId, Wallet> = BTreeMap::new();
-        for item in &items {
-            let user: UserId = Reader { item, what: "wallet item" }.parse_after(PK, WALLET)?;
-            wallets.insert(user.clone(), read_wallet(&user, Some(item))?);
-        }
+        let members: Vec<UserId> = members.into_iter().cloned().collect();
+        let wallets = self.wallets(&members).await?.into_iter();
+        let mut wallets: BTreeMap<UserId, Wallet> =
+            wallets.map(|wallet| (wallet.user.clone(), wallet)).collect();
         let mut actions = Vec::new();
         let mut names = vec!["pay".to_owned()];
         for grant in grants {

@@ -19,7 +19,7 @@ use crate::store::Store;
 impl Store {
     /// Takes the place of the payment for ever. Its condition: nothing lies under the grant's id,
     /// so the grant is not paid, and was not voided before.
-    fn barring(&self, grant: &Grant) -> PortResult<TransactWriteItem> {
+    pub(crate) fn barring(&self, grant: &Grant) -> PortResult<TransactWriteItem> {
         let put = Put::builder()
             .table_name(&self.names.ledger)
             .set_item(Some(void_item(grant)))
@@ -32,7 +32,7 @@ impl Store {
 
     /// Marks the grant's item. Its condition: this very grant, and given up. One that is still
     /// retried may be paid at any moment, and what an operator has not seen is not voided.
-    fn marking(&self, grant: &Grant) -> PortResult<TransactWriteItem> {
+    pub(crate) fn marking(&self, grant: &Grant) -> PortResult<TransactWriteItem> {
         let update = Update::builder()
             .table_name(&self.names.grants)
             .set_key(Some(keys::grant(grant.source, &grant.member)))

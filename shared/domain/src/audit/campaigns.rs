@@ -36,10 +36,10 @@ pub(super) fn audit_campaigns(books: &Books, found: &mut Vec<String>) -> Sums {
             (Some(PoolId::Campaign(_)), kind) => {
                 found.push(format!("{}: a campaign made a {}", order.id, kind.as_str()));
             }
-            (Some(PoolId::Spray(_) | PoolId::Product(_)) | None, TransferKind::Campaign) => {
+            (_, TransferKind::Campaign) => {
                 found.push(format!("{}: the payment of no campaign", order.id));
             }
-            (Some(PoolId::Spray(_) | PoolId::Product(_)) | None, _) => {}
+            (_, _) => {}
         }
     }
     for order in reversals {

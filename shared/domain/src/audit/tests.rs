@@ -1,5 +1,6 @@
 use super::*;
 use crate::campaign::{Generation, Row, RowKey};
+use crate::drop::{Drop, DropName, WaitingList};
 use crate::money::{Amount, Balance};
 use crate::pool::{Draw, Nonce};
 use crate::spray::{Spray, Terms};
@@ -163,5 +164,105 @@ fn a_planted_error_of_a_campaign_is_found() {
         let found = audit(&books).unwrap_err();
         assert!(found.iter().any(|text| text.contains(said)), "{said}: {found:?}");
         assert!(!found.iter().any(|text| text.starts_with("wallet")), "{found:?}");
+    }
+}
+
+/// A drop of two slots of 10, paid for by `s`: `m` is paid; `n` failed, and the slot went to `w`, who is
+/// paid.
+fn with_drop() -> Books {
+    let mut books = sound();
+    let window =
+        crate::time::Window { opens: Timestamp::from_ms(1), closes: Timestamp::from_ms(9_999) };
+    let name = DropName::new("d").unwrap();
+    let terms = crate::drop::Terms::new(name, 2, 10, window, Some(2)).unwrap();
+    let drop = Drop::new("01ARZ3NDEKTSV4RRFFQ69G5FAZ".parse().unwrap(), user("z"), terms);
+    let [mut slots, mut list] = drop.buckets().try_into().unwrap();
+    let at = |ms| Timestamp::from_ms(ms);
+    let nonce = Nonce::from_bits(1);
+    let draw = |bucket: &mut Bucket, name: &str, ms: i64| {
+        let entry = bucket.draw(&Draw { member: user(name), at: at(ms), nonce }).unwrap();
+        bucket.grant(&user(name), entry)
+    };
+    let paid = draw(&mut slots, "m2", 2).unwrap();
+    let given_up = draw(&mut slots, "n2", 3).unwrap();
+    draw(&mut list, "w", 4);
+    let promotion = {
+        let list = WaitingList::of(std::slice::from_ref(&list));
+        drop.promotion(list.candidates().next().unwrap(), at(5_000))
+    };
+    list.promoted.insert(user("w"), 1);
+    let passed = promotion.grant(&user("w"), promotion.draws[&user("w")]).unwrap();
+    let orders = [order(8, "z", TransferKind::Deposit, 20), drop.funding_order().unwrap()];
+    let mut wallet = Wallet::empty(user("z"));
+    for order in orders {
+        let transfer = wallet.post(order).unwrap();
+        wallet = wallet.after(&transfer);
+        books.transfers.push(transfer);
+    }
+    books.wallets.push(wallet);
+    for grant in [paid, passed] {
+        let wallet = Wallet::empty(grant.member.clone());
+        let transfer = wallet.post(grant.payment()).unwrap();
+        books.wallets.push(wallet.after(&transfer));
+        books.transfers.push(transfer);
+    }
+    books.voided.insert(given_up.id.transfer());
+    books.failed.push(FailedGrant {
+        grant: given_up,
+        status: GrantStatus::Voided,
+        attempts: 4,
+        failure: "the wallet is full".to_owned(),
+        failed_at: at(4),
+    });
+    books.buckets.extend([slots, list, promotion]);
+    books
+}
+
+#[test]
+fn a_slot_that_was_passed_on_is_paid_once() {
+    let totals = Totals { issued: 131, wallets: 101, held: 0, escrows: 30 };
+    assert_eq!(audit(&with_drop()), Ok(totals));
+}
+
+#[test]
+fn the_buckets_of_a_drop_that_was_never_made_hold_nothing() {
+    let mut books = sound();
+    let mut orphans = with_drop().buckets;
+    orphans.retain(|bucket| bucket.kind != PoolKind::Share && bucket.kind != PoolKind::Promotion);
+    for bucket in &mut orphans {
+        (bucket.taken, bucket.draws) = (0, BTreeMap::new());
+        bucket.promoted = BTreeMap::new();
+    }
+    books.buckets.extend(orphans);
+    assert_eq!(audit(&books), audit(&sound()));
+    // Nothing was paid for it, so nobody can have drawn from it.
+    let last = books.buckets.len() - 2;
+    let draw = Draw { member: user("x"), at: Timestamp::from_ms(2), nonce: Nonce::from_bits(1) };
+    books.buckets[last].draw(&draw).unwrap();
+    assert!(audit(&books).is_err());
+}
+
+/// Changes books.
+type PlantOne = fn(&mut Books);
+
+#[test]
+fn a_planted_error_of_a_drop_is_found() {
+    // The buckets: of the spray, of the slots, of the list, of the promotion.
+    let plant: [(&str, PlantOne); 6] = [
+        ("slot 1 has 2 owners", |b| b.voided = b.voided.iter().take(1).copied().collect()),
+        ("was passed on", |b| b.voided = b.voided.iter().take(1).copied().collect()),
+        ("without a place", |b| b.buckets[2].promoted.clear()),
+        ("has no entry", |b| drop(b.buckets.pop())),
+        ("slot 0 has 2 owners", |b| b.buckets[2].promoted = [(user("w"), 0)].into()),
+        ("two entries", |b| {
+            let twice = b.buckets[3].clone();
+            b.buckets.push(twice);
+        }),
+    ];
+    for (said, plant) in plant {
+        let mut books = with_drop();
+        plant(&mut books);
+        let found = audit(&books).unwrap_err();
+        assert!(found.iter().any(|text| text.contains(said)), "{said}: {found:?}");
     }
 }

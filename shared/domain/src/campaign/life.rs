@@ -177,6 +177,11 @@ pub enum Action {
         /// The counters as they are.
         counts: Counts,
     },
+    /// A part of what was sealed cannot be used. The rest goes on.
+    Damaged {
+        /// Of which start.
+        fence: u64,
+    },
     /// A fault of the system ends it.
     Fail {
         /// Of which start.

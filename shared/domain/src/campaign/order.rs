@@ -59,9 +59,12 @@ pub struct Agenda {
     pub running: Vec<Running>,
     /// The campaigns that take payments back.
     pub rolling_back: Vec<CampaignId>,
+    /// The campaigns that are being sealed, while there is room for them.
+    pub sealing: Vec<CampaignId>,
 }
 
-/// The most campaigns on the agenda: each is about 100 bytes of its one item.
+/// The most campaigns on the agenda, beside those that are being sealed: each is about 100 bytes of its
+/// one item. And the most of those that are being sealed.
 pub const AGENDA_MAX: usize = 200;
 
 /// The agenda holds [`AGENDA_MAX`] campaigns.
@@ -75,10 +78,12 @@ impl Agenda {
         self.queued.retain(|candidate| candidate.id != id);
         self.running.retain(|running| running.id != id);
         self.rolling_back.retain(|other| *other != id);
+        self.sealing.retain(|other| *other != id);
     }
 
     /// Makes the agenda hold a campaign where its life says: after an action, the campaign is
-    /// taken off and put where it belongs.
+    /// taken off and put where it belongs. A seal is never refused for a full agenda: it needs no
+    /// place to go on, only to be found when its job is lost.
     ///
     /// # Errors
     /// [`AgendaFull`]; then the campaign is off.
@@ -101,6 +106,7 @@ impl Agenda {
             }
             (None, State::Running) => self.running.push(Running { id, forced }),
             (None, State::RollingBack) => self.rolling_back.push(id),
+            (None, State::Sealing) if self.sealing.len() < AGENDA_MAX => self.sealing.push(id),
             (None, _) => {}
         }
         self.fence = self.fence.max(life.fence);
@@ -212,6 +218,7 @@ mod tests {
             life.apply(&action).unwrap();
             agenda.place(id, &terms, &life).unwrap();
             let forced = agenda.running.iter().map(|running| running.forced).collect::<Vec<_>>();
+            assert_eq!(agenda.sealing.contains(&id), life.state == State::Sealing);
             (agenda.queued.len(), forced, agenda.rolling_back.len(), agenda.fence)
         };
         assert_eq!(act(Action::Seal), (0, vec![], 0, 0));
@@ -246,5 +253,20 @@ mod tests {
         assert_eq!(agenda.place(id(2, 0), &terms(), &life), Err(AgendaFull));
         // One that is on it already stays.
         assert_eq!(agenda.place(id(1, 0), &terms(), &life), Ok(()));
+    }
+
+    #[test]
+    fn a_seal_is_never_refused_for_a_full_agenda() {
+        let mut life = Life::new("kim".parse().unwrap(), Approvals::Zero);
+        let mut agenda = Agenda::default();
+        life.state = State::Running;
+        for n in 0..u128::try_from(AGENDA_MAX).unwrap() {
+            agenda.place(id(1, n), &terms(), &life).unwrap();
+        }
+        life.state = State::Sealing;
+        for n in 0..=u128::try_from(AGENDA_MAX).unwrap() {
+            agenda.place(id(2, n), &terms(), &life).unwrap();
+        }
+        assert_eq!(agenda.sealing.len(), AGENDA_MAX);
     }
 }

@@ -37,7 +37,7 @@ pub struct Campaign {
     pub parts: Parts,
     /// What the seal fixed, from WAITING on.
     pub seal: Option<Seal>,
-    /// Why the last seal was refused, or which fault ended it.
+    /// Why the last seal was refused, what of its run cannot be paid, or which fault ended it.
     pub problem: Option<String>,
     /// When its last run began.
     pub started_at: Option<Timestamp>,

@@ -22,6 +22,8 @@ fn bucket(size: u32, worth: Worth) -> Bucket {
         taken: 0,
         draws: BTreeMap::new(),
         unreadable: BTreeSet::new(),
+        promoted: BTreeMap::new(),
+        counts: None,
     }
 }
 

@@ -125,6 +125,8 @@ fn bucket_of(sizes: &Sizes, number: usize, item: &BucketItem) -> Bucket {
         taken: item.taken.into(),
         draws: entries.collect::<BTreeMap<_, _>>(),
         unreadable: BTreeSet::new(),
+        promoted: BTreeMap::new(),
+        counts: None,
     }
 }
 

@@ -17,11 +17,12 @@ pub fn eta_s(rows: u64, per_s: Option<u64>) -> Option<u64> {
     per_s.filter(|per_s| *per_s > 0).map(|per_s| rows.div_ceil(per_s))
 }
 
-/// What the writes of so many rows cost at AWS in millionths of a dollar, rounded up. Requests to
-/// a money service behind HTTP cost less, since the ledger is not written.
+/// What the writes of so many rows cost at AWS in millionths of a dollar, rounded up. A money
+/// service behind HTTP pays without a write of the ledger; what it costs itself is not known here.
 #[must_use]
-pub fn cost_micro_usd(rows: u64) -> u64 {
-    let units_per_1000 = BOOKKEEPING_PER_1000.saturating_add(PAYMENTS_PER_1000);
+pub fn cost_micro_usd(rows: u64, is_http: bool) -> u64 {
+    let payments_per_1000 = if is_http { 0 } else { PAYMENTS_PER_1000 };
+    let units_per_1000 = BOOKKEEPING_PER_1000.saturating_add(payments_per_1000);
     let units = rows.saturating_mul(units_per_1000).div_ceil(1_000);
     units.saturating_mul(MICRO_USD_PER_1000_UNITS).div_ceil(1_000)
 }
@@ -46,8 +47,9 @@ mod tests {
     }
 
     #[test]
-    fn a_million_rows_cost_less_than_three_dollars() {
-        assert_eq!(cost_micro_usd(1_000_000), 2_687_500);
-        assert_eq!((cost_micro_usd(1), cost_micro_usd(0)), (4, 0));
+    fn a_million_rows_cost_less_than_three_dollars_and_far_less_where_the_ledger_is_not_written() {
+        assert_eq!(cost_micro_usd(1_000_000, false), 2_687_500);
+        assert_eq!((cost_micro_usd(1, false), cost_micro_usd(0, false)), (4, 0));
+        assert_eq!((cost_micro_usd(1_000_000, true), cost_micro_usd(1, true)), (187_500, 1));
     }
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::counts::{AmountsView, CountsView};
 use super::estimate::{cost_micro_usd, eta_s};
+use crate::config::MoneyFacts;
 use crate::time;
 
 /// The terms of a campaign.
@@ -111,7 +112,8 @@ pub struct SealedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 15)]
     eta_s: Option<u64>,
-    /// An estimate of what the writes cost at AWS, in millionths of a US dollar.
+    /// An estimate of what the writes cost at AWS, in millionths of a US dollar: of bookkeeping, and
+    /// of payments where the ledger pays.
     #[schema(example = 4_029)]
     cost: u64,
     /// What to look at before the start.
@@ -120,7 +122,7 @@ pub struct SealedView {
 
 impl SealedView {
     /// `None` before the campaign is sealed.
-    fn of(campaign: &Campaign, per_s: Option<u64>) -> Option<Self> {
+    fn of(campaign: &Campaign, money: MoneyFacts) -> Option<Self> {
         let (sealed, seal) = (campaign.life.sealed?, campaign.seal?);
         let totals = sealed.totals;
         Some(Self {
@@ -131,8 +133,8 @@ impl SealedView {
             content_hash: sealed.hash.to_string(),
             rows_hash: seal.rows.to_string(),
             sealed_at: time::format(seal.at),
-            eta_s: eta_s(totals.rows, per_s),
-            cost: cost_micro_usd(totals.rows),
+            eta_s: eta_s(totals.rows, money.per_s),
+            cost: cost_micro_usd(totals.rows, money.is_http),
             warnings: warnings(campaign),
         })
     }
@@ -242,7 +244,7 @@ pub struct CampaignView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-01-31T09:11:00.000Z", format = DateTime)]
     ended_at: Option<String>,
-    /// Why the last seal was refused, or which fault ended the campaign.
+    /// Why the last seal was refused, what cannot be paid, or which fault ended the campaign.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     /// Where its audit ends.
@@ -250,10 +252,9 @@ pub struct CampaignView {
 }
 
 impl CampaignView {
-    /// A campaign with its counters, if they are read. The money service takes `per_s` rows a
-    /// second.
+    /// A campaign with its counters, if they are read.
     #[must_use]
-    pub fn new(campaign: &Campaign, tally: Option<&Tally>, per_s: Option<u64>) -> Self {
+    pub fn new(campaign: &Campaign, tally: Option<&Tally>, money: MoneyFacts) -> Self {
         let life = &campaign.life;
         // The counters are opened with the seal; before, they say nothing.
         let tally = tally.filter(|_| life.sealed.is_some());
@@ -266,7 +267,7 @@ impl CampaignView {
             created_at: time::format(campaign.made_at()),
             terms: (&campaign.terms).into(),
             parts: (&campaign.parts).into(),
-            sealed: SealedView::of(campaign, per_s),
+            sealed: SealedView::of(campaign, money),
             approval: approval.map(|approval| ApprovalView { by: approval.by.to_string() }),
             queued: life.queued.map(|queued| QueuedView { forced: queued.forced }),
             counts: tally.map(Into::into),

@@ -52,7 +52,8 @@ fn sealed() -> Campaign {
 }
 
 fn shown(campaign: &Campaign, tally: Option<&Tally>, per_s: Option<u64>) -> Value {
-    serde_json::to_value(CampaignView::new(campaign, tally, per_s)).unwrap()
+    let money = MoneyFacts { per_s, is_http: false };
+    serde_json::to_value(CampaignView::new(campaign, tally, money)).unwrap()
 }
 
 #[test]
@@ -105,6 +106,9 @@ fn what_was_sealed_is_shown_with_its_hashes_an_estimate_and_warnings() {
     });
     assert_eq!(view["sealed"], expected);
     assert_eq!(shown(&sealed(), None, None)["sealed"]["eta_s"], Value::Null);
+    let http = MoneyFacts { per_s: None, is_http: true };
+    let view = serde_json::to_value(CampaignView::new(&sealed(), None, http)).unwrap();
+    assert_eq!(view["sealed"]["cost"], 189);
 }
 
 #[test]

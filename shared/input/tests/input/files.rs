@@ -73,10 +73,11 @@ fn c11_a_generated_file_that_a_spreadsheet_saved_again_reads_the_same() {
 }
 
 #[test]
-fn duplicates_say_the_line_of_the_first_file() {
+fn duplicates_say_the_part_and_the_line_that_they_came_in() {
     let rows = [row(7, "kim", 5, "x"), row(9, "kim", 6, "x")];
-    let text = file(Layout::Duplicates, &rows, write::duplicate);
-    assert_eq!(text, "\u{feff}member_id,amount,reason,line\r\nkim,5,x,7\r\nkim,6,x,9\r\n");
+    let text = file(Layout::Duplicates, &rows, |row| write::duplicate(row, 3));
+    let lines = "member_id,amount,reason,part,line\r\nkim,5,x,3,7\r\nkim,6,x,3,9\r\n";
+    assert_eq!(text, format!("\u{feff}{lines}"));
     assert_eq!(cells(&csv(&text).0), [(2, "kim", 5, "x"), (3, "kim", 6, "x")]);
 }
 
@@ -104,7 +105,7 @@ proptest! {
         for text in [
             file(Layout::Rows, &rows, write::row),
             file(Layout::Failures, &rows, |row| write::failed(row, &failure)),
-            file(Layout::Duplicates, &rows, write::duplicate),
+            file(Layout::Duplicates, &rows, |row| write::duplicate(row, 10_000)),
             resaved(&file(Layout::Rows, &rows, write::row)),
         ] {
             let (again, summary) = csv(&text);

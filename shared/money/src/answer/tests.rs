@@ -26,7 +26,7 @@ const NOW: i64 = 1_769_850_000_000;
 
 fn payment(status: u16, body: &str) -> &'static str {
     match answer(status, body).payment(&grant(), Timestamp::from_ms(NOW)) {
-        Read::Doubt(_) | Read::Known(Payment::Unknown(_)) => "unknown",
+        Read::Doubt(_) | Read::Known(Payment::Unknown(_) | Payment::Pending) => "unknown",
         Read::Known(Payment::Paid) => "paid",
         Read::Known(Payment::AlreadyPaid) => "before",
         Read::Known(Payment::Refused(_)) => "refused",

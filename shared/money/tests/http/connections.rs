@@ -138,6 +138,69 @@ async fn no_more_calls_are_under_way_than_the_settings_say() {
     assert_eq!(scene.server.report().peak_at_once, 3);
 }
 
+/// The permit of a rate is of a moment; the wait for a call that is under way outlasts it.
+#[tokio::test]
+async fn a_call_that_waits_until_its_permit_is_over_is_not_sent() {
+    let scene = scene(Faults { latency_ms: 3_000, ..Faults::default() }).await;
+    let mut one = settings(&scene.server);
+    one.concurrency_max = 1;
+    let money = adapter(one);
+    let grants = [grant(0), grant(1)];
+    let until = RealClock.now().plus_ms(1_500);
+    let payments = invocation::sent_before(until, money.pay(&grants)).await;
+    assert_eq!(word(&payments[0]), "paid");
+    let Payment::NotNow { cause, .. } = &payments[1] else { panic!("{payments:?}") };
+    assert_eq!(cause.kind, PortErrorKind::Contended);
+    assert_eq!(scene.counts().0, 1);
+    let over = RealClock.now().minus_ms(1);
+    let found = invocation::sent_before(over, money.lookup(&grants[1..])).await;
+    assert_eq!(found.unwrap_err().kind, PortErrorKind::Contended);
+    let taken = invocation::sent_before(over, money.reverse(&grants[0])).await;
+    assert_eq!(taken.unwrap_err().kind, PortErrorKind::Contended);
+    assert_eq!(scene.counts().0, 1);
+}
+
+/// A clock that goes on by 10 ms whenever it is read.
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(0).plus_ms(self.0.fetch_add(10, Ordering::SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_connection_comes_after_its_permit_is_not_sent_and_the_next_one_uses_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (id, amount) = (grant(1).id, grant(1).amount);
+    let body = format!(r#"{{"id":"{id}","status":"paid","amount":{amount},"member":"m1"}}"#);
+    // One connection is accepted, and the first request on it is answered.
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(read_request(&mut stream).await);
+        stream.write_all(answer("201 Created", "", &body).as_bytes()).await.unwrap();
+    });
+    let clock = Arc::new(Ticking(AtomicU64::new(0)));
+    let mut settings = Settings::new(url.parse().unwrap());
+    settings.timeout_ms = 20_000;
+    let money = HttpMoney::new(settings, clock.clone()).unwrap();
+    // The clock is read before the call is begun, when a connection is needed, and when it is there.
+    let mut not_sent = 0;
+    let payment = loop {
+        let until = Timestamp::from_ms(0).plus_ms(clock.0.load(Ordering::SeqCst) + 25);
+        let payment = invocation::sent_before(until, paid(&money, 1)).await;
+        match &payment {
+            Payment::NotNow { cause, .. } if cause.kind == PortErrorKind::Contended => {
+                not_sent += 1
+            }
+            _ => break payment,
+        }
+    };
+    assert_eq!((word(&payment), not_sent), ("paid", 1));
+    serving.await.unwrap();
+}
+
 #[tokio::test]
 async fn nothing_is_sent_when_the_invocation_is_over() {
     let scene = scene(Faults::default()).await;

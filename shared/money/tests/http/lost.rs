@@ -1,6 +1,6 @@
 //! Payments whose answer is lost, before and after the commit.
 
-use largesse_app::ports::{Payment, PortErrorKind};
+use largesse_app::ports::{Money, Payment, PortErrorKind, Reversal};
 use largesse_money_server::{Fault, Faults};
 
 use crate::scene::{IMPATIENT_MS, Scene, adapter, at_every_payment, grant, scene, settings};
@@ -73,6 +73,22 @@ async fn a_reset_is_one_and_no_orderly_end() {
 #[tokio::test]
 async fn a_failure_of_the_service_comes_back() {
     is_found_not_paid(Fault::Fail).await;
+}
+
+/// As behind a rate: a second request would have no permit.
+#[tokio::test]
+async fn without_look_ups_a_call_in_doubt_is_one_request_and_unknown() {
+    let mut scene = scene(Faults::default().with(Fault::FailAfter, 1_000)).await;
+    let mut once = settings(&scene.server);
+    once.looks_up = false;
+    scene.money = adapter(once);
+    assert_eq!(scene.paid(1).await, "unknown");
+    assert_eq!(scene.counts(), (1, 1, 2));
+    let error = scene.money.reverse(&grant(1)).await.unwrap_err();
+    assert_eq!((error.kind, scene.counts().0), (PortErrorKind::Unknown, 2));
+    scene.set(Faults::default());
+    let again = scene.money.reverse(&grant(1)).await.unwrap();
+    assert_eq!((again, scene.server.report().reversed), (Reversal::AlreadyReversed, 1));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use largesse_app::ports::{Payment, PortErrorKind, Refusal};
 use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
 use largesse_money::HttpMoney;
+use largesse_money_server::wire::Status;
 use largesse_money_server::{Fault, Faults, RetryAfter};
 
 use crate::scene::{
@@ -53,11 +54,22 @@ async fn a_refusal_carries_the_codes_word() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_closed_is_refused_at_every_attempt_and_no_other_is() {
+    let closed = [grant(1).member.to_string()].into();
+    let scene = scene(Faults { closed, ..Faults::default() }).await;
+    assert_eq!([scene.paid(1).await, scene.paid(1).await], ["refused"; 2]);
+    assert_eq!(scene.paid(2).await, "paid");
+    let id = |n| grant(n).id.to_string();
+    let [refused, paid] = [1, 2].map(|n| scene.server.transfer(&id(n)).unwrap());
+    assert_eq!((refused.status, paid.status), (Status::Refused, Status::Paid));
+    assert_eq!((scene.server.transfer(&id(3)), scene.server.calls()), (None, 3));
+}
+
+#[tokio::test]
 async fn an_accepted_payment_is_unknown_until_it_is_decided() {
     let scene = scene(at_every_payment(Fault::Pend)).await;
-    let Payment::Unknown(cause) = scene.pay(&grant(1)).await else { panic!("known") };
-    let said = "pay over HTTP: Unknown: accepted, and not decided yet";
-    assert_eq!((cause.kind, &*cause.causes()), (PortErrorKind::Unknown, said));
+    let payment = scene.pay(&grant(1)).await;
+    assert!(matches!(payment, Payment::Pending), "{payment:?}");
     assert_eq!(scene.counts(), (1, 0, 0));
 }
 

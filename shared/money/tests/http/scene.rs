@@ -95,7 +95,7 @@ pub(crate) fn word(payment: &Payment) -> &'static str {
         Payment::Refused(Refusal::WalletFull) => "full",
         Payment::Refused(Refusal::Service(_)) => "refused",
         Payment::NotNow { .. } => "later",
-        Payment::Unknown(_) => "unknown",
+        Payment::Unknown(_) | Payment::Pending => "unknown",
     }
 }
 

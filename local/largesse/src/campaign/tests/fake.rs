@@ -62,6 +62,8 @@ pub(super) struct World {
     pub(super) pages: BTreeMap<String, Value>,
     /// The body of the CSV, and whether it is cut off.
     pub(super) csv: (&'static str, bool),
+    /// The body of its second page, if it has one.
+    pub(super) csv_behind: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -157,13 +159,19 @@ impl World {
                 reply(202, &campaign)
             }
             ("GET", [_, "audit"]) => reply(200, &self.list_audit()),
+            ("GET", [_, csv]) if csv.ends_with("?limit=1&cursor=two") => {
+                (200, [("content-type", "text/csv")], self.csv_behind.unwrap()).into_response_with()
+            }
             ("GET", [_, _csv]) => {
                 let (text, is_cut) = self.csv;
+                let link = "<?limit=1&cursor=two>; rel=\"next\"".to_owned();
+                let link = self.csv_behind.map(|_| ("link", link));
                 // A body that is shorter than it says is cut off.
                 let len = text.len() + usize::from(is_cut);
                 let first = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(text))]);
-                (200, [("content-length", len.to_string())], Body::from_stream(first))
-                    .into_response_with()
+                let headers = [("content-length", len.to_string())];
+                let response = (200, headers, Body::from_stream(first)).into_response_with();
+                (link.map(|link| [link]), response).into_response()
             }
             _ => problem(404, "ERR005"),
         }

@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::fake::{Fake, Fault, ID, campaign};
 use super::*;
+use crate::campaign::csv::Source;
+use crate::campaign::lines::FileLines;
 use crate::campaign::load::{Into, Load, load};
 use crate::campaign::state::{self, Receipt};
 
@@ -178,6 +180,28 @@ async fn a_start_without_the_refused_rows_is_an_explicit_choice() {
     assert_eq!(ended, Ended::Done);
     assert!(said.ends_with("\nstarted"), "{said}");
     assert_eq!(fake.taken("POST"), [format!("/{ID}/start")]);
+}
+
+#[tokio::test]
+async fn duplicates_of_a_file_are_named_by_its_lines() {
+    let (fake, folder) = (Fake::start().await, Folder::new());
+    let wanted = small_load(&fake, &folder, rows(ROWS));
+    done(&fake, &wanted).await.unwrap();
+    // Line 3 of part 2 is the fifth row, on line 6 of the file.
+    let text = "\u{feff}member_id,amount,reason,part,line\r\nuser-5,5,\"a, b\",2,3\r\n";
+    fake.with(|world| world.csv = (text, false));
+    let lines = FileLines::read(&fake.api(), ID, &wanted.file).await.unwrap();
+    let (out, saved) = (Heard::default(), folder.0.join("again.csv"));
+    let path = format!("/campaigns/{ID}/duplicates.csv");
+    let source = Source { path, lines: Some(&lines) };
+    csv::fetch(&fake.api(), &out, &source, Some(&saved)).await.unwrap();
+    let expected = "\u{feff}member_id,amount,reason,line\r\nuser-5,5,\"a, b\",6\r\n";
+    assert_eq!(std::fs::read_to_string(&saved).unwrap(), expected);
+    let unplaced = lines.translate(b"member_id,amount,reason,line\r\nkim,1,x,3\r\n");
+    assert!(matches!(unplaced, Err(CampaignError::NoPlaces)));
+    let changed = folder.file("rows.csv", rows(ROWS).replace("user-5,5", "user-5,6"));
+    let other = FileLines::read(&fake.api(), ID, &changed).await;
+    assert!(matches!(other, Err(CampaignError::OtherContent { part: 2 })));
 }
 
 #[tokio::test]

@@ -211,6 +211,30 @@ async fn a_rollback_without_its_shortfall_is_done_and_with_one_something_is_left
     }
 }
 
+#[test]
+fn a_dry_run_says_what_a_rollback_could_not_take_back() {
+    let shortfall = |rows, sampled| json!({ "rows": rows, "amount": rows * 10, "missing": rows * 9, "sampled_rows": sampled });
+    let cases = [
+        (shortfall(0, 1_234), "none"),
+        (shortfall(3, 1_234), "3 of them, with an amount of 30: their wallets lack 27"),
+        (
+            shortfall(1_000, 617),
+            "about 1,000 of them, with an amount of 10,000: their wallets lack 9,000 (estimated \
+             from 617 wallets)",
+        ),
+        (Value::Null, "not known: they are elsewhere"),
+    ];
+    for (shortfall, expected) in cases {
+        let why = shortfall.is_null().then_some("they are elsewhere");
+        let preview = json!({
+            "rows": 1_234, "amount": 12_340, "shortfall": shortfall, "shortfall_unknown": why,
+        });
+        let preview = serde_json::from_value(preview).unwrap();
+        let lines = format!("payments   1,234\namount     12,340\nshortfall  {expected}");
+        assert_eq!(text::would(&preview), format!("{lines}\nnothing has changed"));
+    }
+}
+
 #[tokio::test]
 async fn a_csv_is_saved_whole_or_not_at_all() {
     let (fake, folder) = (Fake::start().await, Folder::new());
@@ -221,6 +245,12 @@ async fn a_csv_is_saved_whole_or_not_at_all() {
     let (_, said) = ran(&fake, &line).await.unwrap();
     assert_eq!(said, format!("{}: 1 rows", file.display()));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let behind = "\u{feff}member_id,amount,reason,failure\r\nuser-8,5,why,limit\r\n";
+    fake.with(|world| world.csv_behind = Some(behind));
+    let (_, said) = ran(&fake, &line).await.unwrap();
+    assert_eq!(said, format!("{}: 2 rows", file.display()));
+    let both = format!("{text}user-8,5,why,limit\r\n");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), both);
     std::fs::remove_file(&file).unwrap();
     fake.with(|world| world.csv.1 = true);
     let error = ran(&fake, &line.replace("failures ", "duplicates ")).await.unwrap_err();

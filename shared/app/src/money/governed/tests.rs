@@ -1,246 +1,17 @@
 //! The decorator over ports in memory: rules are the domain's own, time is virtual.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+mod scene;
+
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use largesse_domain::breaker::Breaker;
-use largesse_domain::grant::Reason;
-use largesse_domain::id::Ulid;
-use largesse_domain::money::Amount;
-use largesse_domain::rate::{Moment, RateState, Tolerance, Wish};
-use largesse_domain::time::Timestamp;
-use tokio::time::Instant;
+use largesse_domain::rate::{Moment, Tolerance};
 
+use self::scene::*;
 use super::*;
-use crate::invocation::{self, Invocation};
-use crate::ports::{BreakerWritten, Leased, PortErrorKind, Refusal, StoredBreaker};
-
-const BEGINS_MS: i64 = 1_000_000;
-
-/// Ports in memory, one store for all workers.
-struct Memory {
-    start: Instant,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    rate: Option<RateState>,
-    breaker: StoredBreaker,
-    is_away: bool,
-    leases: u32,
-    reads: u32,
-    writes: u32,
-    ulids: u128,
-}
-
-impl Memory {
-    #[expect(clippy::disallowed_methods, reason = "the virtual clock of the test")]
-    fn new() -> Arc<Self> {
-        Arc::new(Self { start: Instant::now(), state: Mutex::default() })
-    }
-
-    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn ask<T>(&self, with: impl FnOnce(&mut State) -> T) -> PortResult<T> {
-        self.state(
-            |state| {
-                if state.is_away { Err(error(PortErrorKind::Unknown)) } else { Ok(with(state)) }
-            },
-        )
-    }
-}
-
-fn error(kind: PortErrorKind) -> PortError {
-    PortError { operation: "test", kind, cause: None }
-}
-
-impl Permits for Memory {
-    async fn lease(&self, _: &ServiceId, rate: Rate, wish: &Wish) -> PortResult<Leased> {
-        self.ask(|state| {
-            state.leases += 1;
-            let rate = state.rate.get_or_insert(RateState { rate, tat: Moment(0) });
-            match rate.lease(wish) {
-                Ok(block) => {
-                    rate.tat = block.end();
-                    Leased::Block(block)
-                }
-                Err(next) => Leased::None { next },
-            }
-        })
-    }
-
-    async fn set_rate(&self, _: &ServiceId, rate: Rate) -> PortResult<()> {
-        self.ask(|state| state.rate = state.rate.map(|state| state.change(rate)))
-    }
-}
-
-impl Breakers for Memory {
-    async fn breaker(&self, _: &ServiceId) -> PortResult<StoredBreaker> {
-        self.ask(|state| {
-            state.reads += 1;
-            state.breaker
-        })
-    }
-
-    async fn put_breaker(
-        &self,
-        _: &ServiceId,
-        seen: StoredBreaker,
-        breaker: Breaker,
-    ) -> PortResult<BreakerWritten> {
-        self.ask(|state| {
-            if state.breaker != seen {
-                return BreakerWritten::Changed(state.breaker);
-            }
-            state.writes += 1;
-            state.breaker = StoredBreaker { breaker, version: seen.version + 1 };
-            BreakerWritten::Done(state.breaker)
-        })
-    }
-}
-
-impl Clock for Memory {
-    fn now(&self) -> Timestamp {
-        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap();
-        Timestamp::from_ms(BEGINS_MS).plus_ms(elapsed)
-    }
-}
-
-impl Pause for Memory {
-    async fn pause_ms(&self, ms: u64) {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-    }
-}
-
-impl Ids for Memory {
-    fn ulid(&self) -> Ulid {
-        self.state(|state| {
-            state.ulids += 1;
-            Ulid::from_parts(self.now().ms_unsigned(), state.ulids)
-        })
-    }
-}
-
-impl Rng for Memory {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
-}
-
-/// A service that answers as it is told, in order, and pays when it is told nothing.
-struct Bank {
-    memory: Arc<Memory>,
-    answers: Mutex<VecDeque<Payment>>,
-    calls: Mutex<Vec<i64>>,
-}
-
-impl Bank {
-    fn call(&self) -> Payment {
-        let now = self.memory.now().ms() - BEGINS_MS;
-        self.calls.lock().unwrap().push(now);
-        self.answers.lock().unwrap().pop_front().unwrap_or(Payment::Paid)
-    }
-
-    fn will(&self, answers: impl IntoIterator<Item = Payment>) {
-        self.answers.lock().unwrap().extend(answers);
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.lock().unwrap().len()
-    }
-}
-
-impl Money for Bank {
-    async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
-        assert_eq!(grants.len(), 1);
-        vec![self.call()]
-    }
-
-    async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
-        assert_eq!(grants.len(), 1);
-        match self.call() {
-            Payment::Unknown(error) => Err(error),
-            _ => Ok(vec![Standing::Paid]),
-        }
-    }
-
-    async fn reverse(&self, _: &Grant) -> PortResult<Reversal> {
-        match self.call() {
-            Payment::Unknown(error) => Err(error),
-            _ => Ok(Reversal::Reversed),
-        }
-    }
-}
-
-struct Scene {
-    memory: Arc<Memory>,
-    bank: Arc<Bank>,
-    workers: Vec<Governed<Bank, Memory>>,
-}
-
-fn scene(limit: u32, workers: usize) -> Scene {
-    let memory = Memory::new();
-    let (answers, calls) = (Mutex::default(), Mutex::default());
-    let bank = Arc::new(Bank { memory: memory.clone(), answers, calls });
-    let rate = Rate::new(limit, Tolerance::default()).unwrap();
-    let worker = |_| {
-        let (service, policy) = ("bank".parse().unwrap(), BreakerPolicy::default());
-        Governed::new(bank.clone(), memory.clone(), service, rate, policy)
-    };
-    let workers = (0..workers).map(worker).collect();
-    Scene { memory, bank, workers }
-}
-
-fn grants(count: usize) -> Vec<Grant> {
-    let grant = Grant {
-        id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
-        source: "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap(),
-        member: "m".parse().unwrap(),
-        amount: Amount::new(5).unwrap(),
-        reason: Reason::Share,
-        funder: "f".parse().unwrap(),
-        memo: None,
-    };
-    vec![grant; count]
-}
-
-/// P for paid, R for refused, N for not now, U for unknown.
-fn letters(payments: &[Payment]) -> String {
-    let letter = |payment: &Payment| match payment {
-        Payment::Paid | Payment::AlreadyPaid | Payment::Voided => 'P',
-        Payment::Refused(_) => 'R',
-        Payment::NotNow { .. } => 'N',
-        Payment::Unknown(_) => 'U',
-    };
-    payments.iter().map(letter).collect()
-}
-
-fn unknown() -> Payment {
-    Payment::Unknown(error(PortErrorKind::Unknown))
-}
-
-fn not_now() -> Payment {
-    Payment::NotNow { retry_after_ms: None, cause: error(PortErrorKind::Throttled) }
-}
-
-fn retry_after_ms(payment: &Payment) -> Option<u64> {
-    match payment {
-        Payment::NotNow { retry_after_ms, cause } => {
-            assert_eq!(cause.kind, PortErrorKind::Throttled, "nothing has happened");
-            *retry_after_ms
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Within an invocation that is over so many milliseconds from now.
-async fn within<F: Future>(memory: &Memory, ms: u64, work: F) -> F::Output {
-    invocation::scope(Invocation::until(memory.now().plus_ms(ms)), work).await
-}
+use crate::invocation;
+use crate::ports::{PortErrorKind, Refusal};
 
 #[tokio::test(start_paused = true)]
 async fn each_grant_is_one_call_at_the_moment_of_its_permit() {
@@ -411,6 +182,52 @@ async fn a_refusal_is_no_failure_of_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_came_too_late_is_no_failure_of_the_service() {
+    let scene = scene(1_000, 1);
+    let late = || Payment::NotNow { retry_after_ms: None, cause: error(PortErrorKind::Contended) };
+    scene.bank.will((0..9).map(|_| late()));
+    assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "NNNNNNNNNP");
+    assert_eq!(scene.memory.state(|state| state.writes), 0);
+}
+
+/// The call knows until when its permit counts: its moment and the lateness.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_told_until_when_its_permit_counts() {
+    let scene = scene(10, 1);
+    scene.workers[0].pay(&grants(2)).await;
+    let told = scene.bank.told.lock().unwrap().clone();
+    assert_eq!(told, [Some(35), Some(137)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_is_accepted_is_no_failure() {
+    let scene = scene_of(1_000, 1, true);
+    scene.bank.will((0..9).map(|_| Payment::Pending));
+    assert_eq!(letters(&scene.workers[0].pay(&grants(10)).await), "UUUUUUUUUP");
+    // It is not looked up at once: the service knows no more.
+    assert_eq!((scene.bank.calls(), scene.memory.state(|state| state.writes)), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_in_doubt_is_looked_up_once_under_a_permit_of_its_own() {
+    let scene = scene_of(10, 1, true);
+    let worker = &scene.workers[0];
+    // Found paid; not found out.
+    scene.bank.will([unknown(), Payment::Paid]);
+    let paid = worker.pay(&grants(1)).await;
+    assert!(matches!(paid[..], [Payment::AlreadyPaid]), "{paid:?}");
+    scene.bank.will([unknown(), unknown()]);
+    assert_eq!(letters(&worker.pay(&grants(1)).await), "U");
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert_eq!(calls.len(), 4);
+    assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= 102), "{calls:?}");
+    // Without a permit for the look-up it stays unknown, and nothing is called.
+    scene.bank.will([unknown()]);
+    assert_eq!(letters(&within(&scene.memory, 110, worker.pay(&grants(1))).await), "U");
+    assert_eq!(scene.bank.calls(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn look_ups_and_reversals_take_permits_too() {
     let scene = scene(10, 1);
     let (worker, all) = (&scene.workers[0], grants(3));
@@ -425,6 +242,17 @@ async fn look_ups_and_reversals_take_permits_too() {
     assert_eq!(worker.lookup(&grants(4)).await.unwrap_err().kind, PortErrorKind::Unknown);
     assert!(worker.reverse(&all[0]).await.is_err());
     assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+}
+
+/// Behind its permit it would be held up until another call has ended, and be too late.
+#[tokio::test(start_paused = true)]
+async fn a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made() {
+    let scene = scene(5_000, 1);
+    scene.bank.takes_ms.store(10_000, Ordering::Relaxed);
+    let paid = scene.workers[0].pay(&grants(CALLS_MAX + 1)).await;
+    assert_eq!(letters(&paid), "P".repeat(CALLS_MAX + 1));
+    let calls = scene.bank.calls.lock().unwrap().clone();
+    assert!(calls[CALLS_MAX - 1] < 1_000 && calls[CALLS_MAX] > 10_000, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,6 +49,7 @@ impl Life {
             Action::Run { fence } => self.run(*fence),
             Action::Stop => self.stop(),
             Action::End { fence, counts } => self.end(*fence, counts),
+            Action::Damaged { fence } => self.damaged(*fence),
             Action::Fail { fence } => self.fail(*fence),
             Action::Retry { counts } => self.retry(counts),
             Action::Rollback { fence } => self.rollback(*fence),
@@ -185,6 +186,13 @@ impl Life {
         none_open(counts.tally.open())?;
         self.whole(counts)?;
         self.state = State::Completed;
+        Ok(Taken::Now)
+    }
+
+    /// The damage stands in the campaign and in its audit; its life goes on.
+    fn damaged(&self, fence: u64) -> Result<Taken, Refused> {
+        self.in_state(self.state == State::Running)?;
+        self.under_fence(self.fence == fence)?;
         Ok(Taken::Now)
     }
 

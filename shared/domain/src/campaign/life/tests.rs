@@ -106,6 +106,8 @@ fn in_state(state: &str) -> Life {
 #[case(Action::Stop, "- - - STOPPED STOPPED - - = - -")]
 #[case(Action::End { fence: 5, counts: settled() }, "- - - - COMPLETED = - - - -")]
 #[case(Action::End { fence: 4, counts: settled() }, "- - - - ! - - - - -")]
+#[case(Action::Damaged { fence: 5 }, "- - - - RUNNING - - - - -")]
+#[case(Action::Damaged { fence: 6 }, "- - - - ! - - - - -")]
 #[case(Action::Fail { fence: 5 }, "- - - - FAILED - = - - -")]
 #[case(Action::Fail { fence: 6 }, "- - - - ! - - - - -")]
 #[case(Action::Retry { counts: settled() }, "- - - - - WAITING WAITING WAITING - -")]
@@ -230,6 +232,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         fence.clone().prop_map(|fence| Action::Run { fence }),
         Just(Action::Stop),
         (fence.clone(), any_counts()).prop_map(|(fence, counts)| Action::End { fence, counts }),
+        fence.clone().prop_map(|fence| Action::Damaged { fence }),
         fence.clone().prop_map(|fence| Action::Fail { fence }),
         any_counts().prop_map(|counts| Action::Retry { counts }),
         fence.clone().prop_map(|fence| Action::Rollback { fence }),

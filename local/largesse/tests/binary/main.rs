@@ -3,113 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+mod life;
+mod up;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
 
-use largesse::client::{Client, Reply};
-use largesse::compose;
-use largesse_aws::production::SecureRng;
-use largesse_domain::audit::audit;
-use largesse_emulator::{World, WorldClock};
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// A payment takes some milliseconds, and on a busy machine a second.
-const PAID_WITHIN: Duration = Duration::from_secs(60);
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_largesse"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// A folder of this test's own that is not there yet.
-fn folder(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    folder
-}
-
-/// A running stack; killed when dropped.
-struct Up {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    client: Client,
-}
-
-impl Up {
-    /// Starts and waits until it says where it listens.
-    fn start(more: &[&str]) -> Self {
-        let arguments = [&["up", "--listen", "127.0.0.1:0"], more].concat();
-        let mut child = command(&arguments).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            if out.read_line(&mut line).unwrap() == 0 {
-                let mut said = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-                panic!("it did not start: {said}");
-            }
-            if let Some((_, rest)) = line.split_once("http://") {
-                break rest.split('/').next().unwrap().to_owned();
-            }
-        };
-        Self { child, out, client: Client::new(format!("http://{address}")) }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    /// Waits for its end; returns the exit status and its last output.
-    fn ended(mut self) -> (ExitStatus, String) {
-        let mut said = String::new();
-        self.out.read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap(), said)
-    }
-
-    async fn get(&self, path: &str, user: &str, room: Option<&str>) -> Reply {
-        let reply = self.client.send(Method::GET, path, user, room, None, None).await.unwrap();
-        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
-        reply
-    }
-
-    /// Reads the wallet until it holds that much.
-    async fn until_paid(&self, user: &str, balance: u64) {
-        let held = Cell::new(0);
-        let paid = async {
-            while held.get() != balance {
-                let wallet = self.get(&format!("/api/v2/wallets/{user}"), user, None).await;
-                held.set(wallet.number("balance"));
-            }
-        };
-        if tokio::time::timeout(PAID_WITHIN, paid).await.is_err() {
-            let held = held.get();
-            panic!("{user} holds {held} and not {balance} after {PAID_WITHIN:?}");
-        }
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Runs to the end; returns the exit code and what stood on standard error.
-fn failure(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = command(arguments).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
+use crate::up::{Up, command, failure, folder};
 
 #[test]
 fn a_busy_port_is_named_and_the_exit_code_is_one() {
@@ -153,83 +55,6 @@ fn a_wrong_argument_is_explained_and_the_exit_code_is_two() {
     let (code, said) = failure(&["up", "--listen", "nowhere"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("--listen"), "{said}");
-}
-
-#[tokio::test]
-async fn ctrl_c_and_sigterm_stop_it_cleanly() {
-    for signal in ["INT", "TERM"] {
-        let up = Up::start(&[]);
-        // A connection that stays open does not keep it running.
-        up.client.deposit("ann", 5).await.unwrap();
-        up.signal(signal);
-        let client = up.client.clone();
-        let (status, said) = up.ended();
-        assert_eq!(status.code(), Some(0), "{signal}: {said}");
-        assert!(said.contains("Stopped. Nothing is kept."), "{said}");
-        drop(client);
-    }
-}
-
-#[tokio::test]
-async fn what_was_answered_survives_kill_9_and_nothing_is_doubled() {
-    let data = folder("kill-9");
-    let data = ["--data", data.to_str().unwrap()];
-    let mut up = Up::start(&data);
-    up.client.deposit("ann", 1_000).await.unwrap();
-    let room = up.client.room("ann").await.unwrap();
-    up.client.join(&room, "ann", "bob").await.unwrap();
-    up.client.join(&room, "ann", "eve").await.unwrap();
-    let token = up.client.spray(&room, "ann", "key", 900, 3).await.unwrap();
-    let bobs = up.client.claim(&room, "bob", &token).await.unwrap();
-    assert_eq!(bobs.status, 201, "{}", bobs.body);
-    up.until_paid("bob", bobs.number("amount")).await;
-    // Killed between this answer and its payment, or anywhere in it.
-    let eves = up.client.claim(&room, "eve", &token).await.unwrap();
-    assert_eq!(eves.status, 201, "{}", eves.body);
-    up.child.kill().unwrap();
-    up.child.wait().unwrap();
-
-    for _ in 0..2 {
-        let mut up = Up::start(&data);
-        up.until_paid("bob", bobs.number("amount")).await;
-        assert_eq!(up.get("/api/v2/wallets/ann", "ann", None).await.number("balance"), 100);
-        let path = format!("/api/v2/sprays/{token}");
-        let spray = up.get(&path, "ann", Some(&room)).await;
-        assert_eq!((spray.number("amount"), spray.number("claimed_count")), (900, 2));
-        let path = "/api/v2/wallets/bob/transactions";
-        let rows = up.get(path, "bob", None).await.body["transactions"].clone();
-        assert_eq!(rows.as_array().unwrap().len(), 1, "paid once: {rows}");
-        // Repeats are recognized.
-        let again = up.client.claim(&room, "bob", &token).await.unwrap();
-        assert_eq!((again.status, again.code()), (409, "ERR102"));
-        let again = up.client.spray(&room, "ann", "key", 900, 3).await.unwrap();
-        assert_eq!(again, token);
-        let body = json!({ "amount": 1_000 });
-        let key = format!("/api/v2/wallets/ann/deposits-ann-{body}");
-        let path = "/api/v2/wallets/ann/deposits";
-        let sent = up.client.send(Method::POST, path, "ann", None, Some(&key), Some(&body));
-        assert_eq!(sent.await.unwrap().number("balance"), 1_000, "the first answer again");
-        up.child.kill().unwrap();
-        up.child.wait().unwrap();
-    }
-    let wallets = wallets_in_the_end(Path::new(data[1])).await;
-    let expected = [("ann", 100), ("bob", bobs.number("amount")), ("eve", eves.number("amount"))];
-    assert_eq!(wallets, BTreeMap::from(expected.map(|(user, held)| (user.to_owned(), held))));
-}
-
-/// What a folder's wallets hold once everything is done. The message of a payment that was under way
-/// when its process was killed is visible again after its timeout, so the clock is set forward.
-async fn wallets_in_the_end(data: &Path) -> BTreeMap<String, u64> {
-    let clock = WorldClock::real();
-    clock.set_skew_ms(3_600_000);
-    let world = World::on_disk_at(&compose::stack().unwrap(), data, clock).unwrap();
-    let store = Arc::new(compose::store(&world, SecureRng::from_seed(1)));
-    let local = compose::compose(world, store, "a secret of this test").unwrap();
-    local.world.settle().await;
-    let books = local.store.books().await.unwrap();
-    audit(&books).expect("money is conserved");
-    let wallets = books.wallets.into_iter();
-    wallets.map(|wallet| (wallet.user.to_string(), wallet.balance.get())).collect()
 }
 
 #[test]
@@ -305,6 +130,10 @@ fn a_demonstration_that_is_not_possible_is_refused_with_its_limits() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(limit), "{said}");
     }
+    for words in [["demo", "campaign", "--rows", "0"], ["bench", "campaign", "--rows", "999"]] {
+        let (code, said) = failure(&words);
+        assert_eq!((code, said.contains("..=1000000")), (Some(2), true), "{said}");
+    }
     let help = command(&["demo", "spray", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     for limit in ["1 to 100,000", "1 to 1,000", "at most 1,000,000,000,000", "1 to 1,024"] {
@@ -337,54 +166,6 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success(), "{said}");
     assert_eq!((first, said.as_str()), (*b"{", ""));
-}
-
-/// A secret that a power failure cut off does not stop the next start, and only the user can read it
-/// and the data.
-#[test]
-fn a_broken_cursor_secret_is_replaced_with_a_warning() {
-    use std::os::unix::fs::PermissionsExt;
-    let data = folder("secret");
-    let secret = data.join("cursor.secret");
-    let start = || {
-        let mut up = Up::start(&["--data", data.to_str().unwrap()]);
-        up.child.kill().unwrap();
-        let mut said = String::new();
-        up.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        up.child.wait().unwrap();
-        said
-    };
-    assert_eq!(start(), "");
-    for file in [&data, &secret] {
-        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o077, 0);
-    }
-    let first = std::fs::read_to_string(&secret).unwrap();
-    assert_eq!(start(), "");
-    assert_eq!(std::fs::read_to_string(&secret).unwrap(), first);
-    std::fs::write(&secret, "").unwrap();
-    let said = start();
-    let warning = format!("{} cannot be used and is made again", secret.display());
-    assert!(said.contains(&warning), "{said}");
-    let second = std::fs::read_to_string(&secret).unwrap();
-    assert_eq!(second.len(), 64);
-    assert_ne!(second, first);
-}
-
-#[tokio::test]
-async fn a_used_folder_without_its_data_is_refused() {
-    let data = folder("lost");
-    let path = data.to_str().unwrap();
-    let up = Up::start(&["--data", path]);
-    up.client.deposit("ann", 5).await.unwrap();
-    drop(up);
-    for file in ["world.db", "world.db-wal", "world.db-shm"] {
-        let _ = std::fs::remove_file(data.join(file));
-    }
-    let (code, said) = failure(&["up", "--listen", "127.0.0.1:0", "--data", path]);
-    assert_eq!(code, Some(1), "{said}");
-    let hint = format!("largesse: {path}/world.db is missing or empty, but its folder holds other");
-    assert!(said.starts_with(&hint), "{said}");
-    assert!(!data.join("world.db").exists());
 }
 
 #[test]

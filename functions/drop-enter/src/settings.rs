@@ -1,0 +1,42 @@
+//! What drop-enter is told by its environment variables.
+
+use largesse_app::settings::{SettingError, Variables};
+use largesse_aws::names::table;
+use largesse_aws::production::sdk_config;
+use largesse_aws::{Names, SdkConfig};
+use largesse_edge::EdgeConfig;
+use largesse_runtime::{BasePath, LogFilter, log_filter};
+
+/// The settings.
+pub struct Settings {
+    /// Which lines are logged.
+    pub log: LogFilter,
+    /// How AWS is called.
+    pub aws: SdkConfig,
+    /// The names of what it works on.
+    pub names: Names,
+    /// How requests are served.
+    pub edge: EdgeConfig,
+    /// The path under which the API is reached.
+    pub base_path: BasePath,
+}
+
+impl Settings {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// [`SettingError`], the first.
+    pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
+        Ok(Self {
+            log: log_filter(variables)?,
+            aws: sdk_config(variables)?,
+            names: Names {
+                drops: table(variables, "TABLE_DROPS")?,
+                pools: table(variables, "TABLE_POOLS")?,
+                ..Names::default()
+            },
+            edge: EdgeConfig::read(variables)?,
+            base_path: BasePath::read(variables)?,
+        })
+    }
+}

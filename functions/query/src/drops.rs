@@ -1,0 +1,237 @@
+//! v2: drops, for everybody; an entry, for its member and the funder.
+
+use axum::extract::State;
+use http::StatusCode;
+use largesse_app::drop::read::{self, DropDetail, DropState, MemberStanding};
+use largesse_app::ports::DropFigures;
+use largesse_domain::drop::DropRecord;
+use largesse_domain::grant::GrantStatus;
+use largesse_domain::id::{DropId, UserId};
+use largesse_domain::time::Timestamp;
+use largesse_edge::openapi::{CallerHeader, PageQuery};
+use largesse_edge::query::Query;
+use largesse_edge::{Answer, ApiError, App, Call, Code, time};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Deps;
+use crate::sprays::RefundView;
+
+/// What a drop has given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FiguresView {
+    /// The number of slots that are taken, a second or a few old.
+    #[schema(example = 9_120)]
+    taken: u64,
+    /// The number of slots that were paid, as counted at `counted_at`.
+    #[schema(example = 9_016)]
+    paid: u64,
+    /// The number of members whose payment failed for good, as counted at `counted_at`.
+    #[schema(example = 3)]
+    failed: u64,
+    /// The number of members who wait.
+    #[schema(example = 0)]
+    waiting: u64,
+    /// When the latest of the payments was counted; absent before any was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-01-31T09:01:12.345Z", format = DateTime)]
+    counted_at: Option<String>,
+}
+
+impl From<&DropFigures> for FiguresView {
+    fn from(figures: &DropFigures) -> Self {
+        let &DropFigures { taken, paid, failed, waiting, counted_at } = figures;
+        Self { taken, paid, failed, waiting, counted_at: counted_at.map(time::format) }
+    }
+}
+
+/// A drop.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DropView {
+    /// The permanent id.
+    #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    drop_id: String,
+    /// The name.
+    #[schema(example = "Opening day")]
+    name: String,
+    /// The user who paid for it.
+    #[schema(example = "ann")]
+    funder: String,
+    /// The number of slots.
+    #[schema(example = 10_000)]
+    slots: u32,
+    /// The amount of each slot.
+    #[schema(example = 5_000)]
+    amount: u64,
+    /// The number of places on the waiting list.
+    #[schema(example = 1_000)]
+    waiting_places: u32,
+    /// When it was made.
+    #[schema(example = "2026-01-30T09:00:00.000Z", format = DateTime)]
+    created_at: String,
+    /// The first moment in which members enter.
+    #[schema(example = "2026-01-31T09:00:00.000Z", format = DateTime)]
+    opens_at: String,
+    /// The first moment in which they do not enter any more.
+    #[schema(example = "2026-01-31T10:00:00.000Z", format = DateTime)]
+    closes_at: String,
+    /// `upcoming`, `open`, `sold_out` or `closed`; in lists, a drop that is sold out is `open`.
+    #[schema(example = "open")]
+    state: &'static str,
+    /// What it has given; absent in lists.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    figures: Option<FiguresView>,
+    /// What was not taken and returned to the funder; absent before it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<RefundView>,
+}
+
+impl DropView {
+    fn new(record: &DropRecord, state: DropState, figures: Option<&DropFigures>) -> Self {
+        let drop = &record.drop;
+        Self {
+            drop_id: drop.id.to_string(),
+            name: drop.name.as_str().to_owned(),
+            funder: drop.funder.to_string(),
+            slots: drop.slots,
+            amount: drop.amount.get(),
+            waiting_places: drop.waiting,
+            created_at: time::format(drop.created_at()),
+            opens_at: time::format(drop.window.opens),
+            closes_at: time::format(drop.window.closes),
+            state: state.as_str(),
+            figures: figures.map(FiguresView::from),
+            refund: record.refund.map(|refund| RefundView::of(refund.amount, refund.at)),
+        }
+    }
+
+    fn of(detail: &DropDetail) -> Self {
+        Self::new(&detail.record, detail.state, Some(&detail.figures))
+    }
+
+    fn row(record: &DropRecord, now: Timestamp) -> Self {
+        Self::new(record, DropState::of(&record.drop, 0, now), None)
+    }
+}
+
+/// A page of drops.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DropPage {
+    /// The drops, newest first.
+    drops: Vec<DropView>,
+    /// The start of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Where a member of a drop stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EntryView {
+    /// `won`; `waiting`; or `lost`: the payment failed for good, and the slot went to a member who
+    /// waited, or its amount back to the funder.
+    #[schema(example = "won")]
+    state: &'static str,
+    /// The number of the slot, from 1; only with `won`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 4_217)]
+    slot: Option<u64>,
+    /// 1 for the next to get a slot; only with `waiting`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 12)]
+    position: Option<u64>,
+    /// `pending`, `paid` or `failed`; absent with `waiting`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "paid")]
+    payment: Option<&'static str>,
+}
+
+impl From<MemberStanding> for EntryView {
+    fn from(standing: MemberStanding) -> Self {
+        let none = Self { state: "waiting", slot: None, position: None, payment: None };
+        match standing {
+            MemberStanding::Won { slot, payment } => {
+                let payment = match payment {
+                    GrantStatus::Success => "paid",
+                    GrantStatus::Pending | GrantStatus::Failed => "pending",
+                    GrantStatus::PermanentlyFailed | GrantStatus::Voided => "failed",
+                };
+                Self { state: "won", slot: Some(slot), payment: Some(payment), ..none }
+            }
+            MemberStanding::Lost => Self { state: "lost", payment: Some("failed"), ..none },
+            MemberStanding::Waiting { position } => Self { position: Some(position), ..none },
+        }
+    }
+}
+
+/// Read a drop
+#[utoipa::path(
+    get, path = "/api/v2/drops/{id}", tag = "drop", operation_id = "getDrop",
+    params(
+        CallerHeader,
+        ("id" = String, Path, description = "The drop.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+    ),
+    responses(
+        (status = 200, description = "The drop.", body = DropView),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    call.caller()?;
+    Query::of(&call, &[])?;
+    let id: DropId = call.path("id")?;
+    let detail = read::detail(&*app.deps, id).await?.ok_or_else(ApiError::not_found)?;
+    Answer::json(StatusCode::OK, &DropView::of(&detail))
+}
+
+/// List all drops
+///
+/// Newest first, without what they have given. A new drop can be missing for a second.
+#[utoipa::path(
+    get, path = "/api/v2/drops", tag = "drop", operation_id = "listDrops",
+    params(CallerHeader, PageQuery),
+    responses((status = 200, description = "A page of drops.", body = DropPage))
+)]
+pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let caller = call.caller()?;
+    let query = Query::of(&call, &["limit", "cursor"])?;
+    let limit = query.limit()?;
+    let (scope, cursors) = (query.scope(&call, &caller), app.cursors()?);
+    let after: Option<DropId> =
+        query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
+    let page = read::list(&*app.deps, after, limit).await?;
+    let now = app.deps.now();
+    let page = DropPage {
+        drops: page.rows.iter().map(|record| DropView::row(record, now)).collect(),
+        next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),
+    };
+    Answer::json(StatusCode::OK, &page)
+}
+
+/// Read a member's entry
+///
+/// For the member, and for the funder of the drop.
+#[utoipa::path(
+    get, path = "/api/v2/drops/{id}/entries/{user}", tag = "drop", operation_id = "getEntry",
+    params(
+        CallerHeader,
+        ("id" = String, Path, description = "The drop.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
+        ("user" = String, Path, description = "The member.", example = "bob"),
+    ),
+    responses(
+        (status = 200, description = "The entry.", body = EntryView),
+        (status = 403, description = "ERR004"),
+        (status = 404, description = "ERR005"),
+    )
+)]
+pub async fn entry<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
+    let caller = call.caller()?;
+    Query::of(&call, &[])?;
+    let (id, user): (DropId, UserId) = (call.path("id")?, call.path("user")?);
+    let drop = app.deps.drop_terms(id).await?.ok_or_else(ApiError::not_found)?;
+    if caller != user && caller != drop.funder {
+        let detail = "Only the member and the funder can read an entry.";
+        return Err(ApiError::new(Code::Forbidden, detail));
+    }
+    let standing = read::member(&*app.deps, id, &user).await?.ok_or_else(ApiError::not_found)?;
+    Answer::json(StatusCode::OK, &EntryView::from(standing))
+}

@@ -1,0 +1,5 @@
+//! The work of campaigns under way: lost and found again, or damaged.
+
+mod damaged;
+mod lost;
+pub(crate) mod scene;
