@@ -282,6 +282,27 @@ async fn five_thousand_at_once_near_the_end_reach_the_target_or_less_than_any_re
     assert_eq!((totals.escrows, totals.wallets), (taken, MEMBERS as u64 * 1_000 - taken));
 }
 
+/// One member, sixty times at once, from four processes.
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_an_investor_holds_for_sixty_at_once() {
+    let sandbox = Sandbox::new(3);
+    sandbox.deposit("a", 10_000).await;
+    let limits = Limits { max_per_investor: Some(100), ..target(100_000) };
+    let product = product(&sandbox, 16, limits).await;
+    let stores: Vec<_> = (0..4).map(|n| sandbox.another_process(100 + n)).collect();
+    sandbox.world.set_fault_hook(Some(Arc::new(Distance::ms(2))));
+    let works = (0..60).map(|n| persistent(&stores[n % 4], request(&sandbox, &product, "a", 10)));
+    let heard = futures::future::join_all(works).await;
+    sandbox.world.set_fault_hook(None);
+    assert_eq!(heard.iter().filter(|heard| heard.is_ok()).count(), 10);
+    for refused in heard.into_iter().filter_map(Result::err) {
+        let InvestError::Refused { refusal, .. } = refused else { panic!("{refused:?}") };
+        assert_eq!(refusal, Refusal::AboveLimit { most: amount(100), invested: 100 });
+    }
+    let sums = Sums::of(&sandbox.store.shards(&product).await.unwrap());
+    assert_eq!((sums.raised, sums.investors), (100, 1));
+}
+
 /// A rig in which `a` has money and a product that is open.
 async fn rig_with(seed: u64, shards: u32) -> (Rig, Product) {
     let rig = Rig::new(seed, Kill::default());

@@ -1,6 +1,7 @@
 //! The one value that implements all ports.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
 use largesse_domain::drop::{Drop, WaitingList};
 use largesse_domain::id::{CampaignId, DropId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
-use largesse_domain::product::{Product, Shard};
+use largesse_domain::product::Product;
 use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, KeyedLocks};
 use crate::names::Names;
+use crate::product::Seen;
 use crate::{deadline, retry};
 
 /// Time, ids and randomness: the ports of `environment.rs`.
@@ -63,7 +65,9 @@ pub struct Store {
     /// Products: their terms never change.
     pub(crate) products: Cache<ProductId, Product>,
     /// Shards of products that were read within the last second.
-    pub(crate) product_shards: Cache<ProductId, Vec<Shard>>,
+    pub(crate) product_shards: Cache<ProductId, Seen>,
+    /// How often shards of products were read.
+    pub(crate) product_reads: AtomicU64,
     /// The terms of drops, which never change.
     pub(crate) drops: Cache<DropId, Arc<Drop>>,
     /// Waiting lists and figures of drops that were read a moment ago.
@@ -127,6 +131,7 @@ impl Store {
             full_buckets: Cache::new(FULL_BUCKETS_MAX),
             products: Cache::new(PRODUCTS_MAX),
             product_shards: Cache::new(PRODUCTS_MAX),
+            product_reads: AtomicU64::new(0),
             drops: Cache::new(DROPS_MAX),
             waiting_lists: Cache::new(DROPS_MAX),
             drop_figures: Cache::new(DROPS_MAX),

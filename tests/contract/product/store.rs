@@ -1,12 +1,14 @@
 //! Making and listing products and investments, and the mark of those that are sold out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::ports::{Clock, Closing, Once, Products};
+use largesse_app::ports::{Clock, Closing, Once, Pause, Products};
 use largesse_app::product::invest::{Invest, invest};
 use largesse_domain::id::InvestmentId;
-use largesse_domain::product::{Limits, Product, Refusal, Title};
+use largesse_domain::product::{Limits, Product, Refusal, Sums, Title};
 use largesse_domain::time::Timestamp;
+use largesse_emulator::{Fault, Faults, Matching};
 use largesse_tests::{Sandbox, amount, user};
 
 use super::scene::{
@@ -197,4 +199,49 @@ async fn a_members_investments_are_their_own_whoever_shares_the_start_of_their_n
         }
     }
     assert_eq!(sums(&sandbox, &product).await.investors, 5);
+}
+
+/// With the figures that a process reads once a second at hand. An investment from two shards uses two
+/// write units more.
+#[tokio::test(start_paused = true)]
+async fn an_investment_uses_nine_write_units_and_three_calls_in_a_row() {
+    let sandbox = Sandbox::new(8);
+    sandbox.deposit("a", 1_000).await;
+    let product = made_of(&sandbox, limits(100), 2).await;
+    invested(&sandbox, &product, "a", 1).await;
+    let recorder = sandbox.world.recorder();
+    recorder.measure_units(true);
+    for (minor, shards) in [(1, 1_u8), (60, 2)] {
+        recorder.reset();
+        invested(&sandbox, &product, "a", minor).await;
+        let total = recorder.total();
+        let expected = 7.0 + 2.0 * f64::from(shards);
+        assert!((total.write - expected).abs() < 0.01, "{} write units", total.write);
+        assert!(total.read < 2.01, "{} read units", total.read);
+        assert_eq!(total.calls, 3, "wallet, position, transaction");
+    }
+}
+
+/// A read between a commit and its reply has what was invested: it is not taken from it again, and what
+/// remains is not refused.
+#[tokio::test(start_paused = true)]
+async fn what_a_read_has_already_is_not_taken_from_it_again() {
+    let sandbox = Sandbox::new(9);
+    for who in ["a", "b"] {
+        sandbox.deposit(who, 100).await;
+    }
+    let product = made_of(&sandbox, limits(20), 1).await;
+    sandbox.store.shards(&product).await.unwrap();
+    let late = Fault::DelayReply(Duration::from_millis(50));
+    let late = Faults::seeded(0).nth(1, Matching::operation("TransactWriteItems"), late);
+    sandbox.world.set_fault_hook(Some(Arc::new(late)));
+    let reader = async {
+        sandbox.store.pause_ms(20).await;
+        sums(&sandbox, &product).await.remaining
+    };
+    let (_, read) = futures::future::join(invested(&sandbox, &product, "a", 10), reader).await;
+    assert_eq!(read, 10, "the commit came before the read");
+    let recent = sandbox.store.recent_shards(&product).await.unwrap();
+    assert_eq!(Sums::of(&recent).remaining, 10);
+    invested(&sandbox, &product, "b", 10).await;
 }

@@ -111,7 +111,7 @@ async fn a_product_that_cannot_be_read_is_dead_lettered_and_stops_no_other() {
     let ports = Ports::default();
     assert_eq!(handle(&ports, &records).await, None);
     assert_eq!(*ports.published.lock().unwrap(), [sold_out_event()]);
-    let dead = ports.dead.lock().unwrap();
+    let dead = ports.dead.into_inner().unwrap();
     assert_eq!(dead.len(), 1);
     assert!(dead[0].record.contains("much"), "{:?}", dead[0]);
     let ports = Ports { refuses_dead: true, ..Ports::default() };

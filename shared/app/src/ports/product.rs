@@ -85,7 +85,8 @@ pub trait Products: Send + Sync {
     /// capacity only falls, at the end of the read no more remains than they say.
     fn shards(&self, product: &Product) -> impl Future<Output = PortResult<Vec<Shard>>> + Send;
 
-    /// The same, at most one second old; what this process invested meanwhile is taken from it.
+    /// The same, at most one second old. No less remains than they say, since nothing is taken from
+    /// them that they have already.
     fn recent_shards(
         &self,
         product: &Product,

@@ -10,8 +10,8 @@ use crate::ports::{Clock, Closing, PortResult, Products};
 
 /// Products of a list whose shards are read at the same time.
 const CONCURRENCY: usize = 8;
-/// Pages of the index that one list reads at most. Products that have not opened lie in it too, so a
-/// page of the list may have fewer rows than wanted, and a next one.
+/// Pages of the index, of [`PAGE_LIMIT_MAX`] products, that one list reads at most. Products that have
+/// not opened lie in it too, so a page of the list may have fewer rows than wanted, and a next one.
 const INDEX_PAGES_MAX: u32 = 10;
 
 /// A product with its figures.
@@ -63,7 +63,7 @@ pub async fn recruiting<D: Products + Clock>(
     let now = deps.now();
     let mut page = Page { rows: Vec::new(), next: after };
     for _ in 0..INDEX_PAGES_MAX {
-        let index = deps.closing_products(now, page.next, limit).await?;
+        let index = deps.closing_products(now, page.next, PAGE_LIMIT_MAX).await?;
         let reads: Vec<_> =
             index.rows.iter().map(|closing| recruits(deps, *closing, now)).collect();
         let mut reads = futures::stream::iter(reads).buffered(CONCURRENCY);

@@ -8,8 +8,8 @@
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures::future::try_join;
 use largesse_app::ports::{
-    Clock, InvestOrder, NotInvested, Once, Pause, PortError, PortErrorKind, PortResult, Products,
-    Rng, Wallets,
+    Clock, InvestOrder, NotInvested, Once, Pause, PortError, PortErrorKind, PortResult, Rng,
+    Wallets,
 };
 use largesse_domain::id::{InvestmentId, TransferId, UserId};
 use largesse_domain::ledger::Wallet;
@@ -40,7 +40,7 @@ const TRANSFER_AT: usize = 1;
 /// What a try came to.
 enum Tried {
     /// Invested, by this try or before.
-    Done(Once<Investment>),
+    Done(Box<Once<Investment>>),
     /// Refused, and not invested before.
     Refused(NotInvested),
     /// Something changed since it was read, or the shards were not read by this try.
@@ -64,7 +64,7 @@ impl Store {
                 self.pause_ms(self.below(wait).into()).await;
             }
             match self.try_invest(product, order, is_fresh).await {
-                Ok(Tried::Done(done)) => return Ok(Ok(done)),
+                Ok(Tried::Done(done)) => return Ok(Ok(*done)),
                 Ok(Tried::Refused(refused)) => return Ok(Err(refused)),
                 Ok(Tried::Again) => {}
                 Err(error) if error.kind == PortErrorKind::Contended => {}
@@ -86,14 +86,14 @@ impl Store {
         if let Some(refusal) = known_refusal(product, request) {
             return self.refused(product, order, NotInvested::Product(refusal)).await;
         }
-        let shards = async {
-            if is_fresh { self.shards(product).await } else { self.recent_shards(product).await }
+        let seen = async {
+            if is_fresh { self.see(product).await } else { self.recently_seen(product).await }
         };
-        let (shards, wallet) = try_join(shards, self.wallet(&order.investor)).await?;
+        let (seen, wallet) = try_join(seen, self.wallet(&order.investor)).await?;
         let position = self.position(product, &order.investor).await?;
         // Reads take time, in which the product may have opened or closed.
         let request = Request { now: self.now(), ..request };
-        let takes = match decide(&product.terms, &shards, position, request) {
+        let takes = match decide(&product.terms, &seen.shards, position, request) {
             Ok(takes) => takes,
             // Once nothing remains, nothing remains for ever.
             Err(refusal) if is_fresh || refusal == Refusal::SoldOut => {
@@ -101,7 +101,7 @@ impl Store {
             }
             Err(_) => return Ok(Tried::Again),
         };
-        let investment = investment(product, order, &shards, position, request);
+        let investment = investment(product, order, &seen.shards, position, request);
         let transfer = match wallet.post(investment.order()) {
             Ok(transfer) => transfer,
             Err(refused) if is_fresh => {
@@ -122,13 +122,13 @@ impl Store {
         let token = token(&investment, &wallet, &takes);
         match self.transact("invest", token, items).await {
             Ok(()) => {
-                self.lower(product, &takes, position.count == 0);
-                Ok(Tried::Done(Once::Now(investment)))
+                self.lower(product, seen.read, &takes, position.count == 0);
+                Ok(Tried::Done(Box::new(Once::Now(investment))))
             }
             Err(TransactError::Port(error)) => Err(error),
             Err(TransactError::Refused(reasons)) if condition_failed(&reasons, TRANSFER_AT) => {
                 let earlier = self.investment(product, &order.investor, order.id).await?;
-                Ok(Tried::Done(Once::Before(earlier)))
+                Ok(Tried::Done(Box::new(Once::Before(earlier))))
             }
             Err(TransactError::Refused(_)) => Ok(Tried::Again),
         }
@@ -164,9 +164,11 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Takes what was invested from the shards that this process remembers.
-    fn lower(&self, product: &Product, takes: &[Take], is_new: bool) {
-        self.product_shards.change(&product.id, |shards| {
+    /// Takes what was invested from the shards that this process remembers, if they are of the read
+    /// that it was decided by. Another read, made meanwhile, may have it already.
+    fn lower(&self, product: &Product, read: u64, takes: &[Take], is_new: bool) {
+        self.product_shards.change(&product.id, |seen| {
+            let shards = if seen.read == read { &mut seen.shards[..] } else { &mut [] };
             for (at, take) in takes.iter().enumerate() {
                 if let Some(shard) = shards.iter_mut().find(|shard| shard.number == take.shard) {
                     shard.remaining = shard.remaining.saturating_sub(take.amount);
@@ -189,7 +191,7 @@ impl Store {
             None => Ok(Tried::Refused(refused)),
             Some(_) => {
                 let earlier = self.investment(product, &order.investor, order.id).await?;
-                Ok(Tried::Done(Once::Before(earlier)))
+                Ok(Tried::Done(Box::new(Once::Before(earlier))))
             }
         }
     }

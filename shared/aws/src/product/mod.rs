@@ -1,6 +1,7 @@
 //! Products: table `products`, with the ledger in the transactions that move money.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use largesse_app::page::Page;
@@ -31,10 +32,45 @@ use codec::{SOLD_OUT_MS, product_item, read_investment, read_product, read_shard
 /// How old the shards may be that a process remembers, in milliseconds.
 const SHARDS_CACHE_MS: u64 = 1_000;
 
+/// Shards as one read found them, less what this process invested after it.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    /// Which read of this process it was.
+    read: u64,
+    shards: Vec<Shard>,
+}
+
 impl Store {
     fn remember_product(&self, product: &Product) {
         let ever = Timestamp::from_ms(TIMESTAMP_MS_MAX);
         self.products.put(product.id, product.clone(), ever);
+    }
+}
+
+impl Store {
+    /// Reads all shards, and remembers them.
+    async fn see(&self, product: &Product) -> PortResult<Seen> {
+        // From before the read, so that a remembered figure is never older than it says.
+        let until = self.now().plus_ms(SHARDS_CACHE_MS);
+        let keys = (0..product.shards).map(|n| keys::product_shard(product.id, n)).collect();
+        let items = self.batch_get("read shards", &self.names.products, keys).await?;
+        let shards = items.iter().map(|item| read_shard(item).map(|(_, shard)| shard));
+        let mut shards = shards.collect::<PortResult<Vec<_>>>()?;
+        if shards.len() != usize::try_from(product.shards).unwrap_or(usize::MAX) {
+            return Err(corrupt("shards of a product"));
+        }
+        shards.sort_by_key(|shard| shard.number);
+        let seen = Seen { read: self.product_reads.fetch_add(1, Ordering::Relaxed), shards };
+        self.product_shards.put(product.id, seen.clone(), until);
+        Ok(seen)
+    }
+
+    /// What was read within the last second.
+    async fn recently_seen(&self, product: &Product) -> PortResult<Seen> {
+        match self.product_shards.get(&product.id, self.now()) {
+            Some(seen) => Ok(seen),
+            None => self.see(product).await,
+        }
     }
 }
 
@@ -96,25 +132,11 @@ impl Products for Store {
     }
 
     async fn shards(&self, product: &Product) -> PortResult<Vec<Shard>> {
-        // From before the read, so that a remembered figure is never older than it says.
-        let until = self.now().plus_ms(SHARDS_CACHE_MS);
-        let keys = (0..product.shards).map(|n| keys::product_shard(product.id, n)).collect();
-        let items = self.batch_get("read shards", &self.names.products, keys).await?;
-        let shards = items.iter().map(|item| read_shard(item).map(|(_, shard)| shard));
-        let mut shards = shards.collect::<PortResult<Vec<_>>>()?;
-        if shards.len() != usize::try_from(product.shards).unwrap_or(usize::MAX) {
-            return Err(corrupt("shards of a product"));
-        }
-        shards.sort_by_key(|shard| shard.number);
-        self.product_shards.put(product.id, shards.clone(), until);
-        Ok(shards)
+        Ok(self.see(product).await?.shards)
     }
 
     async fn recent_shards(&self, product: &Product) -> PortResult<Vec<Shard>> {
-        match self.product_shards.get(&product.id, self.now()) {
-            Some(shards) => Ok(shards),
-            None => self.shards(product).await,
-        }
+        Ok(self.recently_seen(product).await?.shards)
     }
 
     async fn invest(
