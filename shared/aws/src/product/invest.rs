@@ -3,7 +3,7 @@
 //! An investor's position in a product has no item of its own: it stands on their latest investment
 //! there. The wallet is read first and that investment after it. The transaction holds only if nothing
 //! was posted to the wallet since, and an investment posts to it, so the position has not changed
-//! either (docs/adr/0012).
+//! either (docs/adr/0015).
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures::future::try_join;
