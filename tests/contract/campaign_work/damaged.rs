@@ -14,7 +14,7 @@ use rstest::rstest;
 use serde_json::Value;
 
 use super::scene::Work;
-use crate::scene::{Item, Table, balance, fill, key_with, n, number};
+use crate::scene::{Item, Table, balance, fill, key_with, n, number, s};
 
 /// The longest until a campaign that cannot go on has ended: two waits of the watch.
 const FAILED_IN: usize = 22;
@@ -276,4 +276,23 @@ async fn a_result_from_before_a_retry_pays_nobody_again() {
     let campaign = work.campaign().await;
     let problem = "chunk 0 cannot be used (the chunk has open rows of before a retry)";
     assert_eq!((campaign.life.state, campaign.problem.as_deref()), (State::Failed, Some(problem)));
+}
+
+/// The ledger pays ten rows in one transaction.
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_cannot_be_read_holds_up_no_other_row() {
+    let work = Work::new(13, 9).await;
+    work.sandbox.deposit("m3", 1).await;
+    let table = Table::of(&work.sandbox, "ledger");
+    let wallet = key_with("WALLET#m3".to_owned(), "BALANCE");
+    table.set(&wallet, "balance", s("much")).await;
+    work.attach_all();
+    work.settle().await;
+    let tally = work.tally().await;
+    assert_eq!((tally.success.rows, tally.open(), tally.failed.rows), (8, 1, 0));
+    assert_eq!(work.state().await, State::Running);
+    // It is paid when it can be read again.
+    table.set(&wallet, "balance", n(1)).await;
+    work.minutes(16).await;
+    assert_eq!((work.tally().await.success.rows, work.state().await), (9, State::Completed));
 }

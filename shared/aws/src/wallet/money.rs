@@ -72,6 +72,8 @@ impl Store {
             match self.pay_together(grants).await {
                 Ok(true) => return grants.iter().map(|_| Payment::Paid).collect(),
                 Ok(false) => {}
+                // What one wallet has wrong is no fault of the others.
+                Err(error) if error.kind == PortErrorKind::Corrupt => {}
                 Err(error) => return grants.iter().map(|_| not_paid(error.clone())).collect(),
             }
         }
