@@ -188,6 +188,22 @@ async fn a_row_that_is_contradicted_holds_up_no_other() {
     assert_eq!(scene.state().await, State::Running);
 }
 
+/// Its chunk is in a lane again after a start, and has no other row that the service could answer.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_contradicted_holds_up_no_lane_when_all_others_are_paid() {
+    let scene = Scene::new(12, 1).await;
+    scene.bank.tell("m000", &[Act::Contradict; 9]);
+    for _ in 0..2 {
+        let message = scene.messages(ChunkWork::Pay).await[0];
+        let outcome = scene.deliver(&scene.sandbox.store, &message).await;
+        assert!(matches!(outcome, ChunkOutcome::SetAside(_)), "{outcome:?}");
+        assert_eq!(scene.tally().await.open(), 1);
+        scene.stop().await;
+        scene.start().await;
+    }
+    assert_eq!(scene.bank.calls_of("m000"), ["pay"; 2]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_money_service_that_does_not_work_holds_the_lane_and_counts_nothing() {
     let scene = Scene::new(8, 2).await;

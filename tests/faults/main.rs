@@ -7,6 +7,7 @@ mod campaign_attach;
 mod campaign_cases;
 mod campaign_chain;
 mod campaign_lanes;
+mod campaign_late;
 mod campaign_limit;
 mod campaign_money;
 mod campaign_pay;

@@ -73,6 +73,15 @@ pub async fn permits_before<F: Future>(at: Timestamp, work: F) -> F::Output {
     scope(Invocation { permits_until: Some(at), ..current }, work).await
 }
 
+/// Runs `call`, which sends nothing after [`permits_until`], so that what it sent has ended `call_ms`
+/// after that moment. Without such a limit it may go on until the deadline.
+pub async fn ended_after_permits<F: Future>(call_ms: u64, call: F) -> F::Output {
+    let current = current();
+    let ends = current.permits_until.map(|until| until.plus_ms(call_ms));
+    let deadline = ends.map_or(current.deadline, |ends| ends.min(current.deadline));
+    scope(Invocation { deadline, ..current }, call).await
+}
+
 /// The last moment at which the current call may be sent under its permit; `None` when it has none.
 #[must_use]
 pub fn sent_until() -> Option<Timestamp> {

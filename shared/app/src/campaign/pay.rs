@@ -26,10 +26,15 @@
 //! * A row of unknown outcome is looked up before it is sent:
 //!   `a_row_of_unknown_outcome_is_looked_up_before_it_is_sent`.
 //! * A campaign that is stopped sends nothing later than two seconds after:
-//!   `a_stopped_campaign_sends_nothing_later_than_two_seconds_after`.
+//!   `a_stopped_campaign_sends_nothing_later_than_two_seconds_after`; nor does a slow ledger pay later:
+//!   `a_slow_ledger_pays_nothing_five_seconds_after_a_stop`.
 //! * A retry pays the failed rows alone: `a_retry_pays_exactly_the_failed_rows`.
 //! * A row that the money service contradicts holds up no other:
-//!   `a_row_that_is_contradicted_holds_up_no_other`.
+//!   `a_row_that_is_contradicted_holds_up_no_other`,
+//!   `a_row_that_is_contradicted_holds_up_no_lane_when_all_others_are_paid`,
+//!   `a_wallet_that_cannot_be_read_holds_up_no_other_row`.
+//! * A record from before a retry pays nobody again:
+//!   `a_result_from_before_a_retry_pays_nobody_again`.
 //! * A chunk that cannot be used holds up no other, and counts nothing as failed:
 //!   `a_chunk_that_cannot_be_used_fails_the_campaign_after_all_others_are_paid`.
 
@@ -248,6 +253,11 @@ async fn send<M: Money, D: PayPorts>(
             }
             Payment::NotNow { retry_after_ms, cause } if cause.is_retryable() => {
                 session.hold(retry_after_ms, cause);
+                continue;
+            }
+            // What lies under the row's id contradicts it, whatever the service says of other rows.
+            Payment::NotNow { cause, .. } if cause.kind == PortErrorKind::Corrupt => {
+                session.set_aside(position, cause);
                 continue;
             }
             Payment::NotNow { cause, .. } => {

@@ -1,8 +1,9 @@
 //! Takes the payments of a chunk back, each once.
 //!
-//! Rows of unknown outcome are looked up first, also those of a worker that was killed: a row that
-//! turns out to be paid is taken back, one that is not stays pending and is never sent. What a member
-//! has spent already is recorded as a shortfall.
+//! Each open row of a chunk that was ever leased is looked up first, also when an earlier look-up found
+//! it not paid: its call may have had its effect later. A row that turns out to be paid is taken back,
+//! one that is not stays pending and is never sent. What a member has spent already is recorded as a
+//! shortfall.
 //!
 //! A chunk is **closed** by the commit after which no row is paid or unknown, and counted once. The
 //! rollback ends when all chunks are closed. The counters alone would not do: rows that a killed
@@ -14,7 +15,9 @@
 //! * So does the whole chain:
 //!   `a_retry_and_a_rollback_whose_functions_are_killed_at_any_await_reverse_each_row_once`,
 //!   `a_rollback_through_a_storm_takes_each_payment_back_once`.
-//! * What a killed worker paid is taken back too: `a_rollback_finds_what_a_killed_worker_paid`.
+//! * What a killed worker paid is taken back too: `a_rollback_finds_what_a_killed_worker_paid`; so is
+//!   what was paid after a look-up found nothing:
+//!   `a_rollback_takes_back_what_was_paid_after_a_look_up_found_nothing`.
 
 use futures::future::join_all;
 use largesse_domain::campaign::{RowState, Said};
@@ -58,6 +61,8 @@ async fn reverse<M: Money, D: PayPorts>(
     let Some(mut session) = loaded.begin(money, deps, message).await? else {
         return Ok(ChunkOutcome::Retry { delay_s: BUSY_DELAY_S });
     };
+    // The last word about each row: nothing looks it up after the rollback.
+    session.doubt()?;
     run(&mut session, stop_at).await;
     let is_closed = (0..session.rows.len()).all(|position| {
         !matches!(session.record.state(position), Some(RowState::Success | RowState::Unknown))

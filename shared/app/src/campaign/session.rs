@@ -109,6 +109,11 @@ pub(super) async fn load<D: PayPorts>(
         record.retries_max = retries_max;
     }
     let record = record.unwrap_or_else(|| ChunkRecord::new(&found.rows, retries_max));
+    // A retry is taken when no row is open, so such a record was put back from before it. Its rows may
+    // have been paid since under other ids.
+    if record.generation < campaign.life.generation && record.has_open() {
+        return Err(PortError::corrupt("the chunk has open rows of before a retry"));
+    }
     let record = record.in_generation(campaign.life.generation, retries_max);
     Ok(Loaded { campaign, set, chunk, rows: found.rows, stored: found.record, record })
 }
@@ -262,6 +267,13 @@ impl<M: Money, D: PayPorts> Session<'_, M, D> {
     pub(super) fn hold(&mut self, retry_after_ms: Option<u64>, cause: PortError) {
         let earlier = self.held.take().and_then(|(wait, _)| wait);
         self.held = Some((retry_after_ms.max(earlier), cause));
+    }
+
+    /// Has every open row looked up, if the chunk was leased before this lease.
+    pub(super) fn doubt(&mut self) -> PortResult<()> {
+        let earlier = self.record.sends.saturating_sub(1);
+        let doubted = self.record.doubt(earlier);
+        doubted.map_err(|_| PortError::corrupt("the chunk is contradicted"))
     }
 
     /// Looks up the rows of which a send has no known answer. A send of this lease that was not

@@ -24,7 +24,8 @@
 //!   `a_call_above_the_most_at_once_takes_its_permit_when_it_can_be_made`.
 //! * A call that waited for another until its permit was over is not sent:
 //!   `a_call_that_waits_until_its_permit_is_over_is_not_sent`, and opens no breaker:
-//!   `a_call_that_came_too_late_is_no_failure_of_the_service`.
+//!   `a_call_that_came_too_late_is_no_failure_of_the_service`; nor does it close one:
+//!   `a_probe_that_came_too_late_is_given_back`.
 //! * A refusal is an answer of a service that works, and so is "accepted":
 //!   `a_refusal_is_no_failure_of_the_service`, `a_payment_that_is_accepted_is_no_failure`.
 
@@ -83,7 +84,7 @@ where
         &self,
         waiting: Waiting<'_>,
         call: impl FnOnce() -> F,
-        is_failure: impl FnOnce(&T) -> bool,
+        has_failed: impl FnOnce(&T) -> Option<bool>,
     ) -> Result<T, Held>
     where
         F: Future<Output = T>,
@@ -102,7 +103,10 @@ where
         // From here to the call nothing is waited for: the permit is of this moment.
         self.circuit.still_admits(pass, deps.now())?;
         let answer = invocation::sent_before(until, call()).await;
-        self.circuit.report(deps, pass, is_failure(&answer)).await;
+        match has_failed(&answer) {
+            Some(has_failed) => self.circuit.report(deps, pass, has_failed).await,
+            None => self.circuit.withdraw(deps, pass).await,
+        }
         Ok(answer)
     }
 
@@ -112,7 +116,7 @@ where
             // A service that tells nothing may have paid.
             paid.unwrap_or_else(|| Payment::Unknown(PortError::corrupt("pay: no outcome")))
         };
-        match self.call(waiting, pay, is_failure).await {
+        match self.call(waiting, pay, has_payment_failed).await {
             Ok(Payment::Unknown(cause)) if self.inner.must_look_up() => {
                 self.resolve(grant, cause).await
             }
@@ -146,20 +150,23 @@ where
     }
 }
 
-/// Whether the service did not work. A refusal, a void and "accepted" are answers, and a call that came
-/// too late for its permit was not made.
-fn is_failure(payment: &Payment) -> bool {
+/// Whether the service did not work. A refusal, a void and "accepted" are answers. `None` of a call that
+/// came too late for its permit: it was not made, so it says nothing of the service.
+fn has_payment_failed(payment: &Payment) -> Option<bool> {
     match payment {
-        Payment::NotNow { cause, .. } => cause.kind != PortErrorKind::Contended,
-        Payment::Unknown(_) => true,
-        Payment::Paid | Payment::AlreadyPaid | Payment::Voided => false,
-        Payment::Refused(_) | Payment::Pending => false,
+        Payment::NotNow { cause, .. } if cause.kind == PortErrorKind::Contended => None,
+        Payment::NotNow { .. } | Payment::Unknown(_) => Some(true),
+        Payment::Paid | Payment::AlreadyPaid | Payment::Voided => Some(false),
+        Payment::Refused(_) | Payment::Pending => Some(false),
     }
 }
 
 /// The same of a look-up and a reversal.
-fn has_failed<T>(answer: &PortResult<T>) -> bool {
-    answer.as_ref().is_err_and(|error| error.kind != PortErrorKind::Contended)
+fn has_failed<T>(answer: &PortResult<T>) -> Option<bool> {
+    match answer {
+        Err(error) if error.kind == PortErrorKind::Contended => None,
+        answer => Some(answer.is_err()),
+    }
 }
 
 impl<M, D> Money for Governed<M, D>

@@ -8,8 +8,11 @@
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
 };
+use largesse_app::invocation;
 use largesse_app::page::Page;
-use largesse_app::ports::{Balances, Counted, HistoryFilter, Once, PortResult, Wallets};
+use largesse_app::ports::{
+    Balances, Clock, Counted, HistoryFilter, Once, PortError, PortErrorKind, PortResult, Wallets,
+};
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, Posted, Transfer, TransferOrder, Wallet};
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
@@ -250,6 +253,7 @@ impl Store {
             };
             let token = request_token(&[&order.id.to_string(), &wallet.seq.to_string()]);
             let items = self.posting(&wallet, &transfer)?.to_vec();
+            self.may_send("post transfer")?;
             match self.transact("post transfer", token, items).await {
                 Ok(()) => return Ok(Posting::Now(transfer)),
                 Err(TransactError::Port(error)) => return Err(error),
@@ -264,6 +268,17 @@ impl Store {
             }
         }
         Err(contended("post transfer"))
+    }
+
+    /// Fails when the work that the transfer is part of sends nothing any more: its invocation is over,
+    /// or the campaign's life was read too long ago. Reads and tries before may have taken that long.
+    fn may_send(&self, operation: &'static str) -> PortResult<()> {
+        match invocation::permits_until() {
+            Some(until) if self.now() > until => {
+                Err(PortError { operation, kind: PortErrorKind::Throttled, cause: None })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What lies under a transfer's id.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::future::join_all;
+use largesse_app::invocation;
 use largesse_app::ports::{
     Balances, Money, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal, Standing,
 };
@@ -21,6 +22,10 @@ use crate::store::Store;
 /// DynamoDB Developer Guide, `TransactWriteItems`). A batch of the queue holds ten, and one payment
 /// that fails makes no more than ten be paid one by one.
 const TOGETHER_MAX: usize = 10;
+/// How long after the last moment at which a payment or reversal may be sent its call ends, with what
+/// the SDK tries again: as long as a call to a money service behind HTTP. A campaign that is stopped
+/// relies on it.
+const CALL_MS: u64 = 2_500;
 
 fn refusal(refused: PostRefused) -> Refusal {
     match refused {
@@ -67,6 +72,8 @@ impl Store {
             match self.pay_together(grants).await {
                 Ok(true) => return grants.iter().map(|_| Payment::Paid).collect(),
                 Ok(false) => {}
+                // What one wallet has wrong is no fault of the others.
+                Err(error) if error.kind == PortErrorKind::Corrupt => {}
                 Err(error) => return grants.iter().map(|_| not_paid(error.clone())).collect(),
             }
         }
@@ -99,6 +106,7 @@ impl Store {
             names.push(format!("{} {}", grant.id.transfer(), wallet.seq));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.may_send("pay grants")?;
         match self.transact("pay grants", request_token(&names), actions).await {
             Ok(()) => Ok(true),
             Err(TransactError::Refused(_)) => Ok(false),
@@ -108,12 +116,37 @@ impl Store {
     }
 }
 
+impl Store {
+    async fn reverse_one(&self, grant: &Grant) -> PortResult<Reversal> {
+        match self.posted(&grant.member, grant.id.transfer()).await? {
+            Some(Posted::Transfer(transfer)) if pays(&transfer, grant) => {}
+            Some(Posted::Transfer(_)) => {
+                return Err(PortError::corrupt(
+                    "reverse: another payment lies under the grant's id",
+                ));
+            }
+            Some(Posted::Voided) | None => return Ok(Reversal::NotPaid),
+        }
+        Ok(match self.post_order(grant.reversal()).await? {
+            Posting::Now(_) => Reversal::Reversed,
+            Posting::Before(_) => Reversal::AlreadyReversed,
+            Posting::Voided => return Err(PortError::corrupt("reverse: its id is voided")),
+            Posting::Refused(PostRefused::Insufficient { balance }) => {
+                Reversal::Shortfall { amount: grant.amount.get().saturating_sub(balance.get()) }
+            }
+            Posting::Refused(PostRefused::TooFull) => {
+                return Err(PortError::corrupt("reverse: the wallet has too many transfers"));
+            }
+        })
+    }
+}
+
 impl Money for Store {
     /// In groups of ten, side by side. A group in which one is not paid is paid one by
     /// one, and the others are not.
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
         let groups = grants.chunks(TOGETHER_MAX).map(|group| self.pay_group(group));
-        join_all(groups).await.concat()
+        invocation::ended_after_permits(CALL_MS, join_all(groups)).await.concat()
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {
@@ -141,25 +174,6 @@ impl Money for Store {
     }
 
     async fn reverse(&self, grant: &Grant) -> PortResult<Reversal> {
-        match self.posted(&grant.member, grant.id.transfer()).await? {
-            Some(Posted::Transfer(transfer)) if pays(&transfer, grant) => {}
-            Some(Posted::Transfer(_)) => {
-                return Err(PortError::corrupt(
-                    "reverse: another payment lies under the grant's id",
-                ));
-            }
-            Some(Posted::Voided) | None => return Ok(Reversal::NotPaid),
-        }
-        Ok(match self.post_order(grant.reversal()).await? {
-            Posting::Now(_) => Reversal::Reversed,
-            Posting::Before(_) => Reversal::AlreadyReversed,
-            Posting::Voided => return Err(PortError::corrupt("reverse: its id is voided")),
-            Posting::Refused(PostRefused::Insufficient { balance }) => {
-                Reversal::Shortfall { amount: grant.amount.get().saturating_sub(balance.get()) }
-            }
-            Posting::Refused(PostRefused::TooFull) => {
-                return Err(PortError::corrupt("reverse: the wallet has too many transfers"));
-            }
-        })
+        invocation::ended_after_permits(CALL_MS, self.reverse_one(grant)).await
     }
 }

@@ -91,6 +91,16 @@ impl ChunkRecord {
         self.rows.get(position).map(|row| row.outcome.state(self.policy()))
     }
 
+    /// Whether the end of some row is not known: pending or unknown.
+    #[must_use]
+    pub fn has_open(&self) -> bool {
+        (0..self.rows.len()).any(|position| self.is_open(position))
+    }
+
+    fn is_open(&self, position: usize) -> bool {
+        matches!(self.state(position), Some(RowState::Pending | RowState::Unknown))
+    }
+
     /// The record in the campaign's generation, as the counters have it: failed rows of an earlier
     /// one are pending again, under `retries_max` retries.
     #[must_use]
@@ -124,15 +134,27 @@ impl ChunkRecord {
     /// [`VerdictRefused`], never in practice: the verdicts are of the rows' own generations.
     pub fn begin(&mut self, lease: Lease) -> Result<(), VerdictRefused> {
         if self.lease.is_some() {
-            let send = self.sends;
-            for position in 0..self.rows.len() {
-                if matches!(self.state(position), Some(RowState::Pending | RowState::Unknown)) {
-                    self.take(position, send, Said::Unknown)?;
-                }
-            }
+            self.doubt(self.sends)?;
         }
         self.sends = self.sends.saturating_add(1);
         self.lease = Some(lease);
+        Ok(())
+    }
+
+    /// Takes each open row for unknown since that send; before the first one, none. Also one that a
+    /// look-up found not paid: a call that its caller gave up may have had its effect since.
+    ///
+    /// # Errors
+    /// [`VerdictRefused`], never in practice: the verdicts are of the rows' own generations.
+    pub fn doubt(&mut self, send: u32) -> Result<(), VerdictRefused> {
+        if send == 0 {
+            return Ok(());
+        }
+        for position in 0..self.rows.len() {
+            if self.is_open(position) {
+                self.take(position, send, Said::Unknown)?;
+            }
+        }
         Ok(())
     }
 

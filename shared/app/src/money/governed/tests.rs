@@ -190,6 +190,23 @@ async fn a_call_that_came_too_late_is_no_failure_of_the_service() {
     assert_eq!(scene.memory.state(|state| state.writes), 0);
 }
 
+/// Nothing is known of a service from a call that was not made.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_came_too_late_is_given_back() {
+    let scene = scene(1_000, 2);
+    let [first, second] = &scene.workers[..] else { panic!() };
+    let late = || Payment::NotNow { retry_after_ms: None, cause: error(PortErrorKind::Contended) };
+    // Between failures it is no success either: the fifth failure opens the breaker.
+    scene.bank.will((0..4).map(|_| unknown()).chain([late(), unknown(), late()]));
+    assert_eq!(letters(&first.pay(&grants(6)).await), "UUUUNU");
+    assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(letters(&first.pay(&grants(1)).await), "N");
+    assert!(matches!(scene.memory.state(|state| state.breaker.breaker), Breaker::Open { .. }));
+    assert_eq!(letters(&second.pay(&grants(1)).await), "P");
+    assert_eq!(scene.memory.state(|state| state.breaker.breaker), Breaker::Closed);
+}
+
 /// The call knows until when its permit counts: its moment and the lateness.
 #[tokio::test(start_paused = true)]
 async fn a_call_is_told_until_when_its_permit_counts() {
