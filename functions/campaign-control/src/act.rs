@@ -52,7 +52,7 @@ async fn answer<D: Deps>(app: &App<D>, acted: Result<Acted, ActError>) -> Result
     post, path = "/api/v2/campaigns/{id}/seal", tag = "campaign", operation_id = "sealCampaign",
     params(CallerHeader, CampaignPath),
     responses(
-        (status = 202, description = "The seal has begun.", body = CampaignView),
+        (status = 202, description = "The seal has begun, or is done: a repeat.", body = CampaignView),
         (status = 404, description = "ERR005"),
         (status = 409, description = "ERR201"),
     )

@@ -11,7 +11,7 @@ use largesse_edge::extract::header_once;
 use largesse_edge::openapi::CallerHeader;
 use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call, Code};
-use largesse_input::{Format, Problem};
+use largesse_input::{Format, Problem, Scope};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -171,12 +171,14 @@ fn refuse(error: UploadError) -> ApiError {
     }
 }
 
-/// A file that is refused whole: the problem of the file first, then those of rows before it.
+/// A file that is refused whole: the problems of the file first, then those of rows before them. A
+/// header may have several, and the first of them is the cause: an unknown name leaves another missing.
 fn refuse_file(report: &PartReport) -> ApiError {
-    let of_file = report.problems.iter().next_back();
-    let of_rows = report.problems.iter().take(report.problems.len().saturating_sub(1));
-    let errors: Value = of_file.into_iter().chain(of_rows).map(error_of).collect();
-    let detail = of_file.map_or_else(
+    let is_of_file = |problem: &&Problem| problem.code.scope() == Scope::File;
+    let (of_file, of_rows): (Vec<&Problem>, Vec<&Problem>) =
+        report.problems.iter().partition(is_of_file);
+    let errors: Value = of_file.iter().chain(&of_rows).map(|problem| error_of(problem)).collect();
+    let detail = of_file.first().map_or_else(
         || "The file cannot be read.".to_owned(),
         |problem| format!("The file is refused at line {}: {}", problem.line, problem.detail()),
     );

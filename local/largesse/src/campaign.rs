@@ -10,7 +10,8 @@
 //!   `a_load_that_was_cut_off_sends_only_what_is_missing`.
 //! * A file is one campaign, however often its load is repeated, also when the first answer was lost:
 //!   `a_load_whose_first_answer_was_lost_makes_no_second_campaign`,
-//!   `a_load_that_is_repeated_after_its_end_sends_nothing`.
+//!   `a_load_that_is_repeated_after_its_end_sends_nothing`,
+//!   `loads_of_a_file_that_begin_at_once_make_one_campaign`.
 //! * A file that was changed after its load began is not loaded:
 //!   `a_file_that_was_changed_is_not_loaded_on`.
 //! * A start that leaves rows out, or pays rows again, is an explicit choice:
@@ -103,10 +104,12 @@ pub enum CampaignError {
         problem: String,
     },
     /// No row of the file can be paid. Nothing was sent.
-    #[error("{} has no row that can be paid, and nothing was sent", path.display())]
+    #[error("{} has no row that can be paid, and nothing was sent\n{problems}", path.display())]
     NoRows {
         /// The file.
         path: PathBuf,
+        /// What is wrong with its rows.
+        problems: String,
     },
     /// The file cannot be split.
     #[error("cannot split the file")]
@@ -156,7 +159,8 @@ pub enum CampaignError {
     /// A part stands in the campaign with other content.
     #[error(
         "part {part} of the campaign has other content: the file was changed after its load began, \
-         or it is another campaign's"
+         or it is another campaign's; `load` with --receipt and a new place makes another campaign \
+         of it"
     )]
     OtherContent {
         /// The number of the part.
@@ -191,7 +195,10 @@ pub enum CampaignError {
     #[error("--bad-rows and --duplicates together are less than --rows: the others are good rows")]
     NothingGood,
     /// The seal gave up.
-    #[error("the campaign was not sealed: {0}")]
+    #[error(
+        "the campaign was not sealed: {0}\nits parts stay: correct the file and load it as another \
+         campaign, by --receipt with a new place"
+    )]
     NotSealed(String),
     /// The campaign is in no state in which there is something to watch.
     #[error("the campaign is {0}: nothing runs")]

@@ -40,7 +40,7 @@ pub struct MoneyServerArgs {
     /// Which calls those shares are of: pay, look_up or reverse; without it, all.
     #[arg(long, value_name = "CALL")]
     only: Option<Verb>,
-    /// Requests in any sliding second; above it 429.
+    /// Requests in any sliding second; above it 429. 0 is no limit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: u32,
     /// How a 429 says when to come back: seconds, date or none.

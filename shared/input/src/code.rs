@@ -81,7 +81,7 @@ codes! {
     RowTooLong = "row_too_long", File,
         "A row has more than 16,384 bytes.";
     RowsTooMany = "rows_too_many", File,
-        "The file has more rows than one part may have. Split it.";
+        "The file has more rows than one part, or one campaign, may have. Split it.";
     RowsNone = "rows_none", File,
         "The file has no rows.";
     QuoteMisplaced = "quote_misplaced", Row,

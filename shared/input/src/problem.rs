@@ -46,7 +46,8 @@ impl Problem {
     #[must_use]
     pub fn detail(&self) -> String {
         let mut detail = self.code.text().to_owned();
-        if let Some(value) = &self.value {
+        // A cell that is empty has its own reason.
+        if let Some(value) = self.value.as_ref().filter(|value| !value.is_empty()) {
             detail.push_str(" Found: ");
             detail.push_str(value);
         }
@@ -137,5 +138,7 @@ mod tests {
             "line 5, amount: The amount is in scientific notation: a spreadsheet has damaged it. \
              Write all its digits. Found: 1E+05 (amount_scientific)"
         );
+        let empty = Problem::at(5, Code::MemberEmpty).column("member_id").value("");
+        assert_eq!(empty.to_string(), "line 5, member_id: The member is missing. (member_empty)");
     }
 }

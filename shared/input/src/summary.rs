@@ -22,8 +22,8 @@ pub struct Summary {
     pub problems: Vec<Problem>,
     /// How many problems there are.
     pub problem_count: u64,
-    /// The last problem is one of the file. The reader has stopped there: the caller refuses the
-    /// whole file and drops the rows that it was given.
+    /// The last problems are those of the file. The reader has stopped there: the caller refuses
+    /// the whole file and drops the rows that it was given.
     pub stopped: bool,
     /// The widths of the accepted ids that look like numbers.
     pub id_widths: IdWidths,

@@ -53,6 +53,9 @@ async fn an_upload_that_was_cut_off_leaves_nothing() {
 #[case("", "header_missing", 1)]
 #[case("member_id,amount,bonus\nkim,1,2\n", "column_unknown", 1)]
 #[case("amount\n1\n", "column_missing", 1)]
+// The unknown name is told first: it is why member_id and the others are missing.
+#[case("Member_ID,amount,reason\nkim,1,x\n", "column_unknown", 1)]
+#[case("member_id;amount;reason\nkim;1;x\n", "column_unknown", 1)]
 #[case("member_id,amount\n", "rows_none", 2)]
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_refused_with_the_place(

@@ -68,12 +68,23 @@ async fn an_action_in_a_state_that_does_not_take_it_is_refused_with_the_state() 
         assert_eq!(refused.body["state"], "DRAFT");
     }
     let (id, _) = ready(&api).await;
-    for action in ["seal", "retry", "rollback", "stop"] {
+    for action in ["retry", "rollback", "stop"] {
         let ask = act(&api, "bob", &id, action).key(api.new_key()).json(body_of(action));
         let refused = ask.await;
         assert_eq!(refused.verdict(), (409, "ERR201"), "{action}");
         assert_eq!(refused.body["state"], "WAITING");
     }
+}
+
+#[tokio::test]
+async fn a_seal_that_is_repeated_when_it_is_done_is_answered_and_changes_nothing() {
+    let api = Api::new(32);
+    let (id, hash) = ready(&api).await;
+    let before = api.dump_business();
+    let again = act(&api, "ann", &id, "seal").await.expect(202);
+    assert_eq!(again.body["state"], "WAITING");
+    assert_eq!(again.body["sealed"]["content_hash"], hash.as_str());
+    assert!(api.dump_business() == before);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use largesse_domain::campaign::State;
 use largesse_domain::ledger::Memo;
 use largesse_domain::money::Amount;
-use largesse_input::{Format, Summary};
+use largesse_input::{Format, Scope, Summary};
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -80,6 +80,9 @@ pub async fn load(api: &Api, out: &dyn Say, load: &Load) -> Result<Ended, Campai
     };
     out.say(&text::sealed(&campaign, sealed))?;
     if !load.start || campaign.state.0 != State::Waiting || campaign.queued.is_some() {
+        if !load.watch {
+            out.say(&text::next_step(&campaign))?;
+        }
         return finish(api, out, load, &campaign).await;
     }
     if let Some(why) = decision(sealed, load) {
@@ -104,10 +107,9 @@ async fn finish(
     if load.watch {
         return watch::watch(api, out, id).await;
     }
-    if !load.start {
-        out.say(&text::next_step(campaign))?;
-    }
-    Ok(Ended::Done)
+    // A load starts no campaign that was stopped: why it was is for a person to know.
+    let stands = load.start && matches!(campaign.state.0, State::Stopped | State::Failed);
+    Ok(if stands { Ended::Left } else { Ended::Done })
 }
 
 /// Why the start needs a decision that the command line does not state.
@@ -116,7 +118,8 @@ fn decision(sealed: &Sealed, load: &Load) -> Option<String> {
     if left_out > 0 && !load.accept_refused {
         return Some(
             "not started: rows are refused or name a member again. Load the file again with \
-             --accept-refused to go on without them, or correct it and load it as another campaign"
+             --accept-refused to start what was sealed, or correct it and load it as another \
+             campaign, by --receipt with a new place"
                 .to_owned(),
         );
     }
@@ -151,7 +154,7 @@ async fn known(
 
 /// Makes the campaign, under a key that is kept before it is sent.
 async fn create(api: &Api, terms: &Value, path: &Path) -> Result<Campaign, CampaignError> {
-    let new = || Receipt {
+    let new = Receipt {
         url: api.url().to_owned(),
         key: api.new_key(),
         terms: terms.clone(),
@@ -159,11 +162,7 @@ async fn create(api: &Api, terms: &Value, path: &Path) -> Result<Campaign, Campa
         part_rows: Size::LOAD.rows,
         campaign_id: None,
     };
-    let mut receipt = match state::read(path)? {
-        Some(receipt) => receipt,
-        None => new(),
-    };
-    state::write(path, &receipt)?;
+    let mut receipt = state::read_or_write(path, &new)?;
     let made = api.post("/campaigns", &receipt.key, Some(&receipt.terms)).await?;
     let id = made.get("campaign_id").and_then(Value::as_str).unwrap_or_default().to_owned();
     receipt.campaign_id = Some(id.clone());
@@ -204,13 +203,21 @@ async fn checked(
     });
     let summary = reading.await??;
     if summary.stopped {
-        let of_file = summary.problems.last().map(ToString::to_string).unwrap_or_default();
-        return Err(CampaignError::FileRefused { path: path.to_owned(), problem: of_file });
+        let problem = of_file(&summary);
+        return Err(CampaignError::FileRefused { path: path.to_owned(), problem });
     }
     if summary.accepted == 0 {
-        return Err(CampaignError::NoRows { path: path.to_owned() });
+        let problems = file_text(path, &summary);
+        return Err(CampaignError::NoRows { path: path.to_owned(), problems });
     }
     Ok(summary)
+}
+
+/// What refuses the file: of a header all that is wrong with it.
+fn of_file(summary: &Summary) -> String {
+    let problems = summary.problems.iter().filter(|problem| problem.code.scope() == Scope::File);
+    let lines: Vec<String> = problems.take(PROBLEMS_SHOWN).map(ToString::to_string).collect();
+    lines.join("\n  ")
 }
 
 fn file_text(path: &Path, summary: &Summary) -> String {

@@ -1,5 +1,6 @@
 //! The commands that show campaigns.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -14,7 +15,7 @@ use super::wire::{Campaign, Entry, Row};
 use super::{CampaignError, Ended, Say, csv, text, watch};
 
 /// How many rows or campaigns are printed, if it is not said.
-const LIMIT: usize = 100;
+const LIMIT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, Args)]
@@ -59,7 +60,7 @@ pub enum Look {
     List {
         /// How many are printed.
         #[arg(long, value_name = "N", default_value_t = LIMIT)]
-        limit: usize,
+        limit: NonZeroUsize,
         /// As text or as JSON.
         #[command(flatten)]
         form: Form,
@@ -105,7 +106,7 @@ pub enum Look {
         status: Status,
         /// How many are printed.
         #[arg(long, value_name = "N", default_value_t = LIMIT)]
-        limit: usize,
+        limit: NonZeroUsize,
         /// As text or as JSON.
         #[command(flatten)]
         form: Form,
@@ -143,7 +144,7 @@ pub(super) async fn run(look: Look, api: &Api, out: &dyn Say) -> Result<Ended, C
             return csv::fetch(api, out, &source, file.as_deref()).await;
         }
         Look::List { limit, form } => {
-            let (campaigns, _) = list(api, "/campaigns?", "campaigns", limit).await?;
+            let (campaigns, _) = list(api, "/campaigns?", "campaigns", limit.get()).await?;
             form.list("campaigns", campaigns, |some: &[Campaign]| text::list(some))?
         }
         Look::Show { id, form } => {
@@ -159,7 +160,7 @@ pub(super) async fn run(look: Look, api: &Api, out: &dyn Say) -> Result<Ended, C
             let name = status.to_possible_value();
             let name = name.as_ref().map_or("", |name| name.get_name());
             let path = format!("/campaigns/{id}/rows?status={name}&");
-            let (rows, has_more) = list(api, &path, "rows", limit).await?;
+            let (rows, has_more) = list(api, &path, "rows", limit.get()).await?;
             form.list("rows", rows, |some: &[Row]| text::rows(some, has_more))?
         }
         Look::Row { id, member, form } => {

@@ -113,7 +113,7 @@ fn line(text: &str) {
 
 fn bar(what: &str, unit: &str, len: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr());
-    let template = format!("{what:>9} [{{bar:40}}] {{human_pos}}/{{human_len}} {unit}  {{msg}}");
+    let template = format!("{what:>9} [{{wide_bar}}] {{human_pos}}/{{human_len}} {unit}  {{msg}}");
     let style = ProgressStyle::with_template(&template);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉ "));
     bar

@@ -1,5 +1,7 @@
 //! What the commands say.
 
+use largesse_domain::campaign::State;
+
 use super::progress::duration;
 use super::wire::{Campaign, Counts, Entry, Preview, Row, Sealed, Shortfall};
 use crate::plain;
@@ -47,15 +49,21 @@ pub(super) fn next_step(campaign: &Campaign) -> String {
     let id = &campaign.campaign_id;
     let Some(sealed) = &campaign.sealed else { return state(campaign) };
     let hash = &sealed.content_hash;
-    if campaign.terms.approvals > 0 && campaign.approval.is_none() {
+    if needs_approval(campaign) {
         return format!(
             "another member approves it:\n  largesse campaign approve {id} --hash {hash}"
         );
     }
-    if campaign.state.0 != largesse_domain::campaign::State::Waiting || campaign.queued.is_some() {
-        return state(campaign);
+    let start = format!("largesse campaign start {id} --hash {hash} --watch");
+    match campaign.state.0 {
+        State::Waiting if campaign.queued.is_none() => format!("start it:\n  {start}"),
+        State::Stopped | State::Failed => format!("{}; go on:\n  {start}", state(campaign)),
+        _ => state(campaign),
     }
-    format!("start it:\n  largesse campaign start {id} --hash {hash} --watch")
+}
+
+const fn needs_approval(campaign: &Campaign) -> bool {
+    campaign.terms.approvals > 0 && campaign.approval.is_none()
 }
 
 /// Where a campaign stands, in a line.
@@ -66,6 +74,10 @@ pub(super) fn state(campaign: &Campaign) -> String {
             format!("{name}: starts after {at}, when the campaigns before it have ended")
         }
         (Some(_), None) => format!("{name}: starts when the campaigns before it have ended"),
+        (None, _) if campaign.state.0 == State::Waiting && needs_approval(campaign) => {
+            format!("{name}: needs an approval")
+        }
+        (None, _) if campaign.state.0 == State::Waiting => format!("{name}: not started"),
         (None, _) => name.to_owned(),
     }
 }
@@ -83,6 +95,10 @@ pub(super) fn ended(campaign: &Campaign) -> String {
     if counts.failed > 0 {
         lines.push(format!("the failed rows:\n  largesse campaign failures {id} --csv FILE"));
         lines.push(format!("pay them again:\n  largesse campaign retry {id} --watch"));
+    }
+    if counts.shortfall > 0 {
+        let rows = format!("largesse campaign rows {id} --status SHORTFALL");
+        lines.push(format!("what was not taken back:\n  {rows}"));
     }
     lines.join("\n")
 }
@@ -226,6 +242,7 @@ pub(super) fn row(row: &Row) -> String {
         ("attempts", row.attempts.to_string()),
     ];
     pairs.extend(row.failure.clone().map(|failure| ("failure", failure)));
+    pairs.extend(row.missing.map(|missing| ("missing", grouped(missing))));
     plain::pairs(&pairs)
 }
 

@@ -264,6 +264,8 @@ pub struct Row {
     pub attempts: u64,
     /// Why it failed.
     pub failure: Option<String>,
+    /// What the member's wallet lacked, of a payment that was not taken back.
+    pub missing: Option<u64>,
 }
 
 /// What is wrong with one field or row.
@@ -309,7 +311,9 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let texts = [self.code.as_str(), &self.title, &self.detail];
+        let says_no_more = self.detail.eq_ignore_ascii_case(&self.title);
+        let detail = if says_no_more { "" } else { &self.detail };
+        let texts = [self.code.as_str(), &self.title, detail];
         let texts: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty()).collect();
         f.write_str(&texts.join(": "))?;
         for error in self.errors.iter().take(3) {

@@ -158,7 +158,10 @@ fn warnings(campaign: &Campaign) -> Vec<WarningView> {
         warnings.push(warning("widths_differ", detail.to_owned()));
     }
     if sealed.totals.refused > 0 {
-        let detail = format!("{} rows were refused and are left out.", sealed.totals.refused);
+        let detail = match sealed.totals.refused {
+            1 => "1 row was refused and is left out.".to_owned(),
+            refused => format!("{refused} rows were refused and are left out."),
+        };
         warnings.push(warning("rows_refused", detail));
     }
     if sealed.totals.duplicates > 0 {
@@ -166,7 +169,10 @@ fn warnings(campaign: &Campaign) -> Vec<WarningView> {
             Duplicates::First | Duplicates::Refuse => "the first row of each counts",
             Duplicates::Sum => "their amounts are added",
         };
-        let detail = format!("{} rows name a member again: {fate}.", sealed.totals.duplicates);
+        let detail = match sealed.totals.duplicates {
+            1 => format!("1 row names a member again: {fate}."),
+            duplicates => format!("{duplicates} rows name a member again: {fate}."),
+        };
         warnings.push(warning("duplicates", detail));
     }
     warnings

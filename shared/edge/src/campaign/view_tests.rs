@@ -97,7 +97,7 @@ fn what_was_sealed_is_shown_with_its_hashes_an_estimate_and_warnings() {
         "content_hash": "07".repeat(32), "rows_hash": "08".repeat(32),
         "sealed_at": "2026-01-31T09:00:00.000Z", "eta_s": 3, "cost": 2_691,
         "warnings": [
-            { "code": "rows_refused", "detail": "1 rows were refused and are left out." },
+            { "code": "rows_refused", "detail": "1 row was refused and is left out." },
             {
                 "code": "duplicates",
                 "detail": "2 rows name a member again: the first row of each counts.",

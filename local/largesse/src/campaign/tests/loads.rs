@@ -117,6 +117,42 @@ async fn a_load_that_is_repeated_after_its_end_sends_nothing() {
 }
 
 #[tokio::test]
+async fn loads_of_a_file_that_begin_at_once_make_one_campaign() {
+    let (fake, folder) = (Fake::start().await, Folder::new());
+    let first = small_load(&fake, &folder, rows(ROWS));
+    let receipt = state::beside(&first.file);
+    let ours = state::read(&receipt).unwrap().unwrap();
+    let theirs = Receipt { key: "another key".to_owned(), ..ours.clone() };
+    assert_eq!(state::read_or_write(&receipt, &theirs).unwrap(), ours);
+    std::fs::remove_file(&receipt).unwrap();
+    let begun = std::thread::scope(|scope| {
+        let begin = |n: u32| Receipt { key: format!("key {n}"), ..ours.clone() };
+        let receipt = &receipt;
+        let all: Vec<_> = (0..8)
+            .map(|n| scope.spawn(move || state::read_or_write(receipt, &begin(n)).unwrap().key))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<String>>()
+    });
+    let kept = state::read(&receipt).unwrap().unwrap().key;
+    assert!(begun.iter().all(|key| *key == kept), "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_load_does_not_start_a_campaign_that_was_stopped_and_says_so() {
+    let (fake, folder) = (Fake::start().await, Folder::new());
+    let wanted = Load { start: true, ..small_load(&fake, &folder, rows(ROWS)) };
+    done(&fake, &wanted).await.unwrap();
+    let stopped = json!({ "state": "STOPPED", "queued": null });
+    fake.with(|world| world.course.push_back(stopped));
+    fake.taken("");
+    let (ended, said) = done(&fake, &wanted).await.unwrap();
+    assert_eq!(ended, Ended::Left);
+    let start = format!("STOPPED; go on:\n  largesse campaign start {ID} --hash ");
+    assert!(said.contains(&start), "{said}");
+    assert!(fake.taken("POST").is_empty());
+}
+
+#[tokio::test]
 async fn a_file_that_was_changed_is_not_loaded_on() {
     let (fake, folder) = (Fake::start().await, Folder::new());
     done(&fake, &small_load(&fake, &folder, rows(ROWS))).await.unwrap();
@@ -226,7 +262,12 @@ async fn a_seal_that_gives_up_is_told_with_its_reason() {
     fake.with(|world| world.seal_problem = Some("2 rows name a member again"));
     let wanted = small_load(&fake, &folder, rows(ROWS));
     let error = done(&fake, &wanted).await.unwrap_err();
-    assert_eq!(error.to_string(), "the campaign was not sealed: 2 rows name a member again");
+    let told = error.to_string();
+    assert!(
+        told.starts_with("the campaign was not sealed: 2 rows name a member again\n"),
+        "{told}"
+    );
+    assert!(told.contains("--receipt with a new place"), "{told}");
 }
 
 #[tokio::test]
@@ -247,9 +288,13 @@ async fn a_file_that_is_refused_as_a_whole_sends_nothing() {
     let cases = [
         (cp949, "line 2: The file looks like CP949"),
         (unclosed.into_bytes(), "line 12, reason: A quote is opened and not closed"),
-        (b"member_id,sum\n".to_vec(), "line 1, reason: The column is not in the header"),
+        // Each problem of a header is told, the unknown name before the one that it leaves missing.
+        (b"member_id,sum\n".to_vec(), "sent: line 1, sum: No such column"),
+        (b"member_id,sum\n".to_vec(), "\n  line 1, reason: The column is not in the header"),
+        (b"a;b\n".to_vec(), "sent: line 1, a;b: No such column"),
         (b"member_id,amount,reason\n".to_vec(), "The file has no rows"),
         (b"member_id,amount,reason\na,0,x\n".to_vec(), "has no row that can be paid"),
+        (b"member_id,amount,reason\na,0,x\n".to_vec(), "\n  line 2, amount: The amount is zero"),
     ];
     for (text, why) in cases {
         let error = done(&fake, &small_load(&fake, &folder, text)).await.unwrap_err();

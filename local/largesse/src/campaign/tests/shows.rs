@@ -59,7 +59,7 @@ async fn a_campaign_is_shown_in_full() {
     insta::assert_snapshot!(said, @r"
     campaign    01ARZ3NDEKTSV4RRFFQ69G5FAV
     name        October
-    state       WAITING
+    state       WAITING: not started
     creator     ann
     created     2026-01-31T09:00:00.000Z
     reason      each row has its own
@@ -200,6 +200,32 @@ async fn a_campaign_is_watched_to_its_end_and_failed_rows_are_an_exit_code() {
 }
 
 #[tokio::test]
+async fn a_payment_that_was_not_taken_back_is_shown_with_what_is_missing() {
+    let fake = Fake::start().await;
+    let row = json!({ "member_id": "user-7", "amount": 2_500, "reason": "why",
+        "status": "SHORTFALL", "attempts": 0, "missing": 1_200 });
+    fake.with(|world| world.pages.insert(format!("GET /{ID}/rows/user-7"), row));
+    let (_, said) = ran(&fake, &format!("row {ID} user-7")).await.unwrap();
+    assert!(said.ends_with("\nmissing   1,200"), "{said}");
+}
+
+#[tokio::test]
+async fn a_campaign_that_waits_says_for_what() {
+    let fake = with_campaign(sealed("WAITING")).await;
+    let mut waits = sealed("WAITING");
+    waits["terms"]["approvals"] = json!(1);
+    let next =
+        json!({ "state": "COMPLETED", "counts": counts(1, 0, 0), "amounts": counts(1, 0, 0) });
+    fake.with(|world| world.course.extend([json!({}), next.clone()]));
+    let (_, said) = ran(&fake, &format!("watch {ID}")).await.unwrap();
+    assert!(said.starts_with("WAITING: not started\n"), "{said}");
+    let fake = with_campaign(waits).await;
+    fake.with(|world| world.course.extend([json!({}), next]));
+    let (_, said) = ran(&fake, &format!("watch {ID}")).await.unwrap();
+    assert!(said.starts_with("WAITING: needs an approval\n"), "{said}");
+}
+
+#[tokio::test]
 async fn a_rollback_without_its_shortfall_is_done_and_with_one_something_is_left() {
     let fake = with_campaign(sealed("ROLLING_BACK")).await;
     for (short, expected) in [(0, Ended::Done), (1, Ended::Left)] {
@@ -207,7 +233,10 @@ async fn a_rollback_without_its_shortfall_is_done_and_with_one_something_is_left
         all["shortfall"] = json!(short);
         let end = json!({ "state": "ROLLED_BACK", "counts": all, "amounts": all });
         fake.with(|world| world.course.push_back(end));
-        assert_eq!(ran(&fake, &format!("watch {ID}")).await.unwrap().0, expected);
+        let (ended, said) = ran(&fake, &format!("watch {ID}")).await.unwrap();
+        assert_eq!(ended, expected);
+        let where_they_are = format!("largesse campaign rows {ID} --status SHORTFALL");
+        assert_eq!(said.contains(&where_they_are), short > 0, "{said}");
     }
 }
 
@@ -306,6 +335,7 @@ fn a_load_has_a_name_or_an_id_and_not_both() {
         ("load a.csv --name a --starts-at tomorrow", ErrorKind::ValueValidation),
         ("load a.csv --name a --duplicates last", ErrorKind::ValueValidation),
         ("list --url ftp://a", ErrorKind::ValueValidation),
+        ("list --limit 0", ErrorKind::ValueValidation),
         ("start 01ARZ3NDEKTSV4RRFFQ69G5FAV", ErrorKind::MissingRequiredArgument),
         ("stop 01ARZ3NDEKTSV4RRFFQ69G5FAV", ErrorKind::MissingRequiredArgument),
         ("show not-an-id", ErrorKind::ValueValidation),

@@ -27,6 +27,7 @@ async fn a_proof_that_fails_says_what_is_wrong() {
         status: "SUCCESS".to_owned(),
         attempts: 0,
         failure: None,
+        missing: None,
     };
     let paid = |member: &str, amount, status| {
         let (id, member) = (String::new(), member.to_owned());

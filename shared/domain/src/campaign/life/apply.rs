@@ -91,7 +91,8 @@ impl Life {
     }
 
     fn seal(&mut self) -> Result<Taken, Refused> {
-        if self.state == State::Sealing {
+        // Sealed counts too: a small seal is done before a caller that lost the answer repeats it.
+        if matches!(self.state, State::Sealing | State::Waiting) {
             return Ok(Taken::Already);
         }
         self.in_state(self.state == State::Draft)?;

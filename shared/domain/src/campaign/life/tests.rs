@@ -88,7 +88,7 @@ fn in_state(state: &str) -> Life {
 /// `-` is refused by the state, `=` already so, `!` refused for another reason.
 #[rstest]
 #[case(Action::AddPart, "DRAFT - - - - - - - - -")]
-#[case(Action::Seal, "SEALING = - - - - - - - -")]
+#[case(Action::Seal, "SEALING = = = - - - - - -")]
 #[case(seal_done(), "- WAITING = = = = = = = =")]
 #[case(Action::Sealed { attempt: 1, sealed: sealed(2) }, "- WAITING - - - - - - - -")]
 #[case(Action::Sealed { attempt: 2, sealed: sealed(1) }, "- ! - - - - - - - -")]
