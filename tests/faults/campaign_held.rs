@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::campaign::ChunkOutcome;
+use largesse_app::campaign::{ChunkOutcome, standing};
 use largesse_app::ports::{CampaignResults, ChunkWork};
 use largesse_domain::campaign::State;
 use largesse_emulator::{Fault, Faults, Matching};
 use largesse_tests::kill::kill_at;
+use largesse_tests::user;
 
 use crate::campaign_scene::{Act, Scene};
 
@@ -198,4 +199,36 @@ async fn a_store_that_denies_a_call_holds_the_lane() {
     assert!(scene.bank.calls.lock().unwrap().is_empty());
     scene.drain(&scene.sandbox.store, ChunkWork::Pay).await;
     scene.assert_all_paid().await;
+}
+
+/// Else the rollback would end before a chunk of which a killed worker paid rows.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_is_delivered_again_is_closed_once() {
+    let scene = Scene::new(12, 150).await;
+    let store = &scene.sandbox.store;
+    scene.drain(store, ChunkWork::Pay).await;
+    scene.roll_back().await;
+    let messages = scene.messages(ChunkWork::Reverse).await;
+    for _ in 0..2 {
+        let outcome = scene.deliver(store, &messages[0]).await;
+        assert!(matches!(outcome, ChunkOutcome::Done), "{outcome:?}");
+        assert_eq!(store.closed_chunks(scene.id).await.unwrap(), 1);
+        assert_eq!(scene.state().await, State::RollingBack);
+    }
+    scene.drain_one(store, &messages[1]).await;
+    assert_eq!(scene.state().await, State::RolledBack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_a_retry_opens_is_shown_as_pending_before_any_worker_takes_it() {
+    let scene = Scene::new(13, 3).await;
+    scene.bank.tell("m001", &[Act::Refuse; 4]);
+    let store = &scene.sandbox.store;
+    scene.drain(store, ChunkWork::Pay).await;
+    let shown = async || standing::row(&**store, scene.id, &user("m001")).await.unwrap().unwrap();
+    let failed = shown().await;
+    assert_eq!((failed.state.as_str(), failed.attempts), ("FAILED", 4));
+    scene.retry().await;
+    let opened = shown().await;
+    assert_eq!((opened.state.as_str(), opened.attempts), ("PENDING", 0));
 }
