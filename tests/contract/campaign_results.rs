@@ -204,6 +204,40 @@ async fn counters_that_do_not_hold_the_rows_are_damage() {
     }
 }
 
+/// Each clause of the counters' condition, one for each number that can fall.
+#[tokio::test(start_paused = true)]
+async fn rows_leave_no_number_that_holds_fewer_of_them() {
+    let (sum, none) = (Sum { rows: 3, amount: 30 }, Tally::default());
+    let leaving = [
+        ("pending", Tally { pending: sum, ..none }),
+        ("unknown", Tally { unknown: sum, ..none }),
+        ("success", Tally { success: sum, ..none }),
+        ("failed", Tally { failed: sum, ..none }),
+        ("shortfall", Tally { shortfall: sum, ..none }),
+    ];
+    for (state, tally) in leaving {
+        for (name, held, least) in [("rows", 2, 3), ("amount", 29, 30)] {
+            let scene = Scene::new(8).await;
+            scene.lease(None, 1).await;
+            let (record, _) = scene.paid(&scene.record().await.unwrap(), 0);
+            let before =
+                ChunkResult { chunk: CHUNK, generation: record.generation, revision: 0, tally };
+            let delta = before.delta(Tally { reversed: sum, ..none }).unwrap();
+            let (table, key) = (Table::of(&scene.sandbox, "campaigns"), scene.count_key());
+            table.set(&key, &format!("{state}_rows"), n(3)).await;
+            table.set(&key, &format!("{state}_amount"), n(30)).await;
+            let name = format!("{state}_{name}");
+            table.set(&key, &name, n(held)).await;
+            let change = (record, delta);
+            let damaged = scene.commit(1, &change, false).await;
+            assert_eq!(damaged, Err(PortErrorKind::Corrupt), "{name}");
+            assert_eq!(scene.count("reversed_rows").await, 0, "{name}");
+            table.set(&key, &name, n(least)).await;
+            assert_eq!(scene.commit(1, &change, false).await, Ok(Written::Done), "{name}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_time_slot_keeps_its_first_snapshot() {
     let scene = Scene::new(7).await;

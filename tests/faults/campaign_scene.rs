@@ -1,6 +1,6 @@
 //! A sealed campaign that runs, a money service that does as it is told, and workers.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,8 +43,12 @@ pub(crate) enum Act {
     Lose,
     /// Does not work.
     NotNow,
+    /// Wants to be asked again after so many milliseconds.
+    Busy(u64),
     /// Has other content under the id.
     Contradict,
+    /// The payment under the id was voided.
+    Void,
 }
 
 /// A money service that keeps the books. It pays whatever it has no instruction for.
@@ -53,6 +57,8 @@ pub(crate) struct Bank {
     acts: Mutex<HashMap<String, VecDeque<Act>>>,
     /// What a member has left of a payment, where it is less than all.
     pub(crate) spent: Mutex<HashMap<String, u64>>,
+    /// The members of whom a look-up says that nothing is decided yet.
+    pub(crate) undecided: Mutex<BTreeSet<String>>,
     /// How often money moved under an id, forth and back.
     pub(crate) paid: Mutex<BTreeMap<GrantId, (String, u32)>>,
     pub(crate) reversed: Mutex<BTreeMap<GrantId, u32>>,
@@ -117,6 +123,10 @@ impl Bank {
             Some(Act::NotNow) => {
                 return Payment::NotNow { retry_after_ms: None, cause: held() };
             }
+            Some(Act::Busy(wait_ms)) => {
+                return Payment::NotNow { retry_after_ms: Some(wait_ms), cause: held() };
+            }
+            Some(Act::Void) => return Payment::Voided,
             Some(Act::Contradict) => {
                 let cause = PortError::corrupt("other content");
                 return Payment::NotNow { retry_after_ms: None, cause };
@@ -152,6 +162,9 @@ impl Money for Bank {
         tokio::task::yield_now().await;
         let find = |grant: &Grant| {
             self.log("look up", grant);
+            if self.undecided.lock().unwrap().contains(grant.member.as_str()) {
+                return Standing::Unknown;
+            }
             let is_paid = self.paid.lock().unwrap().contains_key(&grant.id);
             if is_paid { Standing::Paid } else { Standing::NotPaid }
         };

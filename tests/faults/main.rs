@@ -6,6 +6,7 @@ mod backlog;
 mod campaign_attach;
 mod campaign_cases;
 mod campaign_chain;
+mod campaign_held;
 mod campaign_lanes;
 mod campaign_late;
 mod campaign_limit;

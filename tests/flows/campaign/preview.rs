@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::Request;
 use largesse_app::campaign::preview::{Shortfall, ShortfallUnknown, preview};
+use largesse_app::campaign::standing::{self, RowCursor};
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, MoneyFacts, kernel};
 use largesse_tests::http::{Api, Reply};
 use serde_json::json;
 use tower::ServiceExt;
 
-use super::rows::{pay_all, refuse};
+use super::rows::{lose, pay_all, refuse};
 use super::{act, ready, sealed};
 
 /// A campaign that paid kim 10 and is stopped. Kim's wallet has nothing of it.
@@ -73,6 +74,44 @@ async fn a_shortfall_is_exact_while_all_rows_are_read_and_scaled_up_beyond() {
     }
     let exact = Shortfall { rows: 200, amount: 2_000, missing: 1_775, sampled_rows: 250 };
     assert_eq!(told(10_000).await, Ok(exact));
+}
+
+/// Of three rows that are read, the wallet of one is empty.
+#[tokio::test]
+async fn a_shortfall_of_a_sample_is_scaled_by_rows_and_by_money_and_rounded_up() {
+    let api = Api::new(58);
+    let rows: String = (0..250).map(|n| format!("m{n:03},{}\n", 10 + n % 7)).collect();
+    let total: u64 = (0..250).map(|n| 10 + n % 7).sum();
+    let terms = json!({ "name": "n", "default_reason": "r" });
+    let (id, hash) = sealed(&api, terms, &format!("member_id,amount\n{rows}")).await;
+    act(&api, "ann", &id, "start").json(json!({ "content_hash": hash })).await.expect(202);
+    pay_all(&api, &id).await;
+    act(&api, "ann", &id, "stop").json(json!({ "memo": "m" })).await.expect(202);
+    let (store, campaign) = (&*api.sandbox.store, id.parse().unwrap());
+    let read = standing::rows(store, campaign, |_| true, RowCursor::default(), 3).await;
+    let read = read.unwrap().unwrap().rows;
+    let [short, held @ ..] = &read[..] else { panic!("no row") };
+    for standing in held {
+        api.deposit(standing.row.member.as_str(), 100).await;
+    }
+    let sample: u64 = read.iter().map(|standing| standing.row.amount.get()).sum();
+    let amount = (short.row.amount.get() * total).div_ceil(sample);
+    let told = preview(store, campaign, Some(3)).await.unwrap();
+    let expected = Shortfall { rows: 84, amount, missing: amount, sampled_rows: 3 };
+    assert_eq!(told.shortfall, Ok(expected));
+}
+
+#[tokio::test]
+async fn a_rollback_may_take_back_rows_of_which_no_answer_is_known() {
+    let api = Api::new(59);
+    let terms = json!({ "name": "n", "default_reason": "r" });
+    let (id, hash) = sealed(&api, terms, "member_id,amount\nkim,10\nlee,7\n").await;
+    act(&api, "ann", &id, "start").json(json!({ "content_hash": hash })).await.expect(202);
+    lose(&api, &id, "lee").await;
+    act(&api, "ann", &id, "stop").json(json!({ "memo": "m" })).await.expect(202);
+    let told = preview(&*api.sandbox.store, id.parse().unwrap(), Some(9)).await.unwrap();
+    let short = Shortfall { rows: 2, amount: 17, missing: 17, sampled_rows: 2 };
+    assert_eq!((told.rows, told.amount, told.shortfall), (2, 17, Ok(short)));
 }
 
 #[tokio::test]

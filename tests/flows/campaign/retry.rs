@@ -34,6 +34,9 @@ async fn a_retry_opens_the_failed_rows_and_a_repeat_gets_its_answer() {
     assert_eq!(first.body["counts"]["pending"], 2);
     let again = retry().await.expect(202);
     assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
+    // At the same time, so by the time alone it could be hers.
+    let bob = act(&api, "bob", &id, "retry").key("k").await;
+    assert_eq!(bob.verdict(), (409, "ERR201"), "another member's retry");
     tokio::time::advance(Duration::from_secs(1)).await;
     let other = act(&api, "ann", &id, "retry").key("other").await;
     assert_eq!(other.verdict(), (409, "ERR201"));

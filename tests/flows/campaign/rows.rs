@@ -21,6 +21,14 @@ pub(super) async fn refuse(api: &Api, id: &str, member: &str, why: &str) {
     .await;
 }
 
+/// In the chunk of a member, its row has no answer and all others are paid.
+pub(super) async fn lose(api: &Api, id: &str, member: &str) {
+    let campaign = stored(api, id).await;
+    let chunk = campaign.seal.unwrap().layout.chunk(&member.parse().unwrap());
+    let say = |row: &Row| if row.member.as_str() == member { Said::Unknown } else { Said::Paid };
+    settle(api, &campaign, chunk, say).await;
+}
+
 /// The money service pays all rows. No wallet gets anything.
 pub(super) async fn pay_all(api: &Api, id: &str) {
     let campaign = stored(api, id).await;

@@ -7,6 +7,8 @@
 //! # Guarantees
 //! * Every chunk is sent, also when it is cut off, and none after a stop:
 //!   `a_fan_out_sends_every_chunk_and_none_after_a_stop`.
+//! * What the queue does not take is sent again:
+//!   `exactly_the_messages_that_the_queue_did_not_take_are_sent_again`.
 
 use futures::future::join_all;
 use largesse_domain::campaign::ChunkNumber;
@@ -79,4 +81,66 @@ async fn send<D: CampaignQueue>(deps: &D, batch: &[ChunkMessage], lanes: u32) ->
         }
     }
     Err(PortError { operation: "send chunks", kind: PortErrorKind::Throttled, cause: None })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "these are tests")]
+mod tests {
+    use std::sync::Mutex;
+
+    use largesse_domain::campaign::ChunkNumber;
+    use largesse_domain::id::{CampaignId, Ulid};
+
+    use super::*;
+    use crate::ports::ChunkWork;
+
+    /// A queue that does not take the messages at these positions, call by call, and then takes all.
+    struct Queue {
+        failed: Mutex<Vec<Vec<usize>>>,
+        sent: Mutex<Vec<Vec<u32>>>,
+    }
+
+    impl CampaignQueue for Queue {
+        async fn send_chunks(&self, messages: &[ChunkMessage], _: u32) -> PortResult<Vec<usize>> {
+            let chunks = messages.iter().map(|message| message.chunk.0).collect();
+            self.sent.lock().unwrap().push(chunks);
+            Ok(self.failed.lock().unwrap().pop().unwrap_or_default())
+        }
+
+        async fn send_retry(&self, _: &ChunkMessage, _: u32) -> PortResult<()> {
+            Ok(())
+        }
+
+        async fn delay_chunk(&self, _: &str, _: u32) -> PortResult<()> {
+            Ok(())
+        }
+
+        async fn delay_retry(&self, _: &str, _: u32) -> PortResult<()> {
+            Ok(())
+        }
+    }
+
+    fn batch() -> Vec<ChunkMessage> {
+        let campaign = CampaignId(Ulid(1));
+        let message =
+            |n| ChunkMessage { campaign, fence: 1, chunk: ChunkNumber(n), work: ChunkWork::Pay };
+        (0..4).map(message).collect()
+    }
+
+    #[tokio::test]
+    async fn exactly_the_messages_that_the_queue_did_not_take_are_sent_again() {
+        let failed = Mutex::new(vec![vec![1], vec![1, 3]]);
+        let queue = Queue { failed, sent: Mutex::default() };
+        send(&queue, &batch(), 8).await.unwrap();
+        assert_eq!(*queue.sent.lock().unwrap(), [vec![0, 1, 2, 3], vec![1, 3], vec![3]]);
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_takes_a_message_at_no_try_fails_the_step() {
+        let failed = Mutex::new(vec![vec![0]; TRIES_MAX]);
+        let queue = Queue { failed, sent: Mutex::default() };
+        let error = send(&queue, &batch(), 8).await.unwrap_err();
+        assert_eq!(error.kind, PortErrorKind::Throttled);
+        assert_eq!(queue.sent.lock().unwrap().len(), TRIES_MAX);
+    }
 }
