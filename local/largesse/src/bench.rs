@@ -7,15 +7,19 @@ pub mod campaign;
 pub mod counts;
 pub mod dead_letters;
 pub mod draws;
+pub mod drop;
 pub mod functions;
 pub mod http;
 pub mod prices;
+pub mod product;
 pub mod refunds;
 pub mod report;
 pub mod tokens;
 
+mod contest;
 mod lab;
 mod meter;
+mod naive;
 mod process;
 mod rounds;
 mod server;
@@ -61,7 +65,12 @@ pub enum Section {
     /// A campaign of 1,000,000 rows, and the share of a money service's limit that workers use: takes
     /// ten minutes, so not part of `all`.
     Campaign,
-    /// Everything but the refunds, the dead letters, the long run over HTTP and the campaign.
+    /// What entering a drop costs, and entries a second beside other designs: takes minutes, so not
+    /// part of `all`.
+    Drop,
+    /// The same of investments in a product: takes minutes, so not part of `all`.
+    Product,
+    /// Everything that does not take minutes.
     All,
 }
 
@@ -146,6 +155,12 @@ pub async fn run(
         keep(vec![campaign::share::measure(seconds.unwrap_or(SHARE_SECONDS)).await?])?;
     }
     let each = Duration::from_secs(u64::from(seconds.unwrap_or(SECONDS)));
+    if section == Section::Drop {
+        keep(alone(move || drop::measure(each, drop::Size::USUAL)).await?)?;
+    }
+    if section == Section::Product {
+        keep(alone(move || product::measure(each, product::Size::USUAL)).await?)?;
+    }
     if wanted(Section::Draws) {
         keep(vec![alone(move || draws::measure(each)).await?])?;
     }
@@ -179,6 +194,10 @@ where
         runtime.block_on(measure())
     });
     thread.await.map_err(|error| BenchError::Broken(error.to_string()))?
+}
+
+fn broken(error: impl std::error::Error) -> BenchError {
+    BenchError::Broken(largesse_app::ports::causes_of(&error))
 }
 
 fn process(what: impl Into<String>, source: std::io::Error) -> BenchError {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use largesse_domain::id::CampaignId;
-use largesse_domain::money::AMOUNT_MAX;
 use largesse_domain::rate::RATE_LIMIT_MAX;
 use notify::webhook::Address;
 
 use crate::bench::{self, Section};
 use crate::campaign::{self, CampaignError, command as campaigns};
+use crate::demo::command::Scene;
 use crate::dlq::command::{Action, Ended, Where};
 use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
@@ -95,19 +95,6 @@ enum Verified {
     Audit {
         /// The id of the campaign.
         id: CampaignId,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Scene {
-    /// Many members claim one spray at once.
-    Spray(SprayArgs),
-    /// A campaign is paid over a socket with faults, and compared with the books row by row.
-    Campaign {
-        /// How many rows it has, 1 to 1,000,000.
-        #[arg(long, default_value_t = 100_000)]
-        #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-        rows: u32,
     },
 }
 
@@ -201,24 +188,6 @@ fn wrong(why: &str) -> clap::Error {
 }
 
 #[derive(Debug, Args)]
-struct SprayArgs {
-    /// How many members claim, 1 to 100,000.
-    #[arg(long, default_value_t = 1_000)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    people: u32,
-    /// How many shares there are, 1 to 1,000.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    shares: u32,
-    /// The amount, in won: at least 1 for each share, at most 1,000,000,000,000.
-    #[arg(long, default_value_t = 1_000_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=AMOUNT_MAX))]
-    amount: u64,
-    /// How many requests are under way at once, 1 to 1,024.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
-    clients: u16,
-}
-
-#[derive(Debug, Args)]
 struct BenchArgs {
     /// What to measure.
     #[arg(value_enum, default_value = "all")]
@@ -226,8 +195,8 @@ struct BenchArgs {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// How long each row of draws and of claims over HTTP is measured [default: 3], and each share
-    /// of a limit of `campaign` [default: 60].
+    /// How long each row of draws, of claims over HTTP, of `drop` and of `product` is measured
+    /// [default: 3], and each share of a limit of `campaign` [default: 60].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: Option<u32>,
     /// The rows of `campaign`, 1,000 to 1,000,000.
@@ -272,15 +241,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Up(args)) => {
             up(cli.up.joined(args).unwrap_or_else(|error| error.exit())).await?
         }
-        Some(Command::Demo { scene: Scene::Spray(args) }) => {
-            let SprayArgs { people, shares, amount, clients } = args;
-            if amount < u64::from(shares) {
-                wrong("--amount is less than --shares: a share is 1 won at least").exit()
+        Some(Command::Demo { scene }) => {
+            if let Some(why) = scene.contradiction() {
+                wrong(why).exit()
             }
-            demo::spray::run(people, shares, amount, clients).await?;
-        }
-        Some(Command::Demo { scene: Scene::Campaign { rows } }) => {
-            demo::campaign::run(rows).await?
+            demo::command::run(scene).await?;
         }
         Some(Command::Bench(args)) => {
             let BenchArgs { section, json, seconds, rows, functions } = args;

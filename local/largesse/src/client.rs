@@ -175,4 +175,49 @@ impl Client {
         let path = format!("/api/v2/sprays/{token}/claims");
         self.send(reqwest::Method::POST, &path, user, Some(room), None, None).await
     }
+
+    /// Makes a drop; returns its id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn make_drop(&self, funder: &str, terms: &Value) -> Result<String, ClientError> {
+        let post = reqwest::Method::POST;
+        let reply = self.must(post, "/api/v2/drops", funder, None, Some(terms)).await?;
+        Ok(reply.text("drop_id").to_owned())
+    }
+
+    /// Enters a drop, and gives the answer whatever its status is.
+    ///
+    /// # Errors
+    /// [`ClientError::Http`].
+    pub async fn enter(&self, drop: &str, user: &str) -> Result<Reply, ClientError> {
+        let path = format!("/api/v2/drops/{drop}/entries");
+        self.send(reqwest::Method::POST, &path, user, None, None, None).await
+    }
+
+    /// Makes a product; returns its id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn make_product(&self, issuer: &str, terms: &Value) -> Result<String, ClientError> {
+        let post = reqwest::Method::POST;
+        let reply = self.must(post, "/api/v2/products", issuer, None, Some(terms)).await?;
+        Ok(reply.text("product_id").to_owned())
+    }
+
+    /// Invests under an idempotency key, and gives the answer whatever its status is.
+    ///
+    /// # Errors
+    /// [`ClientError::Http`].
+    pub async fn invest(
+        &self,
+        product: &str,
+        user: &str,
+        key: &str,
+        amount: u64,
+    ) -> Result<Reply, ClientError> {
+        let path = format!("/api/v2/products/{product}/investments");
+        let body = json!({ "amount": amount });
+        self.send(reqwest::Method::POST, &path, user, None, Some(key), Some(&body)).await
+    }
 }

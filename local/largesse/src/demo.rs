@@ -1,11 +1,18 @@
 //! Demonstrations: each runs over HTTP on a stack of its own.
 
 pub mod campaign;
+pub mod command;
+pub mod drop;
+pub mod product;
 pub mod spray;
+
+mod claims;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Instant;
 
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use largesse_emulator::{Running, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -124,4 +131,23 @@ impl Stage {
         running.shutdown().await;
         server.abort();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a demonstration measures how long it takes")]
+fn started() -> Instant {
+    Instant::now()
+}
+
+fn bar(len: u32, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(u64::from(len));
+    let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {pos}/{len}  {rate}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉ ");
+    bar.set_style(style.with_key(
+        "rate",
+        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        },
+    ));
+    bar.set_message(what);
+    bar
 }

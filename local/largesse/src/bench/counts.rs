@@ -237,7 +237,7 @@ impl Bench {
         if count.refused == 0.0 {
             return Ok(count);
         }
-        let full = self.lab.bucket_units(spray).await?.first().copied().unwrap_or(1.0);
+        let full = self.lab.full_units(spray.pool(), spray.recipients).await?;
         let more = count.refused * (full - 1.0);
         Ok(Count { write: count.write + more, bucket: count.bucket + more, ..count })
     }

@@ -10,7 +10,7 @@ use procfs::process::Process;
 
 use super::lab::{Lab, MemberIds, user_id};
 use super::report::{Cell, Table, figure};
-use super::{BenchError, started};
+use super::{BenchError, broken, started};
 use crate::dlq::{Dlq, RetryReport};
 
 /// Messages in the queue.
@@ -107,8 +107,4 @@ fn entry(lab: &Lab, n: u32) -> Result<SendMessageBatchRequestEntry, BenchError> 
         .message_deduplication_id(n.to_string())
         .build()
         .map_err(broken)
-}
-
-fn broken(error: impl std::error::Error) -> BenchError {
-    BenchError::Broken(largesse_app::ports::causes_of(&error))
 }

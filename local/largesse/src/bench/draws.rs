@@ -93,7 +93,7 @@ impl Filling {
             let (updates, all) =
                 (recorder.operation(Service::DynamoDb, "UpdateItem"), recorder.total());
             // All buckets but the last are full and of one size.
-            let full = lab.bucket_units(&spray).await?.first().copied().unwrap_or(1.0);
+            let full = lab.full_units(spray.pool(), spray.recipients).await?;
             sum.draws += f64::from(PARTS);
             sum.writes += figure(updates.calls);
             sum.write_units += all.write + figure(updates.failed) * full;

@@ -11,7 +11,7 @@ use largesse_app::spray::create::{self, Create};
 use largesse_app::wallet::deposit::{self, Deposit};
 use largesse_aws::Store;
 use largesse_aws::production::SecureRng;
-use largesse_domain::id::{RoomId, SprayId, TransferId, UserId};
+use largesse_domain::id::{PoolId, RoomId, SprayId, TransferId, UserId};
 use largesse_domain::money::Amount;
 use largesse_domain::pool::bucket_count;
 use largesse_domain::room::RoomName;
@@ -34,7 +34,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long sprays are open, in seconds.
 pub(super) const OPEN_S: u64 = 600;
 /// Odd, so that every n gives other bits: 2^128 divided by the golden ratio.
-const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+pub(super) const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 /// The number of the first sender among the members; the others have the numbers below it.
 const SENDER: u32 = u32::MAX;
 
@@ -138,7 +138,7 @@ impl Lab {
         self.deposit_to(&self.sender, minor).await
     }
 
-    async fn deposit_to(&self, user: &str, minor: u64) -> Result<(), BenchError> {
+    pub(super) async fn deposit_to(&self, user: &str, minor: u64) -> Result<(), BenchError> {
         let id = TransferId(self.store.ulid());
         let amount = Amount::new(minor).map_err(|error| BenchError::Broken(error.to_string()))?;
         let deposit = Deposit { id, user: user_id(user)?, amount, memo: None };
@@ -195,17 +195,16 @@ impl Lab {
         made.map_err(|error| BenchError::Broken(error.to_string()))
     }
 
-    /// The write units of each bucket of a spray as it stands, the largest first. A write whose
-    /// condition fails costs as much, and the engine does not say it; so a write that changes
-    /// nothing asks for it.
-    pub(super) async fn bucket_units(&self, spray: &Spray) -> Result<Vec<f64>, BenchError> {
+    /// The write units of the largest bucket of a pool as it stands. A write whose condition fails
+    /// costs as much, and the engine does not say it; so a write that changes nothing asks for it.
+    pub(super) async fn full_units(&self, pool: PoolId, parts: u32) -> Result<f64, BenchError> {
         let client = aws_sdk_dynamodb::Client::new(&self.world.sdk_config());
-        let mut units = Vec::new();
-        for number in 0..bucket_count(spray.recipients) {
+        let mut most = 1.0_f64;
+        for number in 0..bucket_count(parts) {
             let updated = client
                 .update_item()
                 .table_name(super::meter::POOLS)
-                .key("pk", Av::S(format!("{}#{number}", spray.pool())))
+                .key("pk", Av::S(format!("{pool}#{number}")))
                 .update_expression("SET #size = #size")
                 .expression_attribute_names("#size", "size")
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -213,10 +212,9 @@ impl Lab {
                 .await
                 .map_err(|error| BenchError::Broken(format!("cannot weigh a bucket: {error}")))?;
             let capacity = updated.consumed_capacity();
-            units.push(capacity.and_then(|used| used.capacity_units()).unwrap_or(1.0));
+            most = most.max(capacity.and_then(|used| used.capacity_units()).unwrap_or(1.0));
         }
-        units.sort_by(|a, b| b.total_cmp(a));
-        Ok(units)
+        Ok(most)
     }
 }
 

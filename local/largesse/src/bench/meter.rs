@@ -41,6 +41,12 @@ impl Count {
         }
     }
 
+    /// As it would be if each full bucket weighed so many write units.
+    pub(super) fn weighed(self, full: f64) -> Self {
+        let more = self.refused * (full - 1.0);
+        Self { write: self.write + more, bucket: self.bucket + more, ..self }
+    }
+
     /// Dollars for a million of them.
     pub(super) fn dollars(self) -> f64 {
         let Self { rounds, read, write, sqs, http, invocations, .. } = self;
@@ -50,15 +56,21 @@ impl Count {
 
 /// Several of one kind: means, and the worst of rounds and of writes on a bucket.
 pub(super) fn summary(counts: &[Count]) -> Count {
+    let worst = |part: fn(&Count) -> f64| counts.iter().map(part).fold(0.0, f64::max);
+    let (rounds, bucket) = (worst(|one| one.rounds), worst(|one| one.bucket));
+    Count { rounds, bucket, ..mean(counts) }
+}
+
+/// Several of one kind: means.
+pub(super) fn mean(counts: &[Count]) -> Count {
     let many = figure(u64::try_from(counts.len()).unwrap_or(u64::MAX)).max(1.0);
     let mean = |part: fn(&Count) -> f64| counts.iter().map(part).sum::<f64>() / many;
-    let worst = |part: fn(&Count) -> f64| counts.iter().map(part).fold(0.0, f64::max);
     Count {
         calls: mean(|one| one.calls),
-        rounds: worst(|one| one.rounds),
+        rounds: mean(|one| one.rounds),
         read: mean(|one| one.read),
         write: mean(|one| one.write),
-        bucket: worst(|one| one.bucket),
+        bucket: mean(|one| one.bucket),
         refused: mean(|one| one.refused),
         sqs: mean(|one| one.sqs),
         http: mean(|one| one.http),

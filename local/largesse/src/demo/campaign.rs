@@ -5,13 +5,14 @@
 //!   `every_row_of_the_demonstration_is_paid_once_or_failed_as_the_books_say`.
 //! * A proof that fails is an error and says why: `a_proof_that_fails_says_what_is_wrong`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use largesse_domain::campaign::{Generation, RowKey};
 use largesse_money_server::wire::{Status, Transfer};
 use largesse_money_server::{Fault, Faults, Report, Server};
 
-use super::{DemoError, Stage};
+use super::claims::{self, Claim, line};
+use super::{DemoError, Stage, started};
 use crate::beside::MoneyBeside;
 use crate::campaign::api::{Api, Pace};
 use crate::campaign::trial::{self, Silent, Trial};
@@ -112,11 +113,6 @@ fn say(out: &dyn Say, text: &str) -> Result<(), DemoError> {
     out.say(text).map_err(DemoError::Print)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a demonstration measures how long it takes")]
-fn started() -> Instant {
-    Instant::now()
-}
-
 /// The campaign and the books of the money service, side by side.
 #[derive(Debug)]
 struct Proof {
@@ -164,8 +160,8 @@ impl Proof {
         })
     }
 
-    /// What must hold: a name, what is, and what it must be.
-    fn claims(&self) -> Vec<(&'static str, u64, u64)> {
+    /// What must hold.
+    fn claims(&self) -> Vec<Claim> {
         let (counts, books) = (&self.counts, &self.books);
         vec![
             ("rows of the campaign", counts.rows, self.rows),
@@ -186,10 +182,7 @@ impl Proof {
 
     /// What does not hold.
     fn broken(&self) -> Vec<String> {
-        let claims = self.claims().into_iter();
-        let wrong = claims.filter(|(_, is, must)| is != must);
-        let mut broken: Vec<String> =
-            wrong.map(|(name, is, must)| format!("{name}: {is} and not {must}")).collect();
+        let mut broken = claims::broken(&self.claims());
         if self.state != "COMPLETED" {
             broken.push(format!("the campaign is {}", self.state));
         }
@@ -198,15 +191,10 @@ impl Proof {
     }
 
     fn table(&self, took: Duration) -> String {
-        let line = |name: &str, value: String| format!("  {name:<38}{value}");
         let calls = u128::from(self.books.calls);
         let per_s = calls.saturating_mul(1_000).checked_div(took.as_millis().max(1)).unwrap_or(0);
         let mut lines = vec![String::new(), line("campaign", self.state.to_owned())];
-        lines.extend(self.claims().into_iter().map(|(name, is, must)| {
-            let verdict = if is == must { "" } else { "  WRONG: it must be " };
-            let must = if is == must { String::new() } else { must.to_string() };
-            line(name, format!("{is}{verdict}{must}"))
-        }));
+        lines.extend(claims::lines(&self.claims()));
         let (refusals, peak) = (self.books.refusals, self.books.peak_per_s);
         lines.extend([
             String::new(),

@@ -1,12 +1,11 @@
 //! Many members claim one spray at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use largesse_domain::audit::{Totals, audit};
 
-use super::{DemoError, Stage};
+use super::{DemoError, Stage, bar, started};
 use crate::client::ClientError;
 use crate::plain::{self, counted};
 
@@ -58,25 +57,6 @@ pub async fn run(people: u32, shares: u32, amount: u64, clients: u16) -> Result<
 
 fn say(text: &str) -> Result<(), DemoError> {
     plain::print(text).map_err(DemoError::Print)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a demonstration measures how long it takes")]
-fn started() -> Instant {
-    Instant::now()
-}
-
-fn bar(len: u32, what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(u64::from(len));
-    let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {pos}/{len}  {rate}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉ ");
-    bar.set_style(style.with_key(
-        "rate",
-        |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = write!(out, "{:.0}/s", state.per_sec());
-        },
-    ));
-    bar.set_message(what);
-    bar
 }
 
 async fn gather(stage: &Stage, people: u32, clients: u16) -> Result<String, DemoError> {

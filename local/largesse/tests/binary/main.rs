@@ -130,7 +130,12 @@ fn a_demonstration_that_is_not_possible_is_refused_with_its_limits() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(limit), "{said}");
     }
-    for words in [["demo", "campaign", "--rows", "0"], ["bench", "campaign", "--rows", "999"]] {
+    for words in [
+        ["demo", "campaign", "--rows", "0"],
+        ["demo", "drop", "--people", "0"],
+        ["demo", "product", "--target", "0"],
+        ["bench", "campaign", "--rows", "999"],
+    ] {
         let (code, said) = failure(&words);
         assert_eq!((code, said.contains("..=1000000")), (Some(2), true), "{said}");
     }
