@@ -156,10 +156,13 @@ pub async fn run(
     }
     let each = Duration::from_secs(u64::from(seconds.unwrap_or(SECONDS)));
     if section == Section::Drop {
-        keep(alone(move || drop::measure(each, drop::Size::USUAL)).await?)?;
+        let size = drop::Size::USUAL;
+        keep(vec![alone(move || drop::costs(size.slots)).await?])?;
+        keep(vec![alone(move || drop::rates(each, size)).await?])?;
     }
     if section == Section::Product {
-        keep(alone(move || product::measure(each, product::Size::USUAL)).await?)?;
+        keep(vec![alone(product::costs).await?])?;
+        keep(vec![alone(move || product::rates(each, product::Size::USUAL)).await?])?;
     }
     if wanted(Section::Draws) {
         keep(vec![alone(move || draws::measure(each)).await?])?;

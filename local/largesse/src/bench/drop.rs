@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use largesse_app::drop::create::{self, Create};
 use largesse_app::drop::enter::{EnterError, Entered, enter};
+use largesse_app::pool::read::buckets;
 use largesse_app::ports::{Clock, Ids};
 use largesse_aws::Store;
 use largesse_domain::drop::{Drop, DropName, Terms};
@@ -46,14 +47,6 @@ impl Size {
     pub const USUAL: Self = Self { slots: 1_000, people: 1_200 };
 }
 
-/// Measures; each row of rates for about `each`.
-///
-/// # Errors
-/// [`BenchError`].
-pub async fn measure(each: Duration, size: Size) -> Result<Vec<Table>, BenchError> {
-    Ok(vec![costs(size.slots).await?, rates(each, size).await?])
-}
-
 async fn make(lab: &Lab, slots: u32) -> Result<Drop, BenchError> {
     lab.deposit(slots.into()).await?;
     let now = lab.store.now();
@@ -65,7 +58,11 @@ async fn make(lab: &Lab, slots: u32) -> Result<Drop, BenchError> {
     Ok(create::create(&*lab.store, request).await.map_err(broken)?.drop)
 }
 
-async fn costs(slots: u32) -> Result<Table, BenchError> {
+/// What an entry costs while a drop is filled, and after it.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn costs(slots: u32) -> Result<Table, BenchError> {
     let mut rows = Vec::new();
     for ids in MemberIds::ALL {
         let lab = Lab::new(ids)?;
@@ -159,7 +156,11 @@ fn row(name: String, count: Count, is_marked: bool) -> (String, Vec<Cell>) {
     (name, cells)
 }
 
-async fn rates(each: Duration, size: Size) -> Result<Table, BenchError> {
+/// How many a second; each row for about `each`.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn rates(each: Duration, size: Size) -> Result<Table, BenchError> {
     let lab = Lab::new(MemberIds::Uuid)?;
     lab.world.recorder().measure_units(true);
     let mut rows = Vec::new();
@@ -223,8 +224,7 @@ async fn fill(lab: &Lab, size: Size, callers: usize, sum: &mut Sum) -> Result<()
     let spent = Spent::read(lab.world.recorder());
     let full = lab.full_units(drop.pool(), 1).await?;
     let mut stored = Stored::default();
-    let books = lab.store.books().await?;
-    for bucket in books.buckets.iter().filter(|bucket| bucket.id.pool == drop.pool()) {
+    for bucket in buckets(&*lab.store, drop.pool(), drop.slots).await? {
         let given = u64::try_from(bucket.draws.len()).unwrap_or(u64::MAX);
         stored.taken = stored.taken.saturating_add(bucket.taken.into());
         stored.given = stored.given.saturating_add(given);
@@ -252,8 +252,8 @@ mod tests {
     #[tokio::test]
     async fn a_drop_is_filled_without_anything_wrong_and_a_loser_writes_nothing() {
         let size = Size { slots: 32, people: 48 };
-        let tables = measure(Duration::ZERO, size).await.unwrap();
-        let [costs, rates] = &tables[..] else { panic!("{tables:?}") };
+        let costs = costs(size.slots).await.unwrap();
+        let rates = rates(Duration::ZERO, size).await.unwrap();
         let late: Vec<&Cell> = costs
             .rows
             .iter()

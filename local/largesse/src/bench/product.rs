@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::ports::{Clock, Ids, PortErrorKind};
+use largesse_app::page::PAGE_LIMIT_MAX;
+use largesse_app::ports::{Clock, Ids, PortErrorKind, Products, Settlements};
 use largesse_app::product::create::{self, Create};
 use largesse_app::product::invest::{Invest, InvestError, invest};
 use largesse_aws::Store;
@@ -49,14 +50,6 @@ impl Size {
     pub const USUAL: Self = Self { target: 500_000, people: 1_500 };
 }
 
-/// Measures; each row of rates for about `each`.
-///
-/// # Errors
-/// [`BenchError`].
-pub async fn measure(each: Duration, size: Size) -> Result<Vec<Table>, BenchError> {
-    Ok(vec![costs().await?, rates(each, size).await?])
-}
-
 async fn make(lab: &Lab, target: u64) -> Result<Product, BenchError> {
     let now = lab.store.now();
     let window = Window { opens: now, closes: now.plus_ms(OPEN_S.saturating_mul(1_000)) };
@@ -68,7 +61,11 @@ async fn make(lab: &Lab, target: u64) -> Result<Product, BenchError> {
     create::create(&*lab.store, request).await.map_err(broken)
 }
 
-async fn costs() -> Result<Table, BenchError> {
+/// What an investment costs.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn costs() -> Result<Table, BenchError> {
     let mut rows = Vec::new();
     for ids in MemberIds::ALL {
         let lab = Lab::new(ids)?;
@@ -162,7 +159,11 @@ fn amount_of(member: u32) -> u64 {
     u64::from(number.saturating_add(1))
 }
 
-async fn rates(each: Duration, size: Size) -> Result<Table, BenchError> {
+/// How many a second; each row for about `each`.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn rates(each: Duration, size: Size) -> Result<Table, BenchError> {
     let lab = Lab::new(MemberIds::Uuid)?;
     lab.world.recorder().measure_units(true);
     for n in 0..size.people {
@@ -241,14 +242,29 @@ async fn fill(lab: &Lab, size: Size, callers: usize, sum: &mut Sum) -> Result<()
     let arrivals = contest::arrivals(size.people, amount_of);
     let told = sum.fill(&arrivals, callers, take).await?;
     let units = Spent::read(lab.world.recorder()).with_failed(1.0, 2.0 * ACTIONS);
-    let books = lab.store.books().await?;
-    let shards = books.shards.iter().filter(|(of, _)| *of == product.id);
-    let remaining = shards.fold(0_u64, |sum, (_, shard)| sum.saturating_add(shard.remaining));
-    let made = books.investments.iter().filter(|investment| investment.product == product.id);
-    let given = made.fold(0_u64, |sum, one| sum.saturating_add(one.amount.get()));
+    let shards = lab.store.shards(&product).await?;
+    let remaining = shards.iter().fold(0_u64, |sum, shard| sum.saturating_add(shard.remaining));
+    let given = invested(&lab.store, &product).await?;
     let taken = u64::from(size.target).saturating_sub(remaining);
     sum.check(units, &told, Stored { taken, given }, size.target.into());
     Ok(())
+}
+
+/// The sum of the investments that are stored.
+async fn invested(store: &Store, product: &Product) -> Result<u64, BenchError> {
+    let mut sum = 0_u64;
+    for part in 0..product.shards {
+        let mut after = None;
+        loop {
+            let page = store.investments_in(product, part, after, PAGE_LIMIT_MAX).await?;
+            sum = page.rows.iter().fold(sum, |sum, one| sum.saturating_add(one.amount.get()));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(sum)
 }
 
 #[cfg(test)]
@@ -258,8 +274,8 @@ mod tests {
     #[tokio::test]
     async fn a_product_is_filled_without_anything_wrong() {
         let size = Size { target: 10_000, people: 40 };
-        let tables = measure(Duration::ZERO, size).await.unwrap();
-        let [costs, rates] = &tables[..] else { panic!("{tables:?}") };
+        let costs = costs().await.unwrap();
+        let rates = rates(Duration::ZERO, size).await.unwrap();
         assert_eq!(costs.rows.len(), 6);
         let ours = rates.rows.iter().filter(|(name, _)| name.starts_with("Largesse"));
         let ours: Vec<&[Cell]> = ours.map(|(_, cells)| &cells[4..]).collect();

@@ -219,7 +219,7 @@ impl Proof {
             ("won that remain", ledger.remaining, 0),
             ("won debited to the investors' wallets", ledger.debited, self.target),
             ("investments in the table", ledger.investments, heard.invested),
-            ("amounts refused that would have fitted", heard.refused_falsely, 0),
+            ("refused amounts that would fit", heard.refused_falsely, 0),
             ("remainders that were not true", heard.untrue, 0),
             ("any other answer", heard.others, 0),
         ]
