@@ -22,7 +22,7 @@ async fn delivered(scene: &Scene) -> ChunkOutcome {
 async fn a_service_that_takes_no_row_of_a_chunk_holds_its_lane() {
     let scene = Scene::new(1, 3).await;
     for member in ["m000", "m001", "m002"] {
-        scene.bank.tell(member, &[Act::Contradict]);
+        scene.bank.tell(member, &[Act::Deny]);
     }
     let outcome = delivered(&scene).await;
     assert!(matches!(outcome, ChunkOutcome::Later { .. }), "{outcome:?}");
@@ -33,9 +33,9 @@ async fn a_service_that_takes_no_row_of_a_chunk_holds_its_lane() {
 
 /// Its other rows were answered in an earlier round, so the service works.
 #[tokio::test(start_paused = true)]
-async fn a_row_that_is_contradicted_after_the_others_were_paid_is_set_aside() {
+async fn a_row_that_is_denied_after_the_others_were_paid_is_set_aside() {
     let scene = Scene::new(2, 3).await;
-    scene.bank.tell("m001", &[Act::NotNow, Act::Contradict]);
+    scene.bank.tell("m001", &[Act::NotNow, Act::Deny]);
     let outcome = delivered(&scene).await;
     assert!(matches!(outcome, ChunkOutcome::SetAside(_)), "{outcome:?}");
     assert_eq!(scene.bank.calls_of("m001"), ["pay"; 2]);

@@ -45,6 +45,8 @@ pub(crate) enum Act {
     NotNow,
     /// Wants to be asked again after so many milliseconds.
     Busy(u64),
+    /// Denies the call.
+    Deny,
     /// Has other content under the id.
     Contradict,
     /// The payment under the id was voided.
@@ -127,6 +129,11 @@ impl Bank {
                 return Payment::NotNow { retry_after_ms: Some(wait_ms), cause: held() };
             }
             Some(Act::Void) => return Payment::Voided,
+            Some(Act::Deny) => {
+                let cause =
+                    PortError { operation: "denied", kind: PortErrorKind::Rejected, cause: None };
+                return Payment::NotNow { retry_after_ms: None, cause };
+            }
             Some(Act::Contradict) => {
                 let cause = PortError::corrupt("other content");
                 return Payment::NotNow { retry_after_ms: None, cause };
