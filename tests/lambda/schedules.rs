@@ -62,7 +62,8 @@ async fn refund_batch_returns_the_unclaimed_rest_whatever_its_event_says() {
             let left = SPRAYED - drawn;
             let returned = if refunded == 1 { left } else { 0 };
             let expected = json!({
-                "refunded": refunded, "returned": returned, "wallet_full": 0, "has_more": false,
+                "refunded": refunded, "closed": 0, "returned": returned, "wallet_full": 0,
+                "has_more": false,
                 "products": {
                     "settled": 0, "paid_out": 0, "refunded": 0, "returned": 0, "wallet_full": 0,
                 },
