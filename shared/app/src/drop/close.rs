@@ -6,7 +6,7 @@
 //! that ends in between is resumed by the next one.
 //!
 //! # Guarantees
-//! * What is returned is what nobody drew, once, wherever a run ends:
+//! * The slots that were not drawn are returned, once, wherever a run ends:
 //!   `a_close_that_is_killed_at_any_step_returns_the_remainder_once`.
 //! * A wallet that is too full fails no run, and gets the remainder when it has room:
 //!   `a_remainder_waits_for_a_wallet_that_is_too_full`.

@@ -122,7 +122,7 @@ fn start(campaign: CampaignId) -> Hash {
 }
 
 /// Checks that the entries are those that were written, in their order. With the head as it
-/// is known elsewhere, also that none is missing at the end.
+/// is known elsewhere, also that no entry is missing at the end.
 ///
 /// # Errors
 /// [`AuditBroken`], the first entry that is not.
