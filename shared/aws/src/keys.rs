@@ -1,6 +1,6 @@
 //! All keys, in one place. SCHEMA.md says which question each one answers.
 
-use largesse_app::page::{DueKey, DuePage};
+use largesse_app::page::DueKey;
 use largesse_app::ports::{
     ChunkRange, ChunkSet, Closing, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload,
 };
@@ -389,28 +389,6 @@ pub(crate) fn due(shard: u32, key: &DueKey) -> Item {
 /// Where a bucket stands in the index of what is to be swept.
 pub(crate) fn sweep(shard: u32, key: &DueKey) -> Item {
     item([(PK, s(&key.name)), (SWEEP_SHARD, s(shard)), (SWEEP_MS, ms(key.at))])
-}
-
-/// A page of an index of what is due. A row that `read` cannot read is named.
-pub(crate) fn due_page<T>(
-    items: &[Item],
-    last: Option<&Item>,
-    at: &str,
-    read: impl Fn(&Reader<'_>) -> PortResult<T>,
-) -> PortResult<DuePage<T>> {
-    let mut page = DuePage { rows: Vec::new(), unreadable: Vec::new(), next: None };
-    for item in items {
-        let reader = Reader { item, what: "index of what is due" };
-        match read(&reader) {
-            Ok(row) => page.rows.push(row),
-            Err(_) => page.unreadable.push(reader.text(PK)?.to_owned()),
-        }
-    }
-    if let Some(item) = last {
-        let reader = Reader { item, what: "key of what is due" };
-        page.next = Some(DueKey { name: reader.text(PK)?.to_owned(), at: reader.ms(at)? });
-    }
-    Ok(page)
 }
 
 /// The shard of the index [`DUE`] that a spray or drop lies in: by its id's random part.

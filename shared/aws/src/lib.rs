@@ -29,6 +29,7 @@ pub mod campaign_results;
 mod campaign_rows;
 mod deadline;
 mod drop;
+mod due;
 mod errors;
 mod events;
 mod governor;

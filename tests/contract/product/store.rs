@@ -76,7 +76,7 @@ fn request(sandbox: &Sandbox, product: &Product, who: &str, minor: u64) -> Inves
 
 /// The last investor marks; if that process ends before, the next one who is refused; else the run.
 #[tokio::test(start_paused = true)]
-async fn whoever_sees_that_nothing_remains_marks_it() {
+async fn a_read_that_finds_nothing_left_marks_the_product() {
     let sandbox = Sandbox::new(3);
     sandbox.deposit("a", 1_000).await;
     let store = &sandbox.store;
@@ -188,7 +188,7 @@ async fn what_closes_is_listed_in_pages_whatever_closes_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_members_investments_are_their_own_whoever_shares_the_start_of_their_name() {
+async fn a_members_investments_are_not_those_of_a_longer_name() {
     let sandbox = Sandbox::new(7);
     let product = made_of(&sandbox, limits(1_000), 1).await;
     for who in ["a", "a-", "a_", "aa", "A"] {

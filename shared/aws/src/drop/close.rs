@@ -12,11 +12,10 @@ use largesse_domain::pool::Bucket;
 use largesse_domain::time::Timestamp;
 
 use super::codec::{REFUND, REFUNDED_MS, REFUSED};
-use crate::errors::{
-    TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
-};
+use crate::due::{BY_DUE, DueQuery};
+use crate::errors::{TransactError, condition_failed, contended, corrupt, unless_refused};
 use crate::item::{Reader, ms, n, s};
-use crate::keys::{self, DUE, DUE_MS, DUE_SHARD};
+use crate::keys::{self, DUE_MS, DUE_SHARD};
 use crate::pool::codec::{CLOSED, OPEN, STATUS};
 use crate::store::Store;
 use crate::wallet::{POST_TRIES_MAX, read_wallet, request_token};
@@ -64,23 +63,9 @@ impl DropsClosed for Store {
         after: Option<DueKey>,
         limit: u32,
     ) -> PortResult<DuePage<DueDrop>> {
-        let got = self
-            .dynamo
-            .query()
-            .table_name(&self.names.drops)
-            .index_name(DUE)
-            .key_condition_expression("#shard = :shard AND #due <= :now")
-            .expression_attribute_names("#shard", DUE_SHARD)
-            .expression_attribute_names("#due", DUE_MS)
-            .expression_attribute_values(":shard", s(shard))
-            .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|key| keys::due(shard, &key)))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| port_error("list due drops", error))?;
-        let items = got.items.unwrap_or_default();
-        keys::due_page(&items, got.last_evaluated_key.as_ref(), DUE_MS, read_due)
+        let after = after.map(|key| keys::due(shard, &key));
+        let query = DueQuery { shard, now, after, limit };
+        self.due_page("list due drops", &self.names.drops, BY_DUE, query, read_due).await
     }
 
     async fn close_bucket(&self, as_read: &Bucket, now: Timestamp) -> PortResult<()> {

@@ -13,6 +13,7 @@ use largesse_domain::pool::{
 };
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
+use crate::due::{BY_SWEEP, DueQuery};
 use crate::errors::{port_error, unless_refused};
 use crate::item::{Reader, ms, n, s};
 use crate::keys;
@@ -147,23 +148,10 @@ impl Pools for Store {
         after: Option<DueKey>,
         limit: u32,
     ) -> PortResult<DuePage<Sweepable>> {
-        let got = self
-            .dynamo
-            .query()
-            .table_name(&self.names.pools)
-            .index_name(keys::SWEEP)
-            .key_condition_expression("#shard = :shard AND #sweep <= :now")
-            .expression_attribute_names("#shard", keys::SWEEP_SHARD)
-            .expression_attribute_names("#sweep", keys::SWEEP_MS)
-            .expression_attribute_values(":shard", s(shard))
-            .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|key| keys::sweep(shard, &key)))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
+        let after = after.map(|key| keys::sweep(shard, &key));
+        let query = DueQuery { shard, now, after, limit };
+        self.due_page("list sweepable buckets", &self.names.pools, BY_SWEEP, query, read_sweepable)
             .await
-            .map_err(|error| port_error("list sweepable buckets", error))?;
-        let items = got.items.unwrap_or_default();
-        keys::due_page(&items, got.last_evaluated_key.as_ref(), keys::SWEEP_MS, read_sweepable)
     }
 
     async fn swept(

@@ -15,13 +15,18 @@ use super::codec::{
     CLOSED, INVESTED, OPEN, OUTCOME, REFUNDED, REFUSED_MS, STATUS, investment_key, outcome_name,
     read_investment,
 };
+use crate::due::{BY_DUE, DueQuery};
 use crate::errors::{
     TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
 };
 use crate::item::{Reader, ms, n, s};
-use crate::keys::{self, DUE, DUE_MS, DUE_SHARD, LIST, PK, PRODUCT, SK};
+use crate::keys::{self, DUE_MS, DUE_SHARD, LIST, PK, PRODUCT, SK};
 use crate::store::Store;
 use crate::wallet::{POST_TRIES_MAX, read_wallet, request_token};
+
+fn read_due(reader: &Reader<'_>) -> PortResult<DueProduct> {
+    Ok(DueProduct { id: reader.parse_after(PK, PRODUCT)?, due: reader.ms(DUE_MS)? })
+}
 
 fn action(update: UpdateBuilder) -> PortResult<TransactWriteItem> {
     let update = update.build().map_err(|_| corrupt("settlement update"))?;
@@ -135,25 +140,9 @@ impl Settlements for Store {
         after: Option<DueKey>,
         limit: u32,
     ) -> PortResult<DuePage<DueProduct>> {
-        let got = self
-            .dynamo
-            .query()
-            .table_name(&self.names.products)
-            .index_name(DUE)
-            .key_condition_expression("#shard = :shard AND #due <= :now")
-            .expression_attribute_names("#shard", DUE_SHARD)
-            .expression_attribute_names("#due", DUE_MS)
-            .expression_attribute_values(":shard", s(shard))
-            .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|key| keys::due_product(shard, &key)))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| port_error("list due products", error))?;
-        let items = got.items.unwrap_or_default();
-        keys::due_page(&items, got.last_evaluated_key.as_ref(), DUE_MS, |reader| {
-            Ok(DueProduct { id: reader.parse_after(PK, PRODUCT)?, due: reader.ms(DUE_MS)? })
-        })
+        let after = after.map(|key| keys::due_product(shard, &key));
+        let query = DueQuery { shard, now, after, limit };
+        self.due_page("list due products", &self.names.products, BY_DUE, query, read_due).await
     }
 
     async fn settle_product(

@@ -12,11 +12,10 @@ use largesse_domain::time::Timestamp;
 
 use super::LIVE;
 use super::codec::{REFUSED, REFUSED_MS};
-use crate::errors::{
-    TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
-};
+use crate::due::{BY_DUE, DueQuery};
+use crate::errors::{TransactError, condition_failed, contended, corrupt, unless_refused};
 use crate::item::{Reader, ms, n, s};
-use crate::keys::{self, DUE, DUE_MS, DUE_SHARD, FREE_SHARD};
+use crate::keys::{self, DUE_MS, DUE_SHARD, FREE_SHARD};
 use crate::pool::codec::{CLOSED, OPEN, STATUS};
 use crate::store::Store;
 use crate::token::token_ttl;
@@ -134,23 +133,9 @@ impl Refunds for Store {
         after: Option<DueKey>,
         limit: u32,
     ) -> PortResult<DuePage<DueSpray>> {
-        let got = self
-            .dynamo
-            .query()
-            .table_name(&self.names.sprays)
-            .index_name(DUE)
-            .key_condition_expression("#shard = :shard AND #due <= :now")
-            .expression_attribute_names("#shard", DUE_SHARD)
-            .expression_attribute_names("#due", DUE_MS)
-            .expression_attribute_values(":shard", s(shard))
-            .expression_attribute_values(":now", ms(now))
-            .set_exclusive_start_key(after.map(|key| keys::due(shard, &key)))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| port_error("list due sprays", error))?;
-        let items = got.items.unwrap_or_default();
-        keys::due_page(&items, got.last_evaluated_key.as_ref(), DUE_MS, read_due)
+        let after = after.map(|key| keys::due(shard, &key));
+        let query = DueQuery { shard, now, after, limit };
+        self.due_page("list due sprays", &self.names.sprays, BY_DUE, query, read_due).await
     }
 
     async fn refund_spray(
