@@ -32,6 +32,7 @@ mod lost_flows;
 mod lost_tokens;
 mod outage;
 mod products;
+mod products_killed;
 mod race;
 mod race_draws;
 mod refused;
