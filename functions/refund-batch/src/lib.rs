@@ -1,6 +1,6 @@
 //! The schedule of refunds: the unclaimed rest of sprays and the remainder of drops are returned, and
-//! products that are over are settled. Products and the rest go on side by side, so that a backlog of
-//! one does not hold up the other.
+//! products that are over are settled. The three go on side by side: neither a backlog of one nor an
+//! index that cannot be read holds up the others.
 //!
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
@@ -23,7 +23,8 @@
 
 use largesse_app::drop::close;
 use largesse_app::ports::{
-    Clock, DropReads, DropsClosed, Pools, Products, Refunds, Rng, Settlements, Sprays,
+    Clock, DropReads, DropsClosed, Pools, PortError, PortResult, Products, Refunds, Rng,
+    Settlements, Sprays,
 };
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
@@ -64,32 +65,51 @@ pub struct Report {
 /// Refunds what is due, until `stop_at`.
 ///
 /// # Errors
-/// [`RunError`]: the index cannot be read, or something failed and is left to the next run.
+/// [`RunError`]: an index cannot be read, or something failed and is left to the next run.
 pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, RunError> {
-    let (done, settled) =
-        futures::future::join(refund::run(deps, stop_at), products::run(deps, stop_at)).await;
-    let (done, (products, unsettled, has_unsettled)) = (done?, settled?);
-    let refund::BatchReport { refunded, returned, wallet_full, failed, has_more } = done;
-    // Drops come second: they are few, and the time that sprays leave is enough for them.
-    let drops = close::run(deps, stop_at).await?;
-    let returned = returned.saturating_add(drops.returned);
-    let wallet_full = wallet_full.saturating_add(drops.wallet_full);
-    let failed = failed.saturating_add(drops.failed);
-    let has_more = has_more || drops.has_more;
-    let closed = drops.closed;
+    let (sprays, drops, products) = futures::future::join3(
+        refund::run(deps, stop_at),
+        close::run(deps, stop_at),
+        products::run(deps, stop_at),
+    )
+    .await;
+    // A run that failed has done what its index gave before; it counts nothing of it.
+    let mut failure = None;
+    let sprays = kept("sprays", sprays, &mut failure);
+    let drops = kept("drops", drops, &mut failure);
+    let (products, unsettled, has_unsettled) = kept("products", products, &mut failure);
+    let report = Report {
+        refunded: sprays.refunded,
+        closed: drops.closed,
+        returned: sprays.returned.saturating_add(drops.returned),
+        wallet_full: sprays.wallet_full.saturating_add(drops.wallet_full),
+        products,
+        has_more: sprays.has_more || drops.has_more || has_unsettled,
+    };
+    let failed = sprays.failed.saturating_add(drops.failed);
     tracing::info!(
-        refund.refunded = refunded,
-        refund.closed = closed,
-        refund.returned = returned,
-        refund.wallet_full = wallet_full,
+        refund.refunded = report.refunded,
+        refund.closed = report.closed,
+        refund.returned = report.returned,
+        refund.wallet_full = report.wallet_full,
         refund.failed = failed,
-        refund.has_more = has_more,
+        refund.has_more = sprays.has_more || drops.has_more,
     );
-    // The log names each with its cause. One that fails for ever raises an alarm.
-    let failed = failed.saturating_add(unsettled);
-    if failed > 0 {
-        return Err(RunError::LeftOver(failed));
+    if let Some(error) = failure {
+        return Err(error.into());
     }
-    let has_more = has_more || has_unsettled;
-    Ok(Report { refunded, closed, returned, wallet_full, products, has_more })
+    // The log names each with its cause. One that fails for ever raises an alarm.
+    match failed.saturating_add(unsettled) {
+        0 => Ok(report),
+        left => Err(RunError::LeftOver(left)),
+    }
+}
+
+/// What one of the three did. A failure is logged, and the first one is kept.
+fn kept<T: Default>(what: &str, run: PortResult<T>, failure: &mut Option<PortError>) -> T {
+    run.unwrap_or_else(|error| {
+        tracing::error!(refund.of = what, error.cause = error.causes(), "what is due is not read");
+        failure.get_or_insert(error);
+        T::default()
+    })
 }

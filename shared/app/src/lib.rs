@@ -8,6 +8,7 @@
 
 pub mod campaign;
 pub mod drop;
+pub mod due;
 pub mod grant;
 pub mod invocation;
 pub mod money;

@@ -17,10 +17,10 @@ use largesse_domain::id::DropId;
 use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::time::Timestamp;
 
+use crate::due::{DuePlace, DueWalk, PAGE};
 use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DropReads, DropReturned, DropsClosed, INDEX_SHARDS, Pools, PortError, PortErrorKind,
-    PortResult, Rng,
+    Clock, DropReads, DropReturned, DropsClosed, Pools, PortError, PortErrorKind, PortResult, Rng,
 };
 
 /// Buckets closed at the same time.
@@ -28,8 +28,6 @@ const CONCURRENCY: usize = 32;
 /// How often buckets are read again that changed before they were closed. After the window only a draw
 /// of a process whose clock is behind can change one.
 const TRIES_MAX: u32 = 16;
-/// Rows of the index read at a time.
-const PAGE: u32 = 100;
 /// How long a drop waits whose funder's wallet is too full: an hour.
 const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
@@ -138,30 +136,19 @@ where
     D: DropReads + DropsClosed + Pools + Rng + Clock,
 {
     let mut report = CloseReport::default();
-    let first = deps.below(INDEX_SHARDS);
-    for shard in (first..INDEX_SHARDS).chain(0..first) {
-        // One `now` for a shard: what becomes due while it is read waits for the next run.
-        let now = deps.now();
-        let mut after = None;
-        loop {
-            let page = deps.due_drops(shard, now, after, PAGE).await?;
-            for name in &page.unreadable {
-                tracing::error!(index.row = name, "not closed: the row cannot be read");
-                report.failed = report.failed.saturating_add(1);
+    let mut walk = DueWalk::until(stop_at, deps);
+    while let Some(DuePlace { shard, now, after }) = walk.next(deps) {
+        let page = deps.due_drops(shard, now, after, PAGE).await?;
+        report.failed = report.failed.saturating_add(page.log_unreadable("not closed"));
+        for due in &page.rows {
+            if walk.is_over(deps) {
+                break;
             }
-            for due in &page.rows {
-                if deps.now() >= stop_at {
-                    report.has_more = true;
-                    return Ok(report);
-                }
-                count(&mut report, due.id, close(deps, due.id).await);
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
+            count(&mut report, due.id, close(deps, due.id).await);
         }
+        walk.went_on(page.next);
     }
+    report.has_more = walk.has_more();
     Ok(report)
 }
 

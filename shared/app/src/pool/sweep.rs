@@ -29,9 +29,10 @@ use largesse_domain::time::Timestamp;
 
 use super::read;
 use crate::drop::promote::{PassedOn, pass_on};
+use crate::due::{DuePlace, DueWalk, PAGE};
 use crate::grant::dispatch::dispatch;
 use crate::ports::{
-    Clock, Drops, GrantMessage, GrantQueue, Grants, INDEX_SHARDS, Money, Pools, PortError,
+    Clock, Drops, GrantMessage, GrantQueue, Grants, Money, Pools, PortError,
     PortErrorKind, PortResult, Promotions, Rng, Sweepable,
 };
 
@@ -45,8 +46,6 @@ const COUNT_AFTER_MS: u64 = 60_000;
 const SWEEP_AGAIN_MS_MAX: u64 = 21_600_000;
 /// Buckets swept at the same time by one run.
 const CONCURRENCY: usize = 16;
-/// Rows of the index read at a time.
-const PAGE: u32 = 100;
 
 /// How long after a draw its bucket is to be swept.
 #[must_use]
@@ -76,8 +75,8 @@ pub struct SweepReport {
     pub has_more: bool,
 }
 
-/// Sweeps what is to be swept until `stop_at`, longest waiting first in each shard of the index.
-/// Each run begins with another shard, and goes on after a bucket that fails.
+/// Sweeps what is to be swept until `stop_at`, longest waiting first in each shard of the index. It
+/// goes on after a bucket that fails.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a bucket that fails is counted.
@@ -86,28 +85,14 @@ where
     D: Pools + Money + Grants + GrantQueue + Drops + Promotions + Rng + Clock,
 {
     let mut report = SweepReport::default();
-    let first = deps.below(INDEX_SHARDS);
-    for shard in (first..INDEX_SHARDS).chain(0..first) {
-        // One `now` for a shard: what becomes due while it is read waits for the next run.
-        let now = deps.now();
-        let mut after = None;
-        loop {
-            if deps.now() >= stop_at {
-                report.has_more = true;
-                return Ok(report);
-            }
-            let page = deps.sweepable(shard, now, after, PAGE).await?;
-            for name in &page.unreadable {
-                tracing::error!(index.row = name, "not swept: the row cannot be read");
-                report.failed = report.failed.saturating_add(1);
-            }
-            sweep_page(deps, &page.rows, &mut report).await;
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
+    let mut walk = DueWalk::until(stop_at, deps);
+    while let Some(DuePlace { shard, now, after }) = walk.next(deps) {
+        let page = deps.sweepable(shard, now, after, PAGE).await?;
+        report.failed = report.failed.saturating_add(page.log_unreadable("not swept"));
+        sweep_page(deps, &page.rows, &mut report).await;
+        walk.went_on(page.next);
     }
+    report.has_more = walk.has_more();
     Ok(report)
 }
 

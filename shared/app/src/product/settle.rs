@@ -24,8 +24,9 @@ use largesse_domain::product::{Investment, Outcome, Product, Settled, Sums};
 use largesse_domain::time::Timestamp;
 
 use super::sold_out;
+use crate::due::{DuePlace, DueWalk, PAGE};
 use crate::ports::{
-    Clock, INDEX_SHARDS, InvestmentRefund, PortError, PortResult, Products, Rng, SettleOutcome,
+    Clock, InvestmentRefund, PortError, PortResult, Products, Rng, SettleOutcome,
     Settlements,
 };
 
@@ -34,8 +35,8 @@ use crate::ports::{
 const TRIES_MAX: u32 = 16;
 /// Investments refunded at the same time by one run.
 const CONCURRENCY: usize = 16;
-/// Rows of an index, and investments, read at a time.
-const PAGE: u32 = 100;
+/// Investments read at a time.
+const INVESTMENTS_PAGE: u32 = 100;
 /// How long a product waits that owes to a wallet that is too full: an hour.
 const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 /// How many pages of products one run looks through for those that are sold out and not marked: a
@@ -61,8 +62,7 @@ pub struct SettleReport {
     pub has_more: bool,
 }
 
-/// Settles what is due until `stop_at`. Each run begins with another shard of the index, so that
-/// neither runs that overlap nor products that keep failing hold up the rest.
+/// Settles what is due until `stop_at`.
 ///
 /// # Errors
 /// [`PortError`] when an index cannot be read; a product that fails is counted.
@@ -72,34 +72,21 @@ where
 {
     let mut report = SettleReport::default();
     mark_all(deps, stop_at, &mut report).await?;
-    let first = deps.below(INDEX_SHARDS);
-    for shard in (first..INDEX_SHARDS).chain(0..first) {
-        let now = deps.now();
-        let mut after = None;
-        loop {
-            if deps.now() >= stop_at {
-                report.has_more = true;
-                return Ok(report);
-            }
-            let page = deps.due_products(shard, now, after, PAGE).await?;
-            for name in &page.unreadable {
-                tracing::error!(index.row = name, "not settled: the row cannot be read");
+    let mut walk = DueWalk::until(stop_at, deps);
+    while let Some(DuePlace { shard, now, after }) = walk.next(deps) {
+        let page = deps.due_products(shard, now, after, PAGE).await?;
+        report.failed = report.failed.saturating_add(page.log_unreadable("not settled"));
+        for due in &page.rows {
+            // One after the other: a product may have many investments to refund.
+            if let Err(error) = settle(deps, due.id, stop_at, &mut report).await {
+                let cause = error.causes();
+                tracing::warn!(product.id = %due.id, error.cause = cause, "not settled yet");
                 report.failed = report.failed.saturating_add(1);
             }
-            for due in &page.rows {
-                // One after the other: a product may have many investments to refund.
-                if let Err(error) = settle(deps, due.id, stop_at, &mut report).await {
-                    let cause = error.causes();
-                    tracing::warn!(product.id = %due.id, error.cause = cause, "not settled yet");
-                    report.failed = report.failed.saturating_add(1);
-                }
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
         }
+        walk.went_on(page.next);
     }
+    report.has_more = report.has_more || walk.has_more();
     Ok(report)
 }
 
@@ -258,7 +245,7 @@ where
                 report.has_more = true;
                 return Ok(());
             }
-            let page = deps.investments_in(product, part, after, PAGE).await?;
+            let page = deps.investments_in(product, part, after, INVESTMENTS_PAGE).await?;
             refund_page(deps, product, &page.rows, &mut pass, report).await;
             match page.next {
                 Some(next) => after = Some(next),

@@ -25,9 +25,10 @@ use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::spray::RefusedRefund;
 use largesse_domain::time::Timestamp;
 
+use crate::due::{DuePlace, DueWalk, PAGE};
 use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DueSpray, INDEX_SHARDS, Pools, PortError, PortErrorKind, PortResult, RefundOutcome,
+    Clock, DueSpray, Pools, PortError, PortErrorKind, PortResult, RefundOutcome,
     Refunds, Rng, Sprays,
 };
 
@@ -36,8 +37,6 @@ use crate::ports::{
 const TRIES_MAX: u32 = 16;
 /// Sprays refunded at the same time by one run.
 const CONCURRENCY: usize = 16;
-/// Rows of the index read at a time.
-const PAGE: u32 = 100;
 /// How long a spray waits whose sender's wallet is too full to take the refund: an hour.
 pub(super) const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
@@ -140,9 +139,7 @@ pub struct BatchReport {
 }
 
 /// Refunds what is due until `stop_at`, oldest first in each shard of the index. Repeated runs work
-/// off a backlog of any length: each goes on where the index says that something is due. Each
-/// begins with another shard, so that neither runs that overlap nor sprays that keep failing hold
-/// up the rest.
+/// off a backlog of any length: each goes on where the index says that something is due.
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read; a spray that fails is counted.
@@ -151,28 +148,14 @@ where
     D: Sprays + Pools + Refunds + Rng + Clock,
 {
     let mut report = BatchReport::default();
-    let first = deps.below(INDEX_SHARDS);
-    for shard in (first..INDEX_SHARDS).chain(0..first) {
-        // One `now` for a shard: what becomes due while it is read waits for the next run.
-        let now = deps.now();
-        let mut after = None;
-        loop {
-            if deps.now() >= stop_at {
-                report.has_more = true;
-                return Ok(report);
-            }
-            let page = deps.due_sprays(shard, now, after, PAGE).await?;
-            for name in &page.unreadable {
-                tracing::error!(index.row = name, "not refunded: the row cannot be read");
-                report.failed = report.failed.saturating_add(1);
-            }
-            refund_page(deps, &page.rows, &mut report).await;
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
+    let mut walk = DueWalk::until(stop_at, deps);
+    while let Some(DuePlace { shard, now, after }) = walk.next(deps) {
+        let page = deps.due_sprays(shard, now, after, PAGE).await?;
+        report.failed = report.failed.saturating_add(page.log_unreadable("not refunded"));
+        refund_page(deps, &page.rows, &mut report).await;
+        walk.went_on(page.next);
     }
+    report.has_more = walk.has_more();
     Ok(report)
 }
 
