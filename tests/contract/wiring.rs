@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use largesse_app::drop::promote::CALLS_END_MS;
 use largesse_aws::keys;
 use largesse_emulator::{FunctionSpec, Stack, World, WorldClock};
 
@@ -190,6 +191,13 @@ fn a_queue_hides_a_message_for_six_times_as_long_as_its_function_may_run() {
             assert_eq!(hidden_ms, 6 * runs_ms, "{}", trigger.queue);
         }
     }
+}
+
+/// A slot is passed on when no call for it is under way: an invocation that began one has ended.
+#[test]
+fn a_slot_is_passed_on_after_twice_the_time_that_a_payment_may_run() {
+    let timeout = stack().function("grant-pay").unwrap().timeout;
+    assert_eq!(u128::from(CALLS_END_MS), 2 * timeout.as_millis());
 }
 
 #[test]

@@ -139,7 +139,7 @@ async fn a_sweep_that_is_killed_while_it_passes_a_slot_on_loses_none() {
             enter_by(&rig.sandbox.store, &drop, name).await.unwrap();
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::advance(Duration::from_secs(121)).await;
         let killed = rig.sandbox.another_process(7);
         let first = kill_at(k, sweep_all(&killed)).await;
         sweep_all(&rig.sandbox.another_process(8)).await.unwrap();

@@ -32,6 +32,7 @@ mod lost;
 mod lost_flows;
 mod lost_tokens;
 mod outage;
+mod passed_on;
 mod products;
 mod products_killed;
 mod race;

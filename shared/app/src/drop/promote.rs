@@ -18,6 +18,10 @@ use super::read::read_list;
 use super::standing::{Sought, entry_of};
 use crate::ports::{Clock, Drops, Pools, PortError, PortResult, Promoted, Promotions};
 
+/// How long after a grant was given up no call of it is under way any more, with a service that is not
+/// the ledger: twice the `Timeout` of grant-pay (template.yaml), which reads the grant before each call.
+pub const CALLS_END_MS: u64 = 60_000;
+
 /// What became of the slot of a grant that was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PassedOn {

@@ -6,7 +6,10 @@
 //! back later, under the same id.
 //!
 //! A service that is not the ledger may still decide on a payment that was sent before, so a grant that
-//! comes again is looked up first, and sent only when it is not paid.
+//! comes again is looked up first, and sent only when it is not paid. Nor does it know which grants were
+//! given up: their items are read before each call, and neither a voided grant nor one that was given up
+//! is sent. So a minute after a grant was given up no call for it is under way, and only then is its slot
+//! passed on. (The ledger refuses a payment after a void, and a void after a payment.)
 //!
 //! What a crash leaves behind, after each step of a refusal:
 //! 1. The refusal is counted on the grant's item. The next delivery is refused again and finds the
@@ -16,12 +19,19 @@
 //! 4. The slot of a drop goes to a member who waits ([`crate::drop::promote`]), in one transaction; then
 //!    the message is done. Else:
 //! 5. The message is in the dead-letter queue. It may be there twice; its grant is paid once.
+//!
+//! # Guarantees
+//! * With a service that is not the ledger, a grant whose slot was passed on is not paid too:
+//!   `a_message_that_comes_back_while_the_sweep_passes_its_slot_on_is_not_sent`,
+//!   `a_call_that_was_under_way_when_its_grant_was_given_up_keeps_the_slot`.
+//! * A grant that was voided or given up is sent by no message:
+//!   `what_was_voided_or_given_up_is_not_sent_by_a_message_that_comes_late`.
 
 use futures::future::join_all;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, RetryPolicy};
 use largesse_domain::id::PoolId;
 
-use crate::drop::promote::{PassedOn, pass_on};
+use crate::drop::promote::{CALLS_END_MS, PassedOn, pass_on};
 use crate::ports::{
     Clock, Deliveries, Drops, Event, Events, GrantMessage, Grants, Money, Payment, Pools,
     PortError, PortErrorKind, PortResult, Promotions, Refusal, Standing, Written,
@@ -76,6 +86,16 @@ pub enum Outcome {
     },
 }
 
+/// What is known of a grant before it is sent.
+enum Known {
+    /// It is sent.
+    Open,
+    /// Its payment comes to this without being sent.
+    Settled(Payment),
+    /// It was given up, and is not paid.
+    GivenUp(FailedGrant),
+}
+
 /// Pays grants of distinct members; the outcomes stand in the order of the deliveries.
 pub async fn pay<M, D>(
     money: &M,
@@ -89,50 +109,73 @@ where
 {
     // One by one: a look-up that fails keeps no other grant from being paid.
     let known = join_all(deliveries.iter().map(|delivery| known(money, deps, delivery))).await;
-    let open = deliveries.iter().zip(&known).filter(|(_, known)| known.is_none());
+    let open = deliveries.iter().zip(&known).filter(|(_, known)| matches!(known, Known::Open));
     let grants: Vec<Grant> = open.map(|(delivery, _)| delivery.message.grant.clone()).collect();
     let mut paid = money.pay(&grants).await.into_iter();
     // A service that tells nothing may have paid.
     let untold = || Payment::Unknown(PortError::corrupt("pay: no outcome"));
-    let payments =
-        known.into_iter().map(|known| known.or_else(|| paid.next()).unwrap_or_else(untold));
-    let settled = deliveries.iter().zip(payments).map(async |(delivery, payment)| {
-        let outcome = settle(deps, delivery, payment, policy).await;
+    let known = known.into_iter().map(|known| match known {
+        Known::Open => Known::Settled(paid.next().unwrap_or_else(untold)),
+        known => known,
+    });
+    let rules = Rules { policy, pass_on_after_ms: pass_on_after_ms(money) };
+    let settled = deliveries.iter().zip(known).map(async |(delivery, known)| {
+        let message = &delivery.message;
+        let outcome = match known {
+            Known::GivenUp(given_up) => end(deps, message, &given_up, rules).await,
+            Known::Settled(payment) => settle(deps, delivery, payment, rules).await,
+            Known::Open => Err(PortError::corrupt("pay: no outcome")),
+        };
         outcome.unwrap_or_else(|cause| Outcome::Later { retry_after_ms: None, cause })
     });
     join_all(settled).await
 }
 
-/// What a payment that may have been sent before comes to without being sent; `None`: it is sent.
-async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Option<Payment>
+/// What is done with a payment that was refused.
+#[derive(Clone, Copy)]
+struct Rules {
+    policy: RetryPolicy,
+    /// How long after a grant was given up its slot is passed on.
+    pass_on_after_ms: u64,
+}
+
+/// The ledger never pays what was passed on, nor does it pass on what is paid.
+fn pass_on_after_ms<M: Money>(money: &M) -> u64 {
+    if money.must_look_up() { CALLS_END_MS } else { 0 }
+}
+
+/// What is known of a grant with a service that is not the ledger.
+async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Known
 where
     M: Money,
     D: Grants,
 {
-    if !money.must_look_up() || !delivery.is_again() {
-        return None;
+    if !money.must_look_up() {
+        return Known::Open;
     }
-    let found = money.lookup(std::slice::from_ref(&delivery.message.grant)).await;
+    let grant = &delivery.message.grant;
+    let not_now = |cause| Known::Settled(Payment::NotNow { retry_after_ms: None, cause });
+    let failed = match deps.failed_grant(grant.source, &grant.member).await {
+        Ok(failed) => failed.filter(|failed| failed.grant.id == grant.id),
+        Err(cause) => return not_now(cause),
+    };
+    // The first message may be delivered long after another one of its grant.
+    if failed.is_none() && !delivery.is_again() {
+        return Known::Open;
+    }
+    let found = money.lookup(std::slice::from_ref(grant)).await;
     match found.map(|standings| standings.first().copied().unwrap_or(Standing::Unknown)) {
-        Ok(Standing::NotPaid) => voided(deps, &delivery.message.grant).await,
-        Ok(Standing::Paid) => Some(Payment::AlreadyPaid),
-        Ok(Standing::Voided) => Some(Payment::Voided),
-        Ok(Standing::Unknown) => Some(Payment::Pending),
-        Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
-    }
-}
-
-/// A service that is not the ledger does not know which slots were passed on.
-async fn voided<D: Grants>(deps: &D, grant: &Grant) -> Option<Payment> {
-    if !matches!(grant.source, PoolId::Drop(_)) {
-        return None;
-    }
-    match deps.failed_grant(grant.source, &grant.member).await {
-        Ok(Some(failed)) if failed.grant.id == grant.id => {
-            (failed.status == GrantStatus::Voided).then_some(Payment::Voided)
-        }
-        Ok(_) => None,
-        Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
+        Ok(Standing::NotPaid) => match failed {
+            Some(failed) if failed.status == GrantStatus::PermanentlyFailed => {
+                Known::GivenUp(failed)
+            }
+            Some(failed) if failed.status == GrantStatus::Voided => Known::Settled(Payment::Voided),
+            Some(_) | None => Known::Open,
+        },
+        Ok(Standing::Paid) => Known::Settled(Payment::AlreadyPaid),
+        Ok(Standing::Voided) => Known::Settled(Payment::Voided),
+        Ok(Standing::Unknown) => Known::Settled(Payment::Pending),
+        Err(cause) => not_now(cause),
     }
 }
 
@@ -140,7 +183,7 @@ async fn settle<D>(
     deps: &D,
     delivery: &Delivery,
     payment: Payment,
-    policy: RetryPolicy,
+    rules: Rules,
 ) -> PortResult<Outcome>
 where
     D: Grants + Events + Deliveries + PassOn + Clock,
@@ -148,13 +191,13 @@ where
     match payment {
         Payment::Paid | Payment::AlreadyPaid => {
             // An item of an earlier failure goes, since a paid grant has none.
-            if delivery.is_again() {
+            if delivery.is_again() || matches!(payment, Payment::AlreadyPaid) {
                 deps.remove_failed(&delivery.message.grant).await?;
             }
             Ok(Outcome::Paid)
         }
         Payment::Voided => Ok(Outcome::Voided),
-        Payment::Refused(refusal) => refuse(deps, &delivery.message, refusal, policy).await,
+        Payment::Refused(refusal) => refuse(deps, &delivery.message, refusal, rules).await,
         Payment::NotNow { retry_after_ms, cause } => Ok(Outcome::Later { retry_after_ms, cause }),
         Payment::Pending => {
             let (operation, kind) = ("pay: not decided", PortErrorKind::Unknown);
@@ -170,19 +213,19 @@ async fn refuse<D>(
     deps: &D,
     message: &GrantMessage,
     refusal: Refusal,
-    policy: RetryPolicy,
+    rules: Rules,
 ) -> PortResult<Outcome>
 where
     D: Grants + Events + Deliveries + PassOn + Clock,
 {
-    let grant = &message.grant;
+    let (grant, policy) = (&message.grant, rules.policy);
     let seen = deps.failed_grant(grant.source, &grant.member).await?;
     let seen = seen.filter(|failed| failed.grant.id == grant.id);
     let counted = seen.as_ref().map_or(0, |failed| failed.attempts);
     let failed = match seen {
         Some(failed) if failed.status == GrantStatus::PermanentlyFailed => {
             // Killed after it was marked, before its message was moved.
-            return end(deps, message, &failed).await;
+            return end(deps, message, &failed, rules).await;
         }
         // Killed after its last refusal was counted: the same refusal counts once.
         Some(failed) if policy.after_refusal(counted) == GrantStatus::PermanentlyFailed => failed,
@@ -202,19 +245,33 @@ where
     if policy.after_refusal(attempts) == GrantStatus::Failed {
         return Ok(Outcome::Retry { attempts, refusal });
     }
-    let given_up = FailedGrant { status: GrantStatus::PermanentlyFailed, ..failed };
+    // From the mark on no call begins, so it is the time from which the last one is waited for.
+    let (status, failed_at) = (GrantStatus::PermanentlyFailed, deps.now());
+    let given_up = FailedGrant { status, failed_at, ..failed };
     deps.publish(&Event::GrantPermanentlyFailed(given_up.clone())).await?;
     write(deps, &given_up, attempts).await?;
-    end(deps, message, &given_up).await
+    end(deps, message, &given_up, rules).await
 }
 
 /// Ends a grant that was given up: the slot of a drop goes to a member who waits. Of what is left an
 /// operator decides.
-async fn end<D>(deps: &D, message: &GrantMessage, given_up: &FailedGrant) -> PortResult<Outcome>
+async fn end<D>(
+    deps: &D,
+    message: &GrantMessage,
+    given_up: &FailedGrant,
+    rules: Rules,
+) -> PortResult<Outcome>
 where
     D: Deliveries + PassOn + Clock,
 {
     if matches!(given_up.grant.source, PoolId::Drop(_)) {
+        let (now, at) = (deps.now(), given_up.failed_at.plus_ms(rules.pass_on_after_ms));
+        if now < at {
+            let (operation, kind) =
+                ("pass on slot: a call may be under way", PortErrorKind::Contended);
+            let cause = PortError { operation, kind, cause: None };
+            return Ok(Outcome::Later { retry_after_ms: Some(at.ms_since(now)), cause });
+        }
         match pass_on(deps, given_up).await? {
             // The sweep may have passed it on, or an operator may have sent it again.
             PassedOn::Now | PassedOn::NotGivenUp => return Ok(Outcome::PassedOn),

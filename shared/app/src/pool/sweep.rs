@@ -28,12 +28,12 @@ use largesse_domain::pool::{Bucket, BucketId, Entry, PaymentCounts};
 use largesse_domain::time::Timestamp;
 
 use super::read;
-use crate::drop::promote::{PassedOn, pass_on};
+use crate::drop::promote::{CALLS_END_MS, PassedOn, pass_on};
 use crate::due::{DuePlace, DueWalk, PAGE};
 use crate::grant::dispatch::dispatch;
 use crate::ports::{
-    Clock, Drops, GrantMessage, GrantQueue, Grants, Money, Pools, PortError,
-    PortErrorKind, PortResult, Promotions, Rng, Sweepable,
+    Clock, Drops, GrantMessage, GrantQueue, Grants, Money, Pools, PortError, PortErrorKind,
+    PortResult, Promotions, Rng, Sweepable,
 };
 
 /// How old an entry is when its payment is looked up for the first time: longer than the outbox
@@ -42,6 +42,8 @@ pub const SWEEP_AFTER_MS: u64 = 300_000;
 /// How old an entry of a drop is when its payment is counted for the first time: its figures are a
 /// minute or two old (architecture.md 5.1). It is not sent again before [`SWEEP_AFTER_MS`].
 const COUNT_AFTER_MS: u64 = 60_000;
+/// How long after a grant was given up the sweep passes its slot on: grant-pay does so at half of it.
+const PASS_ON_AFTER_MS: u64 = 2 * CALLS_END_MS;
 /// The longest time between two looks at an unpaid entry: six hours.
 const SWEEP_AGAIN_MS_MAX: u64 = 21_600_000;
 /// Buckets swept at the same time by one run.
@@ -251,6 +253,10 @@ where
     let given_up = deps.failed_grant(grant.source, &grant.member).await?;
     let given_up = given_up.filter(|failed| failed.grant.id == grant.id);
     let Some(given_up) = given_up else { return Ok(false) };
+    // grant-pay comes first: it can look the grant up where another service than the ledger pays.
+    if deps.now() < given_up.failed_at.plus_ms(PASS_ON_AFTER_MS) {
+        return Ok(false);
+    }
     Ok(pass_on(deps, &given_up).await? == PassedOn::Now)
 }
 
