@@ -25,7 +25,8 @@ use super::naive::{Design, Naive};
 use super::report::{Cell, Mark, Table};
 use super::{BenchError, broken};
 
-/// The mark of dollars for a million (performance.md).
+/// The mark of dollars for a million (performance.md). It is on the whole request, as the marks of a claim
+/// and of an entry are.
 const DOLLARS: f64 = 6.0;
 /// Investments that are measured.
 const SAMPLES: u32 = 20;
@@ -75,22 +76,27 @@ pub async fn costs() -> Result<Table, BenchError> {
         let product =
             make(&lab, amount.saturating_mul(u64::from(SAMPLES).saturating_mul(4))).await?;
         let known = lab.process()?;
-        let (mut cold, mut warm) = (Vec::new(), Vec::new());
+        let store = lab.another_store()?;
+        let (mut cold, mut warm, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..SAMPLES {
             let user = lab.member(n);
             lab.deposit_to(&user, WALLET).await?;
             cold.push(investment(&lab, &lab.process()?, &product, n, amount, 201).await?);
             lab.deposit_to(&user, WALLET).await?;
             warm.push(investment(&lab, &known, &product, n, amount, 201).await?);
+            lab.deposit_to(&user, WALLET).await?;
+            bare.push(without_request(&lab, &store, &product, n, amount).await?);
         }
         let above = WALLET.saturating_mul(10).min(largesse_domain::money::AMOUNT_MAX);
         let refused = investment(&lab, &known, &product, 0, above, 409).await?;
         // The first of each process reads the product.
         warm.remove(0);
+        bare.remove(0);
         let is_marked = ids == MemberIds::Uuid;
         for (what, count, is_marked) in [
             ("investment, first of a process", meter::mean(&cold), is_marked),
             ("investment", meter::mean(&warm), is_marked),
+            ("its transaction and reads alone", meter::mean(&bare), false),
             ("refused: above what remains", refused, false),
         ] {
             let mark = is_marked.then_some(Mark::AtMost(DOLLARS));
@@ -110,8 +116,8 @@ pub async fn costs() -> Result<Table, BenchError> {
         ],
         rows,
         notes: vec![
-            "means; write units with the record of the Idempotency-Key; dollars as in `counts`, with \
-             HTTP API and Lambda"
+            "means; a whole request, as a claim in `counts`: with the record of the Idempotency-Key, \
+             HTTP API and Lambda; the row `alone` is without these three"
                 .to_owned(),
         ],
     })
@@ -138,6 +144,23 @@ async fn investment(
     // Of the table of products, in place of buckets.
     let bucket = lab.world.recorder().table("largesse-products").write;
     Ok(Count { http: 1.0, invocations: 1.0, bucket, ..count })
+}
+
+/// The same without the request around it.
+async fn without_request(
+    lab: &Lab,
+    store: &Store,
+    product: &Product,
+    n: u32,
+    amount: u64,
+) -> Result<Count, BenchError> {
+    let (id, investor) = (InvestmentId(lab.store.ulid()), user_id(&lab.member(n))?);
+    let amount = Amount::new(amount).map_err(broken)?;
+    let request = Invest { id, product: product.id, investor, amount };
+    let (answer, count) = meter::count(&lab.world, invest(store, request)).await;
+    answer.map_err(broken)?;
+    let bucket = lab.world.recorder().table("largesse-products").write;
+    Ok(Count { bucket, ..count })
 }
 
 fn row(name: String, count: Count, mark: Option<Mark>) -> (String, Vec<Cell>) {
@@ -276,7 +299,20 @@ mod tests {
         let size = Size { target: 10_000, people: 40 };
         let costs = costs().await.unwrap();
         let rates = rates(Duration::ZERO, size).await.unwrap();
-        assert_eq!(costs.rows.len(), 6);
+        assert_eq!(costs.rows.len(), 8);
+        let figures = |row: usize| match costs.rows[row].1[..] {
+            [_, _, Cell::Figure(read, _), Cell::Figure(write, _), _, Cell::Figure(dollars, _)] => {
+                (read, write, dollars)
+            }
+            _ => panic!("{:?}", costs.rows[row]),
+        };
+        let (whole, alone) = (figures(1), figures(2));
+        assert_eq!((alone.0, alone.1), (2.0, 9.0), "what docs/products.md states");
+        assert_eq!(whole.1 - alone.1, 2.0, "the record of the Idempotency-Key");
+        // The mark is on the whole request, as that of a claim is.
+        let has_mark = |row: usize| matches!(costs.rows[row].1[5], Cell::Figure(_, Some(_)));
+        assert_eq!([0, 1, 2, 3].map(has_mark), [true, true, false, false]);
+        assert!(whole.2 > alone.2 + 1.2, "the HTTP API and the invocation: {whole:?} {alone:?}");
         let ours = rates.rows.iter().filter(|(name, _)| name.starts_with("Largesse"));
         let ours: Vec<&[Cell]> = ours.map(|(_, cells)| &cells[4..]).collect();
         assert_eq!(ours.len(), CALLERS.len());
