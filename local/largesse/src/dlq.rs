@@ -1,8 +1,9 @@
 //! `largesse dlq`: what was not paid or not sent, why, and what an operator does about it.
 //!
 //! Four places are read: the dead-letter queue of grants, the dead-letter queue of the outbox, the
-//! table of grants that the money service refused, and the sprays whose refund is refused. A grant
-//! that was given up has an item in the table, and a message in the queue for 14 days.
+//! table of grants that the money service refused, and the sprays, drops and products that owe to a
+//! wallet that is too full. A grant that was given up has an item in the table, and a message in the
+//! queue for 14 days.
 //!
 //! # Guarantees
 //! * A message is deleted only after its grant was sent again, or when its grant is paid or voided.
@@ -20,6 +21,8 @@
 //!   `an_entry_that_cannot_be_is_explained_and_never_paid`.
 //! * A wallet at its maximum: its claim and its refund are shown, and one run settles both:
 //!   `a_full_wallet_is_shown_with_its_claim_and_its_refund_and_settled_by_one_command`.
+//! * So are the remainder of a drop and what a product owes:
+//!   `a_drop_and_a_product_that_owe_to_full_wallets_are_shown_and_settled_by_one_command`.
 
 pub mod command;
 
@@ -43,7 +46,7 @@ use largesse_app::ports::PortError;
 use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::production::{self, SecureRng, SetupError, SystemClock};
 use largesse_aws::{Environment, Names, Store};
-use largesse_domain::id::{GrantId, PoolId, SprayId};
+use largesse_domain::id::{GrantId, PoolId};
 use largesse_emulator::REGION;
 
 pub use drop::{DropReport, Dropped};
@@ -51,6 +54,7 @@ pub use find::{Found, Wanted};
 pub use list::{GrantsView, OutboxKind, OutboxRow, OutboxView, Row, TableView};
 pub use queue::DeadMessage;
 use queue::DeadQueue;
+pub use refunds::{Refund, RefundsView, Tried};
 pub use report::RetryReport;
 pub use retry::Retry;
 pub use void::Voided;
@@ -110,9 +114,9 @@ pub enum DlqError {
          the latest"
     )]
     NotFound(String),
-    /// There is no such spray.
-    #[error("found no spray {0}")]
-    NoSuchSpray(SprayId),
+    /// There is no such spray, drop or product.
+    #[error("found no {0}")]
+    NoSuchSource(PoolId),
     /// The key is no message id, no grant id, and no source with a member.
     #[error("{0} is no message id, no grant id, and no source and member")]
     BadKey(String),
@@ -214,6 +218,8 @@ impl Dlq {
             ledger: format!("{stack}-ledger"),
             pools: format!("{stack}-pools"),
             sprays: format!("{stack}-sprays"),
+            drops: format!("{stack}-drops"),
+            products: format!("{stack}-products"),
             tokens: format!("{stack}-tokens"),
             queue_grants_url: grants_url,
             ..Names::default()

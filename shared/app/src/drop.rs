@@ -5,4 +5,5 @@ pub mod create;
 pub mod enter;
 pub mod promote;
 pub mod read;
+pub mod refused;
 pub mod standing;

@@ -7,10 +7,15 @@
 use largesse_domain::time::Timestamp;
 
 use crate::page::{DueKey, DuePage};
-use crate::ports::{Clock, INDEX_SHARDS, Rng};
+use crate::ports::{Clock, INDEX_SHARDS, PortResult, Rng};
 
 /// Rows of an index read at a time.
 pub const PAGE: u32 = 100;
+/// How long what is owed to a wallet that is too full waits before it is tried again: an hour.
+pub const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
+/// What a wallet refused is due within that time: after [`WALLET_FULL_WAIT_MS`], by the clock of the run
+/// that was refused. Twice that leaves room for clocks that differ.
+pub const REFUSED_WITHIN_MS: u64 = 2 * WALLET_FULL_WAIT_MS;
 
 /// A page of an index that is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +87,30 @@ impl<T> DuePage<T> {
         }
         u64::try_from(self.unreadable.len()).unwrap_or(u64::MAX)
     }
+}
+
+/// All rows of an index, shard by shard, and the names of those that cannot be read. `read` gives a page
+/// of a shard.
+///
+/// # Errors
+/// [`crate::ports::PortError`] when a page cannot be read.
+pub async fn all_due<T>(
+    read: impl AsyncFn(u32, Option<DueKey>) -> PortResult<DuePage<T>>,
+) -> PortResult<(Vec<T>, Vec<String>)> {
+    let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
+    for shard in 0..INDEX_SHARDS {
+        let mut after = None;
+        loop {
+            let page = read(shard, after).await?;
+            rows.extend(page.rows);
+            unreadable.extend(page.unreadable);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    Ok((rows, unreadable))
 }
 
 #[cfg(test)]

@@ -3,5 +3,6 @@
 pub mod create;
 pub mod invest;
 pub mod read;
+pub mod refused;
 pub mod settle;
 pub mod sold_out;

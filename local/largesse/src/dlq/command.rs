@@ -5,14 +5,13 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::Value;
 
 use largesse_app::ports::Clock;
-use largesse_app::spray::refund::Refunded;
-use largesse_domain::id::{GrantId, PoolId, SprayId};
+use largesse_domain::id::{GrantId, PoolId};
 
 use super::find::{Wanted, why_unreadable};
 use crate::aws_front;
 
 use super::{
-    Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, config, json, text,
+    Dlq, DlqError, DropReport, Dropped, Found, Queue, Retry, RetryReport, Tried, config, json, text,
 };
 
 /// Where `largesse up` serves the emulator, if its address is not named.
@@ -59,7 +58,8 @@ impl Where {
 /// `list` prints it.
 #[derive(Clone, Debug, Args)]
 pub struct Key {
-    /// A grant id, a message id, or a source such as SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV.
+    /// A grant id, a message id, or a source such as SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV or
+    /// DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV.
     key: Option<String>,
     /// The member, after a source.
     #[arg(requires = "key")]
@@ -71,12 +71,12 @@ impl Key {
         Wanted::parse(self.key.as_deref().unwrap_or_default(), self.member.as_deref())
     }
 
-    /// The spray of a source without a member: its refund is meant.
-    fn refund(&self) -> Option<SprayId> {
+    /// A source without a member: its refund is meant.
+    fn refund(&self) -> Option<PoolId> {
         let source = self.key.as_deref().filter(|_| self.member.is_none());
         match source?.parse().ok()? {
-            PoolId::Spray(id) => Some(id),
-            PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Drop(_) | PoolId::Waiting(_) => None,
+            id @ (PoolId::Spray(_) | PoolId::Drop(_) | PoolId::Product(_)) => Some(id),
+            PoolId::Campaign(_) | PoolId::Waiting(_) => None,
         }
     }
 }
@@ -193,7 +193,7 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
         Action::Retry { key, .. } => retry(&dlq, &key).await,
         Action::Void { key, yes } => {
             if let Some(id) = key.refund() {
-                return Err(DlqError::RefundNotVoided(PoolId::Spray(id)));
+                return Err(DlqError::RefundNotVoided(id));
             }
             let voided = dlq.void(&key.wanted()?, yes).await?;
             let (text, json) = (text::void_text(&voided), json::void_json(&voided));
@@ -222,9 +222,9 @@ async fn act(action: Action, place: Where) -> Result<Said, DlqError> {
 
 async fn show(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
     if let Some(id) = key.refund() {
-        let spray = dlq.find_spray(id).await?;
+        let refund = dlq.find_refund(id).await?;
         let now = dlq.store.now();
-        let (text, json) = (text::refund_text(&spray, now), json::refund_json(&spray, now));
+        let (text, json) = (text::refund_text(&refund, now), json::refund_json(&refund, now));
         return Ok(Said::of(text, json, Ended::Done));
     }
     let found = dlq.show(&key.wanted()?).await?;
@@ -235,10 +235,10 @@ async fn show(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
 
 async fn retry(dlq: &Dlq, key: &Key) -> Result<Said, DlqError> {
     if let Some(id) = key.refund() {
-        let (spray, refunded) = dlq.retry_refund(id).await?;
-        let text = text::refund_retry_text(&spray, refunded);
-        let is_done = matches!(refunded, Refunded::Now { .. } | Refunded::Before);
-        return Ok(Said::of(text, json::refund_retry_json(refunded), Ended::of(is_done)));
+        let (refund, tried) = dlq.retry_refund(id).await?;
+        let text = text::refund_retry_text(&refund, tried);
+        let is_done = matches!(tried, Tried::Now { .. } | Tried::Before);
+        return Ok(Said::of(text, json::refund_retry_json(tried), Ended::of(is_done)));
     }
     let wanted = key.wanted()?;
     let (word, text) = match dlq.retry(&wanted).await? {

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 
 use largesse_app::ports::Void;
-use largesse_app::spray::refund::Refunded;
-use largesse_app::spray::refused::RefusedRefunds;
-use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 use largesse_edge::time::format as format_time;
 use serde_json::{Value, json};
@@ -14,7 +11,8 @@ use super::find::Known;
 use super::report::Kept;
 use super::text::{of_refund, queue_name};
 use super::{
-    DropReport, Found, GrantsView, OutboxKind, OutboxView, RetryReport, Row, TableView, Voided,
+    DropReport, Found, GrantsView, OutboxKind, OutboxView, Refund, RefundsView, RetryReport, Row,
+    TableView, Tried, Voided,
 };
 
 fn grant_json(known: &Known) -> Value {
@@ -74,32 +72,31 @@ pub(super) fn outbox_json(view: &OutboxView) -> Value {
     })
 }
 
-pub(super) fn refund_json(spray: &Spray, now: Timestamp) -> Value {
-    let (refund, refused) = (spray.refund.as_ref(), spray.refused.as_ref());
+pub(super) fn refund_json(refund: &Refund, now: Timestamp) -> Value {
     json!({
-        "source": spray.pool().to_string(),
-        "sender": spray.sender.as_str(),
-        "closes_at": format_time(spray.window.closes),
-        "returned": refund.map(|refund| refund.amount),
-        "returned_at": refund.map(|refund| format_time(refund.at)),
-        "refused": refused.map(|refused| refused.amount),
-        "refused_at": refused.map(|refused| format_time(refused.since)),
-        "why": of_refund(spray, now),
+        "source": refund.source.to_string(),
+        "to": refund.to.as_ref().map(|to| to.as_str()),
+        "closes_at": format_time(refund.over),
+        "returned": refund.returned.map(|(amount, _)| amount),
+        "returned_at": refund.returned.map(|(_, at)| format_time(at)),
+        "refused": refund.refused,
+        "refused_at": refund.since.map(format_time),
+        "why": of_refund(refund, now),
     })
 }
 
-pub(super) fn refunds_json(found: &RefusedRefunds, limit: usize, now: Timestamp) -> Value {
-    let RefusedRefunds { sprays, unreadable } = found;
-    let rows: Vec<Value> = sprays.iter().take(limit).map(|spray| refund_json(spray, now)).collect();
-    json!({ "refused": sprays.len(), "unreadable": unreadable, "rows": rows })
+pub(super) fn refunds_json(found: &RefundsView, limit: usize, now: Timestamp) -> Value {
+    let RefundsView { refunds, unreadable } = found;
+    let rows: Vec<Value> = refunds.iter().take(limit).map(|one| refund_json(one, now)).collect();
+    json!({ "refused": refunds.len(), "unreadable": unreadable, "rows": rows })
 }
 
-pub(super) fn refund_retry_json(refunded: Refunded) -> Value {
-    match refunded {
-        Refunded::Now { amount } => json!({ "outcome": "returned", "amount": amount }),
-        Refunded::Before => json!({ "outcome": "returned before" }),
-        Refunded::NotDue => json!({ "outcome": "not due" }),
-        Refunded::WalletFull { amount } => json!({ "outcome": "wallet full", "amount": amount }),
+pub(super) fn refund_retry_json(tried: Tried) -> Value {
+    match tried {
+        Tried::Now { amount } => json!({ "outcome": "returned", "amount": amount }),
+        Tried::Before => json!({ "outcome": "returned before" }),
+        Tried::NotDue => json!({ "outcome": "not due" }),
+        Tried::WalletFull { amount } => json!({ "outcome": "wallet full", "amount": amount }),
     }
 }
 

@@ -105,7 +105,7 @@ async fn what_was_not_done_is_said_and_the_exit_code_is_one() {
     let source = keys.find(|key| key.starts_with("SPRAY#")).unwrap();
     let (code, said) = dlq(&["retry", source]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("kept: the spray is open until"), "{said}");
+    assert!(said.contains("kept: it is open until"), "{said}");
     let (code, said) = dlq(&["void", source, "bob", "--yes"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("it cannot be voided"), "{said}");
@@ -186,11 +186,13 @@ async fn the_command_works_on_a_running_stack() {
     }
     // A source alone is a refund.
     for command in ["show", "retry"] {
-        let source = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
-        let out = largesse(&["dlq", command, source, "--endpoint", &endpoint]);
-        assert_eq!(out.status.code(), Some(1));
-        let said = String::from_utf8(out.stderr).unwrap();
-        assert_eq!(said, "largesse: found no spray 01ARZ3NDEKTSV4RRFFQ69G5FAV\n");
+        for kind in ["SPRAY", "DROP", "PRODUCT"] {
+            let source = format!("{kind}#01ARZ3NDEKTSV4RRFFQ69G5FAV");
+            let out = largesse(&["dlq", command, &source, "--endpoint", &endpoint]);
+            assert_eq!(out.status.code(), Some(1));
+            let said = String::from_utf8(out.stderr).unwrap();
+            assert_eq!(said, format!("largesse: found no {source}\n"));
+        }
     }
 }
 

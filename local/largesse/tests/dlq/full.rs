@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use largesse::dlq::{DlqError, Retry, RetryReport, Wanted};
+use largesse::dlq::{DlqError, Retry, RetryReport, Tried, Wanted};
 use largesse_app::ports::{Clock, Void};
-use largesse_app::spray::refund::Refunded;
 use largesse_domain::audit::audit;
 use largesse_domain::grant::GrantStatus;
-use largesse_domain::id::{PoolId, SprayId};
+use largesse_domain::id::{DropId, PoolId, ProductId, SprayId, Ulid};
 use largesse_domain::money::BALANCE_MAX;
 
 use super::scene::{GRANTS_DLQ, Scene, retry_all};
@@ -24,7 +23,7 @@ async fn full() -> (Scene, SprayId) {
 }
 
 /// No run of a schedule may fail.
-async fn run_schedules(scene: &Scene) {
+pub(super) async fn run_schedules(scene: &Scene) {
     let stop_at = scene.store.now().plus_ms(60_000);
     refund_batch::handle(&*scene.store, stop_at).await.unwrap();
     pool_sweep::handle(&*scene.store, stop_at).await.unwrap();
@@ -45,14 +44,15 @@ async fn a_full_wallet_is_shown_with_its_claim_and_its_refund_and_settled_by_one
     let status = view.rows[0].grant.as_ref().unwrap().status();
     assert_eq!((view.messages, status), (1, GrantStatus::PermanentlyFailed));
     let refunds = dlq.list_refunds().await.unwrap();
-    let refused: Vec<_> = refunds.sprays.iter().map(|s| (s.id, s.refused.unwrap())).collect();
-    assert_eq!((refused[0].0, refused[0].1.amount, refused.len()), (id, 20, 1));
-    assert!(refused[0].1.since < scene.store.now().minus_ms(40_000_000), "the first refusal");
+    let [refused] = &refunds.refunds[..] else { panic!("{refunds:?}") };
+    assert_eq!((refused.source, refused.refused), (PoolId::Spray(id), Some(20)));
+    let since = refused.since.unwrap();
+    assert!(since < scene.store.now().minus_ms(40_000_000), "the first refusal");
 
     // The wallets are still full: all of it stays, and is said.
     let report = retry_all(&dlq).await;
     assert_eq!((report.sent, report.refunded, report.kept_count()), (1, 0, 1));
-    let why = "the sender's wallet cannot hold that much";
+    let why = "the wallet cannot hold that much";
     assert_eq!(report.kept[why].examples, [PoolId::Spray(id).to_string()]);
     scene.world.settle_with_time().await.unwrap();
     assert_eq!(scene.status().await, Some(GrantStatus::PermanentlyFailed));
@@ -64,7 +64,7 @@ async fn a_full_wallet_is_shown_with_its_claim_and_its_refund_and_settled_by_one
     assert_eq!((report.sent, report.refunded, report.kept_count()), (1, 1, 0));
     scene.world.settle_with_time().await.unwrap();
     assert_eq!((scene.balance("bob").await, scene.balance("ann").await), (10, 20));
-    assert_eq!(dlq.list_refunds().await.unwrap().sprays, []);
+    assert_eq!(dlq.list_refunds().await.unwrap().refunds, []);
     assert_eq!(retry_all(&dlq).await, RetryReport::default());
     audit(&scene.store.books().await.unwrap()).unwrap();
 }
@@ -73,16 +73,23 @@ async fn a_full_wallet_is_shown_with_its_claim_and_its_refund_and_settled_by_one
 async fn a_refund_is_tried_by_its_spray_alone() {
     let (scene, id) = full().await;
     let dlq = scene.dlq().await;
-    let retry = async || dlq.retry_refund(id).await.unwrap().1;
-    assert_eq!(retry().await, Refunded::WalletFull { amount: 20 });
+    let retry = async |id| dlq.retry_refund(PoolId::Spray(id)).await.unwrap().1;
+    assert_eq!(retry(id).await, Tried::WalletFull { amount: 20 });
     scene.overwrite_balance("ann", 0).await;
-    assert_eq!(retry().await, Refunded::Now { amount: 20 });
-    assert_eq!(retry().await, Refunded::Before);
+    assert_eq!(retry(id).await, Tried::Now { amount: 20 });
+    assert_eq!(retry(id).await, Tried::Before);
     assert_eq!(scene.balance("ann").await, 20);
     let open = scene.spray("ann", 20).await;
-    assert_eq!(dlq.retry_refund(open).await.unwrap().1, Refunded::NotDue);
-    let nowhere = SprayId(largesse_domain::id::Ulid::from_parts(1, 2));
-    assert!(matches!(dlq.retry_refund(nowhere).await, Err(DlqError::NoSuchSpray(_))));
+    assert_eq!(retry(open).await, Tried::NotDue);
+    let nowhere = Ulid::from_parts(1, 2);
+    for nowhere in [
+        PoolId::Spray(SprayId(nowhere)),
+        PoolId::Drop(DropId(nowhere)),
+        PoolId::Product(ProductId(nowhere)),
+    ] {
+        let found = dlq.retry_refund(nowhere).await;
+        assert!(matches!(found, Err(DlqError::NoSuchSource(source)) if source == nowhere));
+    }
 }
 
 #[tokio::test(start_paused = true)]

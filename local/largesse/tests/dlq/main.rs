@@ -6,5 +6,6 @@ mod command;
 mod full;
 mod keys;
 mod outbox;
+mod owed;
 mod retry;
 mod scene;

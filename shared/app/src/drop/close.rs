@@ -17,7 +17,7 @@ use largesse_domain::id::DropId;
 use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::time::Timestamp;
 
-use crate::due::{DuePlace, DueWalk, PAGE};
+use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::pool::read::buckets;
 use crate::ports::{
     Clock, DropReads, DropReturned, DropsClosed, Pools, PortError, PortErrorKind, PortResult, Rng,
@@ -28,8 +28,6 @@ const CONCURRENCY: usize = 32;
 /// How often buckets are read again that changed before they were closed. After the window only a draw
 /// of a process whose clock is behind can change one.
 const TRIES_MAX: u32 = 16;
-/// How long a drop waits whose funder's wallet is too full: an hour.
-const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
 /// What became of one drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,10 +24,9 @@ use largesse_domain::product::{Investment, Outcome, Product, Settled, Sums};
 use largesse_domain::time::Timestamp;
 
 use super::sold_out;
-use crate::due::{DuePlace, DueWalk, PAGE};
+use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::ports::{
-    Clock, InvestmentRefund, PortError, PortResult, Products, Rng, SettleOutcome,
-    Settlements,
+    Clock, InvestmentRefund, PortError, PortResult, Products, Rng, SettleOutcome, Settlements,
 };
 
 /// How often a product that changes under the settlement is read again. After its window only a
@@ -36,9 +35,7 @@ const TRIES_MAX: u32 = 16;
 /// Investments refunded at the same time by one run.
 const CONCURRENCY: usize = 16;
 /// Investments read at a time.
-const INVESTMENTS_PAGE: u32 = 100;
-/// How long a product waits that owes to a wallet that is too full: an hour.
-const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
+pub(super) const INVESTMENTS_PAGE: u32 = 100;
 /// How many pages of products one run looks through for those that are sold out and not marked: a
 /// thousand products.
 const MARK_PAGES_MAX: u32 = 10;

@@ -25,11 +25,11 @@ use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::spray::RefusedRefund;
 use largesse_domain::time::Timestamp;
 
-use crate::due::{DuePlace, DueWalk, PAGE};
+use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DueSpray, Pools, PortError, PortErrorKind, PortResult, RefundOutcome,
-    Refunds, Rng, Sprays,
+    Clock, DueSpray, Pools, PortError, PortErrorKind, PortResult, RefundOutcome, Refunds, Rng,
+    Sprays,
 };
 
 /// How often a spray that changes under the refund is read again. After its window only a claim of
@@ -37,8 +37,6 @@ use crate::ports::{
 const TRIES_MAX: u32 = 16;
 /// Sprays refunded at the same time by one run.
 const CONCURRENCY: usize = 16;
-/// How long a spray waits whose sender's wallet is too full to take the refund: an hour.
-pub(super) const WALLET_FULL_WAIT_MS: u64 = 3_600_000;
 
 /// What became of one refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,15 +3,11 @@
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::spray::Spray;
 
-use super::refund::WALLET_FULL_WAIT_MS;
-use crate::ports::{Clock, INDEX_SHARDS, PortErrorKind, PortResult, Refunds, Sprays};
+use crate::due::{PAGE, REFUSED_WITHIN_MS, all_due};
+use crate::ports::{Clock, PortErrorKind, PortResult, Refunds, Sprays};
 
-/// A refused refund is due again after [`WALLET_FULL_WAIT_MS`], by the clock of the run that was
-/// refused. Twice that time leaves room for clocks that differ.
-const WITHIN_MS: u64 = 2 * WALLET_FULL_WAIT_MS;
-/// Rows of the index read at a time: a batch of reads holds 100 keys (Amazon DynamoDB Developer
-/// Guide, `BatchGetItem`).
-const PAGE: u32 = 100;
+/// Sprays of one batch of reads: it holds 100 keys (Amazon DynamoDB Developer Guide, `BatchGetItem`).
+const READ_BATCH: usize = 100;
 
 /// The sprays whose refund is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,20 +27,13 @@ pub async fn refused<D>(deps: &D) -> PortResult<RefusedRefunds>
 where
     D: Sprays + Refunds + Clock,
 {
-    let mut found = RefusedRefunds::default();
-    let until = deps.now().plus_ms(WITHIN_MS);
-    for shard in 0..INDEX_SHARDS {
-        let mut after = None;
-        loop {
-            let page = deps.due_sprays(shard, until, after, PAGE).await?;
-            found.unreadable.extend(page.unreadable);
-            let ids: Vec<SprayId> = page.rows.iter().map(|due| due.id).collect();
-            read(deps, &ids, &mut found).await?;
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
+    let until = deps.now().plus_ms(REFUSED_WITHIN_MS);
+    let page = async |shard, after| deps.due_sprays(shard, until, after, PAGE).await;
+    let (due, unreadable) = all_due(page).await?;
+    let mut found = RefusedRefunds { sprays: Vec::new(), unreadable };
+    let ids: Vec<SprayId> = due.iter().map(|due| due.id).collect();
+    for some in ids.chunks(READ_BATCH) {
+        read(deps, some, &mut found).await?;
     }
     found.sprays.sort_by_key(|spray| (spray.refused.map(|refused| refused.since), spray.id));
     Ok(found)

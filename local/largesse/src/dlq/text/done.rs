@@ -21,7 +21,7 @@ pub(in crate::dlq) fn retry_text(report: &RetryReport) -> String {
     line(report.twice, "deleted: there twice");
     line(report.paid_in_table, "removed from the table: paid");
     let refunds = if report.refunded == 1 { "refund" } else { "refunds" };
-    line(report.refunded, &format!("{refunds} returned to the sender"));
+    line(report.refunded, &format!("{refunds} returned"));
     line(report.came_back, "refused and given up again during this run");
     line(report.still_retried, "in the table, still retried without an operator");
     line(report.not_deleted, "handled, but not deleted by the queue: run it again");
@@ -90,10 +90,7 @@ mod tests {
                     1 unreadable message: kept\n1 report not deleted by the queue: run it again";
         assert_eq!(drop_text(&one), said);
         let one = RetryReport { refunded: 1, sent: 1, ..RetryReport::default() };
-        assert_eq!(
-            retry_text(&one),
-            "1 sent to be paid, from the queue\n1 refund returned to the sender"
-        );
+        assert_eq!(retry_text(&one), "1 sent to be paid, from the queue\n1 refund returned");
         assert_eq!(messages_text(1, 1), "1 message, unreadable");
         assert_eq!(messages_text(2, 1), "2 messages, 1 of them unreadable");
     }
