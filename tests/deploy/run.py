@@ -12,6 +12,7 @@ from answers import compare
 from caller import Caller, Red, must
 from emulator import Emulator
 from local import Local
+from offers import Offers
 from stack import Stack
 from story import Story
 
@@ -22,11 +23,13 @@ def timed(part, *arguments):
     print(f"  {part.__name__.replace('_', ' ')}: {time.monotonic() - began:.1f} s", flush=True)
 
 
-def whole_story(story, largesse):
+def whole_story(story, offers, largesse):
     timed(story.only_draws_reach_the_outbox)
     timed(story.answers_and_errors)
     timed(story.a_crowd_is_paid_once_though_all_is_sent_twice)
     timed(story.the_sweep_finds_everybody_paid)
+    timed(offers.a_drop_is_entered_until_it_is_sold_out)
+    timed(offers.a_product_is_sold_out_and_another_misses_its_minimum)
     timed(story.histories)
     timed(story.a_message_that_cannot_be_read_holds_up_nobody)
     timed(story.a_grant_that_was_given_up_is_paid_by_the_operator, largesse)
@@ -91,7 +94,8 @@ def main():
         timed(stack.deploy)
         timed(a_new_stack_rings_no_alarm, stack)
         story = Story(stack)
-        whole_story(story, given.largesse)
+        offers = Offers(story)
+        whole_story(story, offers, given.largesse)
         timed(an_update_keeps_everything, stack, story)
         beside = Stack(emulator, "beside", given.bootstraps)
         timed(a_second_stack_leaves_the_first_alone, stack, story, beside)
@@ -100,6 +104,7 @@ def main():
         for plant in plants.ALL:
             timed(plants.turns_red, emulator, given.bootstraps, plant)
         timed(story.the_rest_is_refunded_by_the_schedule)
+        timed(offers.the_products_are_settled_by_the_schedule)
         timed(story.the_sums_are_right)
         if given.keep_log:
             open(given.keep_log, "w").write(emulator.log.read_text(errors="replace"))

@@ -24,6 +24,7 @@ class Stack:
         self.cloudformation = emulator.client("cloudformation")
         self.cloudwatch = emulator.client("cloudwatch")
         self.dynamodb = emulator.client("dynamodb")
+        self.events = emulator.client("events")
         self.iam = emulator.client("iam")
         self.lambdas = emulator.client("lambda")
         self.logs = emulator.client("logs")
