@@ -90,7 +90,8 @@ async fn a_drop_and_a_product_that_owe_to_full_wallets_are_shown_and_settled_by_
     let (scene, [drop, sold, missed]) = owing().await;
     let dlq = scene.dlq().await;
     let to = |name: &str| Some(name.to_owned());
-    let mut rows = [(drop, to("fay"), Some(20)), (sold, to("ida"), Some(30)), (missed, None, Some(5))];
+    let mut rows =
+        [(drop, to("fay"), Some(20)), (sold, to("ida"), Some(30)), (missed, None, Some(5))];
     rows.sort();
     assert_eq!(listed(&dlq).await, rows);
     // Hours of runs change nothing.
