@@ -1,8 +1,10 @@
-//! Drops: the first who enter get a slot each, and the next ones a place on the waiting list.
+//! Drops: the first who enter get a slot each, and the next ones a place on the waiting list. A drop may
+//! begin with lots, which are drawn by a shuffle.
 
 pub mod close;
 pub mod create;
 pub mod enter;
 pub mod promote;
 pub mod read;
+pub mod shuffle;
 pub mod standing;

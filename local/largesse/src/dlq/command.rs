@@ -76,7 +76,11 @@ impl Key {
         let source = self.key.as_deref().filter(|_| self.member.is_none());
         match source?.parse().ok()? {
             PoolId::Spray(id) => Some(id),
-            PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Drop(_) | PoolId::Waiting(_) => None,
+            PoolId::Campaign(_)
+            | PoolId::Product(_)
+            | PoolId::Drop(_)
+            | PoolId::Waiting(_)
+            | PoolId::Lots(_) => None,
         }
     }
 }

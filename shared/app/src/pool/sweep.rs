@@ -53,9 +53,11 @@ const PAGE: u32 = 100;
 pub const fn sweep_after_ms(pool: PoolId) -> u64 {
     match pool {
         PoolId::Drop(_) => COUNT_AFTER_MS,
-        PoolId::Spray(_) | PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Waiting(_) => {
-            SWEEP_AFTER_MS
-        }
+        PoolId::Spray(_)
+        | PoolId::Campaign(_)
+        | PoolId::Product(_)
+        | PoolId::Waiting(_)
+        | PoolId::Lots(_) => SWEEP_AFTER_MS,
     }
 }
 
