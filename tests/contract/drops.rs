@@ -11,6 +11,7 @@ use largesse_domain::drop::Drop;
 use largesse_domain::id::DropId;
 use largesse_domain::ledger::PostRefused;
 use largesse_domain::pool::{Bucket, BucketId};
+use largesse_domain::split::Seed;
 use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::{Sandbox, user};
 
@@ -20,7 +21,7 @@ use crate::scene::{Table, balance, key, request};
 pub(crate) async fn won(store: &Store, drop: &Drop, name: &str) -> u64 {
     match enter(store, drop.id, user(name)).await.unwrap() {
         Entered::Won { slot, .. } => slot,
-        waiting @ Entered::Waiting { .. } => panic!("{name}: {waiting:?}"),
+        other => panic!("{name}: {other:?}"),
     }
 }
 
@@ -60,7 +61,7 @@ async fn a_drop_that_cannot_be_paid_for_is_not_made() {
     let refused = create(&*sandbox.store, wish.clone()).await;
     assert!(matches!(refused, Err(CreateError::Insufficient { balance }) if balance.get() == 199));
     // The money is spent after it was seen: then the buckets stand, and no member sees them.
-    let drop = Drop::new(wish.id, wish.funder, wish.terms);
+    let drop = Drop::new(wish.id, wish.funder, wish.terms, || Seed([0; 32]));
     sandbox.store.put_buckets(&drop.buckets()).await.unwrap();
     let order = drop.funding_order().unwrap();
     let refused = sandbox.store.create_drop(&drop, &order).await.unwrap();

@@ -13,6 +13,8 @@ mod dropped;
 mod drops;
 mod drops_close;
 mod drops_list;
+mod drops_lots;
+mod drops_shuffle;
 mod governed;
 mod governor;
 mod grants;

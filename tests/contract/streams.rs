@@ -38,6 +38,24 @@ async fn read(sandbox: &Sandbox, kept: &Mutex<Vec<(Image, Image)>>) -> Vec<NewEn
     images.into_iter().map(|(old, new)| new_entries(old, new).unwrap()).collect()
 }
 
+/// The shuffle writes all entries of a bucket at once.
+#[tokio::test(start_paused = true)]
+async fn sixteen_entries_at_once_are_one_record_with_sixteen_grants_and_lots_are_none() {
+    let sandbox = Sandbox::new(4);
+    let kept = records(&sandbox);
+    let drop = sandbox.open_shuffled_drop(16, 16).await;
+    for n in 0..16 {
+        crate::drops_lots::register(&sandbox.store, &drop, &format!("m{n}")).await;
+    }
+    assert_eq!(read(&sandbox, &kept).await, []);
+    crate::drops_lots::draw_lots(&sandbox, &drop).await;
+    let [record] = &read(&sandbox, &kept).await[..] else { panic!("one record") };
+    let members: std::collections::BTreeSet<_> = record.grants.iter().map(|g| &g.member).collect();
+    assert_eq!((members.len(), record.grants.len()), (16, 16));
+    let sum: u64 = record.grants.iter().map(|grant| grant.amount.get()).sum();
+    assert_eq!((sum, record.impossible.len()), (160, 0));
+}
+
 fn only(grant: Grant) -> NewEntries {
     NewEntries { grants: vec![grant], impossible: Vec::new() }
 }

@@ -25,7 +25,7 @@ use crate::rig::{Kill, Rig, Strike, sweep_all};
 fn slot(entered: &Result<Entered, EnterError>) -> Option<u64> {
     match entered {
         Ok(Entered::Won { slot, .. }) | Err(EnterError::Already { slot }) => Some(*slot),
-        Ok(Entered::Waiting { .. }) => None,
+        Ok(Entered::Waiting { .. } | Entered::Registered) => None,
         Err(error) => panic!("{error:?}"),
     }
 }

@@ -25,6 +25,7 @@ struct Heard {
     already: usize,
     waiting: usize,
     sold_out: usize,
+    registered: usize,
 }
 
 /// Every name enters once, `clients` of them at the same time, spread over processes.
@@ -53,6 +54,7 @@ async fn enter_all(
                 assert!(position.is_some());
                 heard.waiting += 1;
             }
+            Ok(Entered::Registered) => heard.registered += 1,
             Err(EnterError::Already { .. }) => heard.already += 1,
             Err(EnterError::SoldOut) => heard.sold_out += 1,
             Err(error) => panic!("{name}: {error:?}"),

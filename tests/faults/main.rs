@@ -23,6 +23,7 @@ mod crowd;
 mod delivery;
 mod drops;
 mod drops_crowd;
+mod drops_shuffle;
 mod due;
 mod edit;
 mod full;

@@ -186,8 +186,17 @@ impl Sandbox {
 
     /// A drop by `f` of 10 a slot, with money for it, open for ten minutes from now.
     pub async fn open_drop(&self, slots: u64, waiting: u64) -> SlotDrop {
+        self.paid_drop(slots, self.drop_terms(slots, waiting)).await
+    }
+
+    /// The same, with lots in its first ten seconds.
+    pub async fn open_shuffled_drop(&self, slots: u64, waiting: u64) -> SlotDrop {
+        let terms = self.drop_terms(slots, waiting).with_shuffle(10).expect("terms");
+        self.paid_drop(slots, terms).await
+    }
+
+    async fn paid_drop(&self, slots: u64, terms: DropTerms) -> SlotDrop {
         self.deposit("f", slots * 10).await;
-        let terms = self.drop_terms(slots, waiting);
         let request = create_drop::Create { id: DropId(self.id()), funder: user("f"), terms };
         create_drop::create(&*self.store, request).await.expect("a drop").drop
     }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use largesse_app::drop::create::{Create, CreateError, LowThroughput, Made, create as make};
-use largesse_domain::drop::{DropName, Terms, TermsError};
+use largesse_domain::drop::{DropName, Shuffle, Terms, TermsError};
 use largesse_domain::id::DropId;
 use largesse_domain::time::{Timestamp, Window};
 use largesse_edge::extract::{Whole, given};
@@ -40,6 +40,11 @@ pub struct DropRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = u64, required = false, minimum = 0, maximum = 100_000)]
     waiting: Option<Whole>,
+    /// For how many seconds from `opens_at` on members enter by lot; it ends before `closes_at`. Then the
+    /// lots are drawn at random, and the rest is first come, first served. By default all of it is.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = u64, required = false, minimum = 1, maximum = 3_600, example = 30)]
+    shuffle_s: Option<Whole>,
 }
 
 fn time_of(field: &'static str, text: &str) -> Result<Timestamp, FieldError> {
@@ -59,12 +64,17 @@ impl TryFrom<DropRequest> for Terms {
         };
         let waiting = request.waiting.map(|Whole(places)| places);
         let terms = Self::new(name, request.slots.0, request.amount.0, window, waiting);
+        let terms = terms.and_then(|terms| match request.shuffle_s {
+            None => Ok(terms),
+            Some(Whole(seconds)) => terms.with_shuffle(seconds),
+        });
         terms.map_err(|error| {
             let field = match error {
                 TermsError::Slots => "slots",
                 TermsError::Amount(_) | TermsError::Total => "amount",
                 TermsError::Window => "closes_at",
                 TermsError::Waiting => "waiting",
+                TermsError::Shuffle => "shuffle_s",
             };
             FieldError::body(field, "out_of_range", error.to_string())
         })
@@ -77,6 +87,9 @@ pub struct DropCreated {
     /// The permanent id.
     #[schema(example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     drop_id: String,
+    /// SHA-256 of the seed from which the order of the lots is computed; only with `shuffle_s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed_hash: Option<String>,
     /// What to see to before it opens; absent when there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -87,12 +100,14 @@ impl From<&Made> for DropCreated {
         let warning = |low: LowThroughput| {
             let LowThroughput { needed, warm } = low;
             format!(
-                "The table of buckets takes {warm} write units a second at once, and to fill this drop \
-                 in a second takes {needed}. Before a crowd, set its warm throughput: docs/drops.md.",
+                "The table of buckets takes {warm} write units a second at once, and the crowd of this drop \
+                 takes {needed}. Before a crowd, set its warm throughput: docs/drops.md.",
             )
         };
         let warnings = made.low.map(warning).into_iter().collect();
-        Self { drop_id: made.drop.id.to_string(), warnings }
+        let commitment = |shuffle: &Shuffle| hex::encode(shuffle.seed.commitment());
+        let seed_hash = made.drop.shuffle.as_ref().map(commitment);
+        Self { drop_id: made.drop.id.to_string(), seed_hash, warnings }
     }
 }
 
@@ -109,7 +124,8 @@ fn refuse(error: CreateError) -> ApiError {
 /// Make a drop
 ///
 /// The amounts of all slots leave the wallet at once. A member who enters gets a slot while there are
-/// some, then a place on the waiting list. What is not taken returns to the wallet when the drop is over.
+/// some, then a place on the waiting list. With `shuffle_s`, the members who enter in the first seconds are
+/// drawn at random. What is not taken returns to the wallet when the drop is over.
 #[utoipa::path(
     post, path = "/api/v2/drops", tag = "drop", operation_id = "createDrop",
     params(CallerHeader, KeyHeader), request_body = DropRequest,

@@ -1,7 +1,7 @@
 //! Creates rooms, adds and removes members; makes drops; creates products.
 
 use largesse_app::ports::{
-    Clock, DropReads, DropsMade, Idempotency, Ids, Pause, Products, Rooms, Wallets,
+    Clock, DropReads, DropsMade, Idempotency, Ids, Pause, Products, Rng, Rooms, Wallets,
 };
 use largesse_app::room::RoomError;
 use largesse_edge::ApiError;
@@ -21,9 +21,9 @@ pub trait Deps:
 impl<T: Rooms + MakesDrops + Products + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
 
 /// The ports through which drops are made.
-pub trait MakesDrops: DropsMade + DropReads + Wallets {}
+pub trait MakesDrops: DropsMade + DropReads + Wallets + Rng {}
 
-impl<T: DropsMade + DropReads + Wallets> MakesDrops for T {}
+impl<T: DropsMade + DropReads + Wallets + Rng> MakesDrops for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::create_room<D>, v1::invite<D>, v2::create_room<D>, v2::add_member<D>, v2::remove_member<D>,

@@ -25,13 +25,15 @@ pub struct SlotWon {
     amount: u64,
 }
 
-/// An entry that has a place on the waiting list.
+/// An entry that has a place on the waiting list, or a lot.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct PlaceTaken {
-    /// Always `waiting`.
+pub struct EntryTaken {
+    /// `waiting`: a place on the waiting list. `registered`: a lot, which is drawn when the time for lots is
+    /// over.
     #[schema(example = "waiting")]
     state: &'static str,
-    /// 1 for the next to get a slot, a moment old; absent when the list could not be read now.
+    /// 1 for the next to get a slot, a moment old; absent when the list could not be read now, and with
+    /// `registered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, example = 12)]
     position: Option<u64>,
@@ -41,7 +43,7 @@ pub struct PlaceTaken {
 ///
 /// Once for each member. Any later entry of the same member gets ERR301 with the `slot`, or again the
 /// place on the waiting list, so an entry takes no `Idempotency-Key` and no body; both are ignored. A
-/// member of the list who is given a slot is paid without entering again.
+/// member of the list who is given a slot is paid without entering again. So is a member whose lot is drawn.
 #[utoipa::path(
     post, path = "/api/v2/drops/{id}/entries", tag = "drop", operation_id = "enterDrop",
     params(
@@ -50,10 +52,10 @@ pub struct PlaceTaken {
     ),
     responses(
         (status = 201, description = "The slot is theirs and will be paid.", body = SlotWon),
-        (status = 202, description = "They wait for a slot.", body = PlaceTaken),
+        (status = 202, description = "They wait for a slot, or have a lot.", body = EntryTaken),
         (status = 404, description = "ERR005"),
         (status = 409, description = "ERR301 ERR303"),
-        (status = 410, description = "ERR302 ERR304"),
+        (status = 410, description = "ERR302 ERR304 ERR305"),
     )
 )]
 pub async fn enter<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
@@ -66,7 +68,11 @@ pub async fn enter<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
             Answer::json(StatusCode::CREATED, &won)
         }
         Entered::Waiting { position } => {
-            Answer::json(StatusCode::ACCEPTED, &PlaceTaken { state: "waiting", position })
+            Answer::json(StatusCode::ACCEPTED, &EntryTaken { state: "waiting", position })
+        }
+        Entered::Registered => {
+            let taken = EntryTaken { state: "registered", position: None };
+            Answer::json(StatusCode::ACCEPTED, &taken)
         }
     }
 }

@@ -33,16 +33,50 @@ pub struct FiguresView {
     /// The number of members who wait.
     #[schema(example = 0)]
     waiting: u64,
+    /// The number of lots; absent without `shuffle_s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 81_204)]
+    lots: Option<u64>,
     /// When the latest of the payments was counted; absent before any was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-01-31T09:01:12.345Z", format = DateTime)]
     counted_at: Option<String>,
 }
 
-impl From<&DropFigures> for FiguresView {
-    fn from(figures: &DropFigures) -> Self {
-        let &DropFigures { taken, paid, failed, waiting, counted_at } = figures;
-        Self { taken, paid, failed, waiting, counted_at: counted_at.map(time::format) }
+impl FiguresView {
+    fn new(figures: &DropFigures, has_lots: bool) -> Self {
+        let &DropFigures { taken, paid, failed, waiting, counted_at, lots } = figures;
+        let (lots, counted_at) = (has_lots.then_some(lots), counted_at.map(time::format));
+        Self { taken, paid, failed, waiting, lots, counted_at }
+    }
+}
+
+/// How a drop begins with lots.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShuffleView {
+    /// For how many seconds from `opens_at` on members enter by lot; absent when they do not.
+    #[schema(example = 30)]
+    shuffle_s: u32,
+    /// SHA-256 of the seed from which the order of the lots is computed.
+    seed_hash: String,
+    /// When the lots were drawn; absent before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-01-31T09:01:02.345Z", format = DateTime)]
+    drawn_at: Option<String>,
+    /// The seed, after the lots were drawn: with it, anyone can recompute the rank of a lot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
+}
+
+impl ShuffleView {
+    fn of(record: &DropRecord) -> Option<Self> {
+        let shuffle = record.drop.shuffle.as_ref()?;
+        Some(Self {
+            shuffle_s: shuffle.seconds,
+            seed_hash: hex::encode(shuffle.seed.commitment()),
+            drawn_at: record.drawn.map(|drawn| time::format(drawn.at)),
+            seed: record.revealed_seed().map(|seed| hex::encode(seed.0)),
+        })
     }
 }
 
@@ -82,6 +116,9 @@ pub struct DropView {
     /// What it has given; absent in lists.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     figures: Option<FiguresView>,
+    /// How it begins with lots; absent when it does not.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    shuffle: Option<ShuffleView>,
     /// What was not taken and returned to the funder; absent before it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund: Option<RefundView>,
@@ -101,7 +138,8 @@ impl DropView {
             opens_at: time::format(drop.window.opens),
             closes_at: time::format(drop.window.closes),
             state: state.as_str(),
-            figures: figures.map(FiguresView::from),
+            figures: figures.map(|figures| FiguresView::new(figures, drop.shuffle.is_some())),
+            shuffle: ShuffleView::of(record),
             refund: record.refund.map(|refund| RefundView::of(refund.amount, refund.at)),
         }
     }
@@ -128,8 +166,9 @@ pub struct DropPage {
 /// Where a member of a drop stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EntryView {
-    /// `won`; `waiting`; or `lost`: the payment failed for good, and the slot went to a member who
-    /// waited, or its amount back to the funder.
+    /// `won`; `waiting`; `lost`: the payment failed for good, and the slot went to a member who waited, or
+    /// its amount back to the funder; `registered`: a lot that is not drawn yet; or `not_drawn`: there was
+    /// neither a slot nor a place for the lot.
     #[schema(example = "won")]
     state: &'static str,
     /// The number of the slot, from 1; only with `won`.
@@ -140,7 +179,7 @@ pub struct EntryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 12)]
     position: Option<u64>,
-    /// `pending`, `paid` or `failed`; absent with `waiting`.
+    /// `pending`, `paid` or `failed`; only with `won` and `lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "paid")]
     payment: Option<&'static str>,
@@ -160,6 +199,8 @@ impl From<MemberStanding> for EntryView {
             }
             MemberStanding::Lost => Self { state: "lost", payment: Some("failed"), ..none },
             MemberStanding::Waiting { position } => Self { position: Some(position), ..none },
+            MemberStanding::Registered => Self { state: "registered", ..none },
+            MemberStanding::NotDrawn => Self { state: "not_drawn", ..none },
         }
     }
 }

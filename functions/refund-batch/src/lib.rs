@@ -1,6 +1,6 @@
-//! The schedule of refunds: the unclaimed rest of sprays and the remainder of drops are returned, and
-//! products that are over are settled. The three go on side by side: neither a backlog of one nor an
-//! index that cannot be read holds up the others.
+//! The schedule of refunds: the unclaimed rest of sprays and the remainder of drops are returned, the
+//! lots of drops are drawn, and products that are over are settled. The three go on side by side:
+//! neither a backlog of one nor an index that cannot be read holds up the others.
 //!
 //! A run works until shortly before its deadline and says whether something is left; the next run
 //! goes on where the index says that something is due. Two runs at once do no harm.
@@ -24,7 +24,7 @@
 use largesse_app::drop::close;
 use largesse_app::ports::{
     Clock, DropReads, DropsClosed, Pools, PortError, PortResult, Products, Refunds, Rng,
-    Settlements, Sprays,
+    Settlements, Shuffles, Sprays,
 };
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
@@ -36,14 +36,19 @@ pub mod settings;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Rng + Clock
+    Sprays + Pools + Refunds + SettlesDrops + Products + Settlements + Rng + Clock
 {
 }
 
 impl<T> Deps for T where
-    T: Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Rng + Clock
+    T: Sprays + Pools + Refunds + SettlesDrops + Products + Settlements + Rng + Clock
 {
 }
+
+/// The ports through which the lots of drops are drawn, and drops closed.
+pub trait SettlesDrops: DropReads + DropsClosed + Shuffles {}
+
+impl<T: DropReads + DropsClosed + Shuffles> SettlesDrops for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,4 +1,5 @@
-//! Drops: the first who enter get a slot each, and the next ones a place on the waiting list.
+//! Drops: the first who enter get a slot each, and the next ones a place on the waiting list. A drop may
+//! begin with lots, which are drawn by a shuffle.
 
 pub mod close;
 pub mod create;
@@ -6,4 +7,5 @@ pub mod enter;
 pub mod promote;
 pub mod read;
 pub mod refused;
+pub mod shuffle;
 pub mod standing;

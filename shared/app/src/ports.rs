@@ -37,7 +37,7 @@ pub use campaign_rows::{
 };
 pub use drop::{
     DropCache, DropFigures, DropReads, DropReturned, Drops, DropsClosed, DropsMade, DueDrop,
-    Promoted, Promotions,
+    Promoted, Promotions, Shuffles,
 };
 pub use environment::{Clock, Ids, Pause, Rng};
 pub use error::{Cause, PortError, PortErrorKind, PortResult, causes_of};

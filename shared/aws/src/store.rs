@@ -39,7 +39,7 @@ const CACHE_LEN_MAX: usize = 10_000;
 /// Of how many rooms one process remembers the members, up to 1,000 each.
 const ROOMS_MAX: usize = 256;
 /// How many full buckets one process remembers, of some 2 KB each: more than the 6,250 of slots and
-/// 6,250 of places of the largest drop.
+/// 6,250 of places of the largest drop, or its 12,500 of lots, which are no longer asked for then.
 const FULL_BUCKETS_MAX: usize = 16_384;
 /// Of how many drops one process remembers something.
 const DROPS_MAX: usize = 256;
@@ -73,6 +73,8 @@ pub struct Store {
     /// Waiting lists and figures of drops that were read a moment ago.
     pub(crate) waiting_lists: Cache<DropId, Arc<WaitingList>>,
     pub(crate) drop_figures: Cache<DropId, DropFigures>,
+    /// Drops that waited for their shuffle a moment ago.
+    pub(crate) waiting_drops: Cache<DropId, ()>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
@@ -135,6 +137,7 @@ impl Store {
             drops: Cache::new(DROPS_MAX),
             waiting_lists: Cache::new(DROPS_MAX),
             drop_figures: Cache::new(DROPS_MAX),
+            waiting_drops: Cache::new(DROPS_MAX),
             snapshots: Cache::new(CACHE_LEN_MAX),
             tokens_full: Mutex::default(),
         }

@@ -1,7 +1,8 @@
 //! A drop (선착순 지급): the first N members who enter get a numbered slot and a fixed amount each.
 //!
 //! Slots and places on the waiting list are parts of two pools ([`crate::pool`]). A slot whose payment
-//! failed for good is passed on to the earliest on the list ([`WaitingList`]).
+//! failed for good is passed on to the earliest on the list ([`WaitingList`]). A drop may begin with a
+//! shuffle: those who enter in its first seconds are drawn by lot ([`Shuffle`]).
 //!
 //! # Guarantees
 //! * Terms outside their limits make no drop: `a_drop_keeps_its_limits`.
@@ -13,13 +14,16 @@
 use crate::id::{DropId, PoolId, TransferId, Ulid, UserId, random_part};
 use crate::ledger::{TransferKind, TransferOrder};
 use crate::money::{Amount, MoneyError};
-use crate::pool::{BUCKET_PARTS, Bucket, BucketId, PoolKind, Worth, bucket_count};
+use crate::pool::{BUCKET_PARTS, Bucket, BucketId, BucketStatus, PoolKind, Worth, bucket_count};
 use crate::room::{RoomName, RoomNameError};
+use crate::split::Seed;
 use crate::time::{Timestamp, Window};
 
 mod list;
+mod shuffle;
 
 pub use list::{Listed, Place, WaitingList};
+pub use shuffle::{Drawn, LOTS_MAX, SHUFFLE_S_MAX, Shuffle, Shuffled};
 
 /// The most slots of a drop (docs/limits.md).
 pub const SLOTS_MAX: u32 = 100_000;
@@ -67,6 +71,7 @@ pub struct Terms {
     amount: Amount,
     window: Window,
     waiting: u32,
+    shuffle_s: Option<u32>,
 }
 
 /// Which term of a drop is outside its limits.
@@ -87,6 +92,9 @@ pub enum TermsError {
     /// More places than slots.
     #[error("waiting is 0 to slots")]
     Waiting,
+    /// Not 1 to 3,600 seconds, or not over before the drop is.
+    #[error("shuffle_s is 1 to {SHUFFLE_S_MAX}, and ends before closes_at")]
+    Shuffle,
 }
 
 impl Terms {
@@ -116,7 +124,7 @@ impl Terms {
         if waiting > slots {
             return Err(TermsError::Waiting);
         }
-        Ok(Self { name, slots, amount, window, waiting })
+        Ok(Self { name, slots, amount, window, waiting, shuffle_s: None })
     }
 }
 
@@ -137,6 +145,8 @@ pub struct Drop {
     pub window: Window,
     /// How many places its waiting list has; 0 for none.
     pub waiting: u32,
+    /// How it begins with lots; `None` when slots are drawn from its opening on.
+    pub shuffle: Option<Shuffle>,
 }
 
 /// What was returned to the funder of a drop.
@@ -148,11 +158,13 @@ pub struct Refund {
     pub at: Timestamp,
 }
 
-/// A drop, and what became of its remainder.
+/// A drop, and what became of its lots and of its remainder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropRecord {
     /// The drop.
     pub drop: Drop,
+    /// That its lots were drawn, once they were.
+    pub drawn: Option<Drawn>,
     /// What was returned, once it was.
     pub refund: Option<Refund>,
     /// What is owed while the funder's wallet is too full to take it.
@@ -160,11 +172,12 @@ pub struct DropRecord {
 }
 
 impl Drop {
-    /// A new drop.
+    /// A new drop; the order of its lots is computed from the seed.
     #[must_use]
-    pub fn new(id: DropId, funder: UserId, terms: Terms) -> Self {
-        let Terms { name, slots, amount, window, waiting } = terms;
-        Self { id, name, funder, slots, amount, window, waiting }
+    pub fn new(id: DropId, funder: UserId, terms: Terms, seed: impl FnOnce() -> Seed) -> Self {
+        let Terms { name, slots, amount, window, waiting, shuffle_s } = terms;
+        let shuffle = shuffle_s.map(|seconds| Shuffle { seconds, seed: seed() });
+        Self { id, name, funder, slots, amount, window, waiting, shuffle }
     }
 
     /// The pool of its slots; also the account that pays.
@@ -185,21 +198,41 @@ impl Drop {
         Timestamp::from_ms(i64::try_from(self.id.0.timestamp_ms()).unwrap_or(i64::MAX))
     }
 
-    /// The buckets of both pools, before the first draw.
+    /// The buckets of its pools, before the first draw.
     #[must_use]
     pub fn buckets(&self) -> Vec<Bucket> {
-        let slots = Worth::Each(self.amount.get());
-        let mut buckets = self.cut(self.pool(), PoolKind::Slot, self.slots, &slots);
-        buckets.extend(self.cut(self.list(), PoolKind::Place, self.waiting, &Worth::Each(0)));
+        let mut buckets = self.slot_buckets();
+        buckets.extend(self.place_buckets());
+        buckets.extend(self.lot_buckets());
         buckets
     }
 
-    fn cut(&self, pool: PoolId, kind: PoolKind, parts: u32, worth: &Worth) -> Vec<Bucket> {
+    fn slot_buckets(&self) -> Vec<Bucket> {
+        let worth = Worth::Each(self.amount.get());
+        self.cut(self.pool(), PoolKind::Slot, self.slots, self.giving(), &worth)
+    }
+
+    fn place_buckets(&self) -> Vec<Bucket> {
+        self.cut(self.list(), PoolKind::Place, self.waiting, self.giving(), &Worth::Each(0))
+    }
+
+    /// Buckets of slots and places wait for the shuffle, if there is one; lots are drawn before it.
+    fn cut(
+        &self,
+        pool: PoolId,
+        kind: PoolKind,
+        parts: u32,
+        window: Window,
+        worth: &Worth,
+    ) -> Vec<Bucket> {
+        let waits = self.shuffle.is_some() && kind != PoolKind::Lot;
+        let status = if waits { BucketStatus::Awaiting } else { BucketStatus::Open };
         let bucket = |number: u32| {
             let before = number.saturating_mul(BUCKET_PARTS);
             let size = parts.saturating_sub(before).min(BUCKET_PARTS);
             let id = BucketId { pool, number };
-            Bucket::new(id, kind, self.funder.clone(), self.window, size, worth.clone())
+            let worth = worth.clone();
+            Bucket { status, ..Bucket::new(id, kind, self.funder.clone(), window, size, worth) }
         };
         (0..bucket_count(parts)).map(bucket).collect()
     }

@@ -113,7 +113,9 @@ impl Grant {
     #[must_use]
     pub fn payment(&self) -> TransferOrder {
         let kind = match self.source {
-            PoolId::Spray(_) | PoolId::Drop(_) | PoolId::Waiting(_) => TransferKind::Claim,
+            PoolId::Spray(_) | PoolId::Drop(_) | PoolId::Waiting(_) | PoolId::Lots(_) => {
+                TransferKind::Claim
+            }
             PoolId::Campaign(_) => TransferKind::Campaign,
             // A product makes no grants: its settlement posts its own orders.
             PoolId::Product(_) => TransferKind::Payout,

@@ -263,6 +263,8 @@ pub enum PoolId {
     Drop(DropId),
     /// The waiting list of a drop: it holds no money and pays nothing.
     Waiting(DropId),
+    /// The lots of a drop with a shuffle: they hold no money and pay nothing.
+    Lots(DropId),
 }
 
 impl PoolId {
@@ -273,7 +275,7 @@ impl PoolId {
             Self::Spray(id) => id.0,
             Self::Campaign(id) => id.0,
             Self::Product(id) => id.0,
-            Self::Drop(id) | Self::Waiting(id) => id.0,
+            Self::Drop(id) | Self::Waiting(id) | Self::Lots(id) => id.0,
         }
     }
 }
@@ -288,6 +290,7 @@ impl FromStr for PoolId {
             Some(("PRODUCT", id)) => id.parse().map(Self::Product).map_err(|_| IdError::Pool),
             Some(("DROP", id)) => id.parse().map(Self::Drop).map_err(|_| IdError::Pool),
             Some(("WAIT", id)) => id.parse().map(Self::Waiting).map_err(|_| IdError::Pool),
+            Some(("LOT", id)) => id.parse().map(Self::Lots).map_err(|_| IdError::Pool),
             _ => Err(IdError::Pool),
         }
     }
@@ -301,6 +304,7 @@ impl fmt::Display for PoolId {
             Self::Product(id) => write!(f, "PRODUCT#{id}"),
             Self::Drop(id) => write!(f, "DROP#{id}"),
             Self::Waiting(id) => write!(f, "WAIT#{id}"),
+            Self::Lots(id) => write!(f, "LOT#{id}"),
         }
     }
 }
@@ -371,6 +375,7 @@ mod tests {
     #[case("PRODUCT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("DROP#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("WAIT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
+    #[case("LOT#01ARZ3NDEKTSV4RRFFQ69G5FAV", true)]
     #[case("OTHER#01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]
     #[case("CAMPAIGN#01ARZ3NDEKTSV4RRFFQ69G5FA", false)]
     #[case("01ARZ3NDEKTSV4RRFFQ69G5FAV", false)]

@@ -15,6 +15,8 @@
 //! * A member has at most one entry, whatever is repeated: `a_member_has_one_entry`.
 //! * Put in = drawn + remainder, after every draw: `what_was_put_in_is_drawn_or_left`.
 //! * A closed bucket gives nothing: `a_closed_bucket_gives_nothing`.
+//! * A bucket that waits for its shuffle gives nothing and is not closed:
+//!   `a_bucket_that_waits_for_its_shuffle_gives_nothing_and_is_not_closed`.
 //! * What a store cannot have written is found: `an_entry_that_cannot_be_is_found`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,10 +53,12 @@ pub enum PoolKind {
     Place,
     /// A slot of a drop that was passed on to a member of its waiting list.
     Promotion,
+    /// Lots of a shuffle: worth nothing by themselves.
+    Lot,
 }
 
 impl PoolKind {
-    const ALL: [Self; 4] = [Self::Share, Self::Slot, Self::Place, Self::Promotion];
+    const ALL: [Self; 5] = [Self::Share, Self::Slot, Self::Place, Self::Promotion, Self::Lot];
 
     /// The name in the store.
     #[must_use]
@@ -64,6 +68,7 @@ impl PoolKind {
             Self::Slot => "slot",
             Self::Place => "place",
             Self::Promotion => "promotion",
+            Self::Lot => "lot",
         }
     }
 
@@ -79,7 +84,7 @@ impl PoolKind {
         match self {
             Self::Share => Some(Reason::Share),
             Self::Slot | Self::Promotion => Some(Reason::Slot),
-            Self::Place => None,
+            Self::Place | Self::Lot => None,
         }
     }
 }
@@ -98,6 +103,8 @@ pub struct BucketId {
 pub enum BucketStatus {
     /// Draws are taken while the window is open.
     Open,
+    /// It waits for the shuffle of its drop, which opens it: it has no entry, and is not open yet.
+    Awaiting,
     /// The remainder was returned; nothing is drawn any more.
     Closed,
 }
@@ -105,7 +112,7 @@ pub enum BucketStatus {
 /// What each part is worth, in minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Worth {
-    /// Every part the same; 0 for places.
+    /// Every part the same; 0 for places and lots.
     Each(u64),
     /// Part by part, in the order of the indexes.
     Listed(Vec<u64>),
@@ -168,7 +175,7 @@ pub enum DrawRefused {
     /// This very request drew before: its write was repeated after a lost reply.
     #[error("this request has drawn")]
     Repeated(Entry),
-    /// The window has not opened.
+    /// The window has not opened, or the bucket waits for its shuffle.
     #[error("the pool is not open yet")]
     Ahead,
     /// The window is over, or the remainder was returned.
@@ -188,6 +195,9 @@ pub enum CloseRefused {
     /// It is closed already.
     #[error("the bucket is closed")]
     Closed,
+    /// It waits for its shuffle, which may still fill it.
+    #[error("the bucket waits for its shuffle")]
+    Awaiting,
     /// Its window is not over.
     #[error("the bucket's window is not over")]
     StillOpen,
@@ -206,8 +216,8 @@ pub enum BucketError {
         /// How many entries there are.
         entries: usize,
     },
-    /// Entries with an index outside the bucket, an index of another entry, or a time outside the
-    /// window.
+    /// Entries with an index outside the bucket, an index of another entry, a time outside the
+    /// window, or in a bucket that waits for its shuffle.
     #[error("the entries of {} members cannot be", members.len())]
     Entries {
         /// Whose entries.
@@ -257,7 +267,7 @@ impl Bucket {
         if let Some(entry) = earlier.filter(|e| (e.at, e.nonce) == (draw.at, draw.nonce)) {
             return Err(DrawRefused::Repeated(entry));
         }
-        if self.window.is_ahead(draw.at) {
+        if self.status == BucketStatus::Awaiting || self.window.is_ahead(draw.at) {
             return Err(DrawRefused::Ahead);
         }
         if self.status == BucketStatus::Closed || self.window.is_over(draw.at) {
@@ -288,8 +298,10 @@ impl Bucket {
     /// # Errors
     /// [`CloseRefused`]; then nothing has changed.
     pub fn close(&mut self, now: Timestamp) -> Result<u64, CloseRefused> {
-        if self.status == BucketStatus::Closed {
-            return Err(CloseRefused::Closed);
+        match self.status {
+            BucketStatus::Closed => return Err(CloseRefused::Closed),
+            BucketStatus::Awaiting => return Err(CloseRefused::Awaiting),
+            BucketStatus::Open => {}
         }
         if !self.window.is_over(now) {
             return Err(CloseRefused::StillOpen);
@@ -366,7 +378,7 @@ impl Bucket {
     }
 
     /// The members whose entries cannot be: unreadable, or an index that is not taken or that
-    /// another entry has too, or a time outside the window.
+    /// another entry has too, or a time outside the window, or before its shuffle.
     #[must_use]
     pub fn impossible_entries(&self) -> BTreeSet<UserId> {
         let mut by_index: BTreeMap<u32, u32> = BTreeMap::new();
@@ -375,7 +387,8 @@ impl Bucket {
             *count = count.saturating_add(1);
         }
         let is_possible = |entry: &Entry| {
-            entry.index < self.taken.min(self.size)
+            self.status != BucketStatus::Awaiting
+                && entry.index < self.taken.min(self.size)
                 && by_index.get(&entry.index) == Some(&1)
                 && !self.window.is_ahead(entry.at)
                 && !self.window.is_over(entry.at)

@@ -182,12 +182,17 @@ codes! {
         then "Nothing: no place becomes free again.",
         v1 "–";
     DropNotOpen = "ERR303", StatusCode::CONFLICT, "Not open",
-        when "The drop has not opened; `opens_at` says when it does.",
+        when "The drop has not opened; `opens_at` says when it does. Without `opens_at`: the lots of \
+              the drop are being drawn.",
         then "Repeat after Retry-After seconds.",
         v1 "–";
     DropOver = "ERR304", StatusCode::GONE, "Over",
         when "The drop is over.",
         then "Nothing. Read the entry to learn what became of it.",
+        v1 "–";
+    NoLotLeft = "ERR305", StatusCode::GONE, "No lot left",
+        when "All lots of the drop are taken. Their members get all slots and all places.",
+        then "Nothing: no lot becomes free again.",
         v1 "–";
     AboveRemaining = "ERR401", StatusCode::CONFLICT, "Above the remainder",
         when "Less than the amount remains of the product; `remaining` is what remains. Nothing is \

@@ -193,7 +193,11 @@ async fn a_drop_is_made_once_under_its_key_and_not_without_the_money() {
 #[case("opens_at", json!("tomorrow"))]
 #[case("closes_at", json!("2026-01-01T00:01:00.000Z"))]
 #[case("waiting", json!(3))]
-#[case("shuffle_s", json!(60))]
+#[case("shuffle_s", json!(0))]
+#[case("shuffle_s", json!(600))]
+#[case("shuffle_s", json!(3_601))]
+#[case("shuffle_s", json!(null))]
+#[case("shuffle", json!(60))]
 #[tokio::test]
 async fn a_drop_outside_its_limits_is_refused_by_the_name_of_the_field(
     #[case] field: &str,

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod drop;
+mod drop_shuffle;
 mod keys;
 mod pages;
 mod refusals;

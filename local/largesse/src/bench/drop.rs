@@ -213,7 +213,7 @@ async fn fill(lab: &Lab, size: Size, callers: usize, sum: &mut Sum) -> Result<()
                 Ok(Entered::Won { slot, .. }) => Ok(Taken::Got { number: slot }),
                 Err(EnterError::Already { .. }) => Ok(Taken::Already),
                 Err(EnterError::SoldOut) => Ok(Taken::Full),
-                Ok(Entered::Waiting { .. }) => {
+                Ok(Entered::Waiting { .. } | Entered::Registered) => {
                     Err(BenchError::Broken("an entry waits, and there is no list".to_owned()))
                 }
                 Err(error) => Err(broken(error)),

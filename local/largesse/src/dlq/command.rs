@@ -76,7 +76,7 @@ impl Key {
         let source = self.key.as_deref().filter(|_| self.member.is_none());
         match source?.parse().ok()? {
             id @ (PoolId::Spray(_) | PoolId::Drop(_) | PoolId::Product(_)) => Some(id),
-            PoolId::Campaign(_) | PoolId::Waiting(_) => None,
+            PoolId::Campaign(_) | PoolId::Waiting(_) | PoolId::Lots(_) => None,
         }
     }
 }

@@ -184,7 +184,9 @@ impl Dlq {
         let id = match source {
             PoolId::Spray(id) => id,
             PoolId::Drop(id) => return self.slot(id, member).await,
-            PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Waiting(_) => return Ok(None),
+            PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Waiting(_) | PoolId::Lots(_) => {
+                return Ok(None);
+            }
         };
         let Some(spray) = self.store.spray(id).await? else { return Ok(None) };
         let buckets = match read::buckets(&self.store, source, spray.recipients).await {
@@ -204,7 +206,7 @@ impl Dlq {
         let Some(drop) = self.store.drop_terms(id).await? else { return Ok(None) };
         Ok(match owned(&self.store, &drop, member).await? {
             Owned::Slot { grant, .. } => Some(grant),
-            Owned::Place { .. } | Owned::Nothing => None,
+            Owned::Place { .. } | Owned::Lot { .. } | Owned::Nothing => None,
         })
     }
 }

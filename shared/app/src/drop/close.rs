@@ -3,7 +3,8 @@
 //! A drop may have thousands of buckets, so they do not fit into one transaction. Each bucket that is
 //! not full is closed by itself, as it was read; from then on it gives nothing, and its remainder is
 //! fixed. When all are full or closed, one transaction marks the drop and credits the funder. A run
-//! that ends in between is resumed by the next one.
+//! that ends in between is resumed by the next one. A drop that begins with lots is due first when these
+//! are to be drawn ([`super::shuffle`]).
 //!
 //! # Guarantees
 //! * The slots that were not drawn are returned, once, wherever a run ends:
@@ -12,15 +13,16 @@
 //!   `a_remainder_waits_for_a_wallet_that_is_too_full`.
 
 use futures::StreamExt;
-use largesse_domain::drop::Drop;
-use largesse_domain::id::DropId;
+use largesse_domain::id::{DropId, PoolId};
 use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::time::Timestamp;
 
+use super::shuffle::shuffle;
 use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::pool::read::buckets;
 use crate::ports::{
     Clock, DropReads, DropReturned, DropsClosed, Pools, PortError, PortErrorKind, PortResult, Rng,
+    Shuffles,
 };
 
 /// Buckets closed at the same time.
@@ -48,23 +50,27 @@ pub enum Closed {
     },
 }
 
-/// Closes one drop, if it is due.
+/// Closes one drop, if it is due. Before that, its lots are drawn, if it is time for them.
 ///
 /// # Errors
 /// [`PortError`]; it is still in the index, and the next run goes on.
 pub async fn close<D>(deps: &D, id: DropId) -> PortResult<Closed>
 where
-    D: DropReads + DropsClosed + Pools + Clock,
+    D: DropReads + DropsClosed + Shuffles + Pools + Clock,
 {
     let Some(record) = deps.drop_record(id).await? else { return Ok(Closed::Before) };
     let (drop, now) = (record.drop, deps.now());
     if record.refund.is_some() {
         return Ok(Closed::Before);
     }
+    if record.drawn.is_none() && drop.shuffling().is_some_and(|lots| lots.is_over(now)) {
+        shuffle(deps, &drop, now).await?;
+    }
     if !drop.window.is_over(now) {
         return Ok(Closed::NotDue);
     }
-    let amount = close_buckets(deps, &drop, now).await?;
+    let slots = close_buckets(deps, drop.pool(), drop.slots, now).await?;
+    let amount = slots.iter().map(Bucket::remainder).fold(0, u64::saturating_add);
     match deps.return_remainder(&drop, amount, now).await? {
         DropReturned::Done => Ok(Closed::Now { amount }),
         DropReturned::Before => Ok(Closed::Before),
@@ -84,22 +90,34 @@ where
     }
 }
 
-/// Closes what is not full, and says what is left.
-async fn close_buckets<D>(deps: &D, drop: &Drop, now: Timestamp) -> PortResult<u64>
+/// Closes what is not full of a pool of `parts` parts. Gives its buckets, which never change again.
+///
+/// # Errors
+/// [`PortError`]; corrupt for a bucket that draws cannot have led to, or that waits for its shuffle.
+pub(super) async fn close_buckets<D>(
+    deps: &D,
+    pool: PoolId,
+    parts: u32,
+    now: Timestamp,
+) -> PortResult<Vec<Bucket>>
 where
     D: DropsClosed + Pools,
 {
     for _ in 0..TRIES_MAX {
-        let all = buckets(deps, drop.pool(), drop.slots).await?;
+        let all = buckets(deps, pool, parts).await?;
         // What a bucket holds decides what is returned, so it must be what draws can have written.
         if let Some(error) = all.iter().find_map(|bucket| bucket.check().err()) {
             let (operation, kind) = ("close drop: a bucket cannot be", PortErrorKind::Corrupt);
             return Err(PortError { operation, kind, cause: Some(std::sync::Arc::new(error)) });
         }
+        // The shuffle comes before, so that it gives no slot whose worth was returned.
+        if all.iter().any(|bucket| bucket.status == BucketStatus::Awaiting) {
+            return Err(PortError::corrupt("close drop: a bucket waits for the shuffle"));
+        }
         let is_open = |bucket: &&Bucket| bucket.status == BucketStatus::Open && !bucket.is_full();
         let open: Vec<_> = all.iter().filter(is_open).collect();
         if open.is_empty() {
-            return Ok(all.iter().map(Bucket::remainder).fold(0, u64::saturating_add));
+            return Ok(all);
         }
         let closings: Vec<_> =
             open.into_iter().map(|bucket| deps.close_bucket(bucket, now)).collect();
@@ -131,7 +149,7 @@ pub struct CloseReport {
 /// [`PortError`] when the index cannot be read; a drop that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<CloseReport>
 where
-    D: DropReads + DropsClosed + Pools + Rng + Clock,
+    D: DropReads + DropsClosed + Shuffles + Pools + Rng + Clock,
 {
     let mut report = CloseReport::default();
     let mut walk = DueWalk::until(stop_at, deps);

@@ -10,12 +10,13 @@
 //! * A repeat makes no second drop, and wipes no draw: `a_drop_is_made_once_whatever_is_repeated`.
 //! * Without the money nothing is visible: `a_drop_that_cannot_be_paid_for_is_not_made`.
 
-use largesse_domain::drop::{Drop, Terms};
+use largesse_domain::drop::{Drop, Shuffle, Terms};
 use largesse_domain::id::{DropId, UserId};
 use largesse_domain::ledger::PostRefused;
 use largesse_domain::money::Balance;
+use largesse_domain::split::Seed;
 
-use crate::ports::{DropReads, DropsMade, Once, PortError, Wallets};
+use crate::ports::{DropReads, DropsMade, Once, PortError, Rng, Wallets};
 
 /// A request to make a drop, under the id that makes it happen once.
 #[derive(Clone, Debug)]
@@ -42,10 +43,10 @@ pub enum CreateError {
     Port(#[from] PortError),
 }
 
-/// The table of buckets takes fewer writes at once than the drop needs to be filled in one second.
+/// The table of buckets takes fewer writes at once than the crowd of the drop needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LowThroughput {
-    /// Write units that the drop needs.
+    /// Write units that the drop needs in a second: to be filled in it, or to take all its lots evenly.
     pub needed: u64,
     /// Write units that the table takes in a second without warming up.
     pub warm: u64,
@@ -66,10 +67,15 @@ pub struct Made {
 /// [`CreateError`], the first in its order.
 pub async fn create<D>(deps: &D, request: Create) -> Result<Made, CreateError>
 where
-    D: DropsMade + DropReads + Wallets,
+    D: DropsMade + DropReads + Wallets + Rng,
 {
     let Create { id, funder, terms } = request;
-    let drop = Drop::new(id, funder, terms);
+    let seed = || {
+        let mut seed = [0; 32];
+        deps.fill(&mut seed);
+        Seed(seed)
+    };
+    let drop = Drop::new(id, funder, terms, seed);
     let corrupt = |_| PortError::corrupt("create drop: its amount is none");
     let order = drop.funding_order().map_err(corrupt)?;
     if let Some(earlier) = deps.drop_record(id).await? {
@@ -89,7 +95,7 @@ where
 
 /// What stands in the answer: whether the crowd that is expected fits.
 async fn made<D: DropsMade>(deps: &D, drop: Drop) -> Result<Made, CreateError> {
-    let needed = writes_to_fill(drop.slots);
+    let needed = writes_to_fill(crowd_per_s(&drop));
     let warm = match deps.warm_writes_per_s().await {
         Ok(warm) => warm,
         Err(error) => {
@@ -102,9 +108,15 @@ async fn made<D: DropsMade>(deps: &D, drop: Drop) -> Result<Made, CreateError> {
     Ok(Made { drop, low })
 }
 
-/// Write units to fill the slots within one second: 1.5 for each (architecture.md 5.1).
-fn writes_to_fill(slots: u32) -> u64 {
-    u64::from(slots).saturating_mul(3).div_ceil(2)
+/// The entries of one second that take a part: all slots, or an even share of the lots.
+fn crowd_per_s(drop: &Drop) -> u32 {
+    let lots = |shuffle: &Shuffle| drop.lots_max().div_ceil(shuffle.seconds.max(1));
+    drop.shuffle.as_ref().map_or(drop.slots, lots)
+}
+
+/// Write units for as many draws: 1.5 for each (architecture.md 5.1).
+fn writes_to_fill(parts: u32) -> u64 {
+    u64::from(parts).saturating_mul(3).div_ceil(2)
 }
 
 #[cfg(test)]

@@ -5,11 +5,18 @@
 //! member, so a member with a slot never gets a place. The member is the key: an entry takes no
 //! idempotency key.
 //!
+//! Where a drop begins with lots, a member who enters in that time gets a lot. After it, and until the lots
+//! are drawn ([`super::shuffle`]), nothing is given: each bucket of slots and places waits for its lots.
+//!
 //! # Guarantees
 //! * A member has one slot or one place, whatever is repeated: `a_member_enters_once`.
 //! * *Sold out* is said when every slot and every place is taken, and not before; then it costs no
 //!   write: `a_loser_costs_no_write_once_a_process_knows_the_drop_is_full`.
-//! * The first and the last millisecond count: `a_drop_is_open_from_its_first_millisecond_to_its_last`.
+//! * The first and the last millisecond count: `a_drop_is_open_from_its_first_millisecond_to_its_last`,
+//!   `lots_are_taken_from_the_first_millisecond_to_the_last_of_their_time`.
+//! * A member has one lot, whatever is repeated: `a_member_gets_one_lot`.
+//! * While the lots are drawn, a process asks once a second:
+//!   `a_crowd_that_enters_while_the_lots_are_drawn_costs_one_write_a_second`.
 
 use std::sync::Arc;
 
@@ -22,6 +29,10 @@ use largesse_domain::time::Timestamp;
 use crate::drop::read::waiting_list;
 use crate::pool::draw::{NotWon, draw};
 use crate::ports::{Clock, DropCache, Drops, Pools, PortError, PortResult, Rng, Won};
+
+/// How long a process remembers that the lots are not drawn: each entry of a crowd would else cost a
+/// write in vain.
+const REMEMBER_WAITS_MS: u64 = 1_000;
 
 /// What a member who enters has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +49,8 @@ pub enum Entered {
         /// 1 for the next to get a slot; `None` when the list could not be read now.
         position: Option<u64>,
     },
+    /// A lot, which is drawn later.
+    Registered,
 }
 
 /// Why an entry got nothing new, in order of precedence.
@@ -57,6 +70,9 @@ pub enum EnterError {
     /// The window is over.
     #[error("the drop is over")]
     Over,
+    /// The lots are not drawn yet.
+    #[error("the lots are being drawn")]
+    Shuffling,
     /// The member has a slot.
     #[error("the member has slot {slot}")]
     Already {
@@ -66,6 +82,9 @@ pub enum EnterError {
     /// All slots and all places are taken, none by this member.
     #[error("all slots and places are taken")]
     SoldOut,
+    /// All lots are taken, none by this member: they get all slots and places.
+    #[error("all lots are taken")]
+    NoLotLeft,
     /// A port failed: whether the member has entered is not known. The next request finds out.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -95,6 +114,12 @@ where
     let mut bits = [0; 8];
     deps.fill(&mut bits);
     let request = Draw { member, at: now, nonce: Nonce::from_bits(u64::from_be_bytes(bits)) };
+    if drop.shuffling().is_some_and(|lots| !lots.is_over(now)) {
+        return register(deps, &drop, &request).await;
+    }
+    if deps.is_known_to_wait(id) {
+        return Err(EnterError::Shuffling);
+    }
     match draw(deps, drop.pool(), drop.slots, &request).await? {
         Ok(won) => {
             let slot = slot_number(won.part);
@@ -104,7 +129,24 @@ where
         Err(NotWon::Already(won)) => Err(EnterError::Already { slot: slot_number(won.part) }),
         Err(NotWon::SoldOut) if drop.waiting == 0 => Err(EnterError::SoldOut),
         Err(NotWon::SoldOut) => wait(deps, &drop, &request).await,
-        Err(not_won) => Err(refused(not_won, &drop, now)),
+        Err(not_won) => {
+            let error = refused(not_won, &drop, now);
+            if matches!(error, EnterError::Shuffling) {
+                deps.remember_waits(id, now.plus_ms(REMEMBER_WAITS_MS));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Takes a lot.
+async fn register<D: Pools>(deps: &D, drop: &Drop, request: &Draw) -> Result<Entered, EnterError> {
+    match draw(deps, drop.lots(), drop.lots_max(), request).await? {
+        Ok(_) | Err(NotWon::Already(_)) => Ok(Entered::Registered),
+        Err(NotWon::SoldOut) => Err(EnterError::NoLotLeft),
+        // By the clock of another process their time is over: it draws them.
+        Err(NotWon::Over) => Err(EnterError::Shuffling),
+        Err(not_won) => Err(refused(not_won, drop, request.at)),
     }
 }
 
@@ -140,7 +182,11 @@ where
 
 fn refused(not_won: NotWon, drop: &Drop, now: Timestamp) -> EnterError {
     match not_won {
-        NotWon::Ahead => EnterError::NotOpen { opens: drop.window.opens, now },
+        NotWon::Ahead if drop.window.is_ahead(now) => {
+            EnterError::NotOpen { opens: drop.window.opens, now }
+        }
+        // Each bucket of slots and places waits for the shuffle.
+        NotWon::Ahead => EnterError::Shuffling,
         NotWon::Over => EnterError::Over,
         NotWon::Already(won) => EnterError::Already { slot: slot_number(won.part) },
         NotWon::SoldOut => EnterError::SoldOut,

@@ -78,8 +78,10 @@ async fn slot_of<D: Pools>(
     if let Some(slot) = list.promoted().find(|p| p.member == *member).and_then(|p| p.slot) {
         return Ok(slot);
     }
-    match entry_of(deps, drop, member).await? {
+    match entry_of(deps, drop.pool(), drop.slots, member).await? {
         Sought::Entry(bucket, entry) => Ok(bucket.part(entry.index)),
+        // The member's bucket is written, and one before it on the walk is not yet.
+        Sought::Waits => Err(PortError::contended("pass on slot: the lots are being drawn")),
         Sought::NotEntered | Sought::SoldOut => {
             Err(PortError::corrupt("pass on slot: the grant has no entry"))
         }

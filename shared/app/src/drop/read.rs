@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use largesse_domain::drop::{Drop, DropRecord, WaitingList};
 use largesse_domain::id::DropId;
-use largesse_domain::pool::bucket_count;
+use largesse_domain::pool::{Bucket, bucket_count};
 use largesse_domain::time::Timestamp;
 
 use crate::page::{PAGE_LIMIT_MAX, Page};
@@ -107,23 +107,30 @@ where
     D: DropReads + Pools + DropCache + Clock,
 {
     let Some(record) = deps.drop_record(id).await? else { return Ok(None) };
-    let figures = figures(deps, &record.drop).await?;
+    let figures = figures(deps, &record).await?;
     let state = DropState::of(&record.drop, figures.taken, deps.now());
     Ok(Some(DropDetail { record, figures, state }))
 }
 
-async fn figures<D>(deps: &D, drop: &Drop) -> PortResult<DropFigures>
+async fn figures<D>(deps: &D, record: &DropRecord) -> PortResult<DropFigures>
 where
     D: Pools + DropCache + Clock,
 {
+    let drop = &record.drop;
     if let Some(known) = deps.known_figures(drop.id) {
         return Ok(known);
     }
     let now = deps.now();
+    // Lots that are drawn are counted on the drop.
+    let lots_to_read = if record.drawn.is_some() { 0 } else { drop.lots_max() };
     let slots = buckets(deps, drop.pool(), drop.slots);
     let list = read_list(deps, drop);
-    let (mut counted, list) = futures::future::try_join(slots, list).await?;
-    let taken = counted.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.taken.into()));
+    let lots = buckets(deps, drop.lots(), lots_to_read);
+    let (mut counted, list, lots) = futures::future::try_join3(slots, list, lots).await?;
+    let sum = |buckets: &[Bucket]| {
+        buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.taken.into()))
+    };
+    let taken = sum(&counted);
     // The payments of slots that were passed on are counted in buckets of their own.
     let promotions = list.promoted().map(|place| drop.promotion(place, now).id.number);
     let promotions: Vec<u32> = promotions.collect();
@@ -137,8 +144,10 @@ where
         failed: counts().fold(0, |sum, counts| sum.saturating_add(counts.failed.into())),
         waiting: list.waiting(),
         counted_at: counts().map(|counts| counts.at).max(),
+        lots: record.drawn.map_or_else(|| sum(&lots), |drawn| drawn.lots.into()),
     };
-    let until = remember_until(now, bucket_count(drop.slots));
+    let read = bucket_count(drop.slots).saturating_add(bucket_count(lots_to_read));
+    let until = remember_until(now, read);
     deps.remember_figures(drop.id, figures, until);
     Ok(figures)
 }

@@ -2,8 +2,8 @@
 
 use largesse_domain::drop::{Drop, Listed, WaitingList};
 use largesse_domain::grant::{Grant, GrantStatus};
-use largesse_domain::id::{DropId, UserId};
-use largesse_domain::pool::{Bucket, BucketId, Entry, Walk, bucket_count};
+use largesse_domain::id::{DropId, PoolId, UserId};
+use largesse_domain::pool::{Bucket, BucketId, BucketStatus, Entry, Walk, bucket_count};
 
 use super::enter::slot_number;
 use super::read::read_list;
@@ -26,6 +26,10 @@ pub enum MemberStanding {
         /// 1 for the next to get a slot.
         position: u64,
     },
+    /// Has a lot, which is not drawn yet.
+    Registered,
+    /// Had a lot, for which there was neither a slot nor a place.
+    NotDrawn,
 }
 
 /// Where a member stands; `None` for one who has not entered, or of a drop that does not exist.
@@ -40,6 +44,8 @@ where
     let (slot, grant) = match owned(deps, &drop, member).await? {
         Owned::Slot { slot, grant } => (slot, grant),
         Owned::Place { position } => return Ok(Some(MemberStanding::Waiting { position })),
+        Owned::Lot { is_drawn: false } => return Ok(Some(MemberStanding::Registered)),
+        Owned::Lot { is_drawn: true } => return Ok(Some(MemberStanding::NotDrawn)),
         Owned::Nothing => return Ok(None),
     };
     Ok(Some(match payment_of(deps, &grant).await? {
@@ -63,6 +69,11 @@ pub enum Owned {
         /// 1 for the next to get a slot.
         position: u64,
     },
+    /// A lot, and neither slot nor place.
+    Lot {
+        /// Whether the lots were drawn, so that it stays so.
+        is_drawn: bool,
+    },
     /// Nothing: the member has not entered.
     Nothing,
 }
@@ -75,13 +86,16 @@ pub async fn owned<D>(deps: &D, drop: &Drop, member: &UserId) -> PortResult<Owne
 where
     D: Pools + Clock,
 {
-    let (slot, grant) = match entry_of(deps, drop, member).await? {
+    let (slot, grant) = match entry_of(deps, drop.pool(), drop.slots, member).await? {
         Sought::Entry(bucket, entry) => (bucket.part(entry.index), bucket.grant(member, entry)),
+        Sought::Waits => return lot(deps, drop, member, false).await,
+        // A member with a lot would have drawn here: the buckets before it on the walk are full.
         Sought::NotEntered => return Ok(Owned::Nothing),
         Sought::SoldOut => {
+            // The shuffle has written all places: it writes them before the slots.
             let list = read_list(deps, drop).await?;
             match list.standing(member) {
-                None => return Ok(Owned::Nothing),
+                None => return lot(deps, drop, member, true).await,
                 Some(Listed::Waiting { position }) => return Ok(Owned::Place { position }),
                 Some(Listed::Promoted { slot }) => {
                     (slot, promoted_grant(deps, drop, &list, member).await?)
@@ -93,12 +107,27 @@ where
     Ok(Owned::Slot { slot, grant: grant.ok_or(worthless)? })
 }
 
-/// What a walk over the slots has found.
+/// The lot of a member without slot and place.
+async fn lot<D: Pools>(
+    deps: &D,
+    drop: &Drop,
+    member: &UserId,
+    is_drawn: bool,
+) -> PortResult<Owned> {
+    Ok(match entry_of(deps, drop.lots(), drop.lots_max(), member).await? {
+        Sought::Entry(..) => Owned::Lot { is_drawn },
+        Sought::Waits | Sought::NotEntered | Sought::SoldOut => Owned::Nothing,
+    })
+}
+
+/// What a walk over a pool has found.
 #[derive(Debug)]
 pub(super) enum Sought {
     /// The bucket with the member's entry.
     Entry(Box<Bucket>, Entry),
-    /// A bucket that is not full comes first: the member has neither slot nor place.
+    /// A bucket that waits for the shuffle comes first.
+    Waits,
+    /// A bucket that is not full comes first: the member has no part.
     NotEntered,
     /// All buckets are full, none with an entry of the member.
     SoldOut,
@@ -109,17 +138,17 @@ pub(super) enum Sought {
 const STEP_MIN: usize = 1;
 const STEP_MAX: usize = 100;
 
-/// Looks for a member's slot by reads alone, in the order in which the member drew.
+/// Looks for a member's part by reads alone, in the order in which the member drew.
 ///
 /// # Errors
 /// [`PortError`].
 pub(super) async fn entry_of<D: Pools>(
     deps: &D,
-    drop: &Drop,
+    pool: PoolId,
+    parts: u32,
     member: &UserId,
 ) -> PortResult<Sought> {
-    let pool = drop.pool();
-    let walk: Vec<u32> = Walk::new(&pool, member, bucket_count(drop.slots)).collect();
+    let walk: Vec<u32> = Walk::new(&pool, member, bucket_count(parts)).collect();
     let (mut rest, mut step) = (walk.as_slice(), STEP_MIN);
     while !rest.is_empty() {
         let (some, behind) = rest.split_at(step.min(rest.len()));
@@ -134,6 +163,9 @@ pub(super) async fn entry_of<D: Pools>(
             let bucket = known.or_else(fresh).ok_or(missing)?;
             if let Some(entry) = bucket.draws.get(member).copied() {
                 return Ok(Sought::Entry(Box::new(bucket), entry));
+            }
+            if bucket.status == BucketStatus::Awaiting {
+                return Ok(Sought::Waits);
             }
             if !bucket.is_full() {
                 return Ok(Sought::NotEntered);

@@ -54,9 +54,11 @@ const CONCURRENCY: usize = 16;
 pub const fn sweep_after_ms(pool: PoolId) -> u64 {
     match pool {
         PoolId::Drop(_) => COUNT_AFTER_MS,
-        PoolId::Spray(_) | PoolId::Campaign(_) | PoolId::Product(_) | PoolId::Waiting(_) => {
-            SWEEP_AFTER_MS
-        }
+        PoolId::Spray(_)
+        | PoolId::Campaign(_)
+        | PoolId::Product(_)
+        | PoolId::Waiting(_)
+        | PoolId::Lots(_) => SWEEP_AFTER_MS,
     }
 }
 

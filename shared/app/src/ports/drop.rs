@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use largesse_domain::drop::{Drop, DropRecord, Place, WaitingList};
+use largesse_domain::drop::{Drawn, Drop, DropRecord, Place, WaitingList};
 use largesse_domain::grant::FailedGrant;
 use largesse_domain::id::DropId;
 use largesse_domain::ledger::{PostRefused, TransferOrder};
@@ -51,11 +51,13 @@ pub struct DropFigures {
     pub waiting: u64,
     /// When the latest of the payments was counted; `None` before any was.
     pub counted_at: Option<Timestamp>,
+    /// How many lots are taken; 0 without a shuffle.
+    pub lots: u64,
 }
 
 /// Reading drops. What is remembered is remembered by one process, for a moment.
 pub trait DropReads: Send + Sync {
-    /// The drop of that id, and what became of its remainder. Strongly consistent.
+    /// The drop of that id, and what became of its lots and of its remainder. Strongly consistent.
     fn drop_record(
         &self,
         id: DropId,
@@ -82,6 +84,12 @@ pub trait DropCache: Send + Sync {
 
     /// Remembers figures until then.
     fn remember_figures(&self, id: DropId, figures: DropFigures, until: Timestamp);
+
+    /// Whether the drop waited for its shuffle a moment ago.
+    fn is_known_to_wait(&self, id: DropId) -> bool;
+
+    /// Remembers until then that the drop waits for its shuffle.
+    fn remember_waits(&self, id: DropId, until: Timestamp);
 }
 
 /// What became of passing a slot on.
@@ -111,6 +119,21 @@ pub trait Promotions: Send + Sync {
     ) -> impl Future<Output = PortResult<Promoted>> + Send;
 }
 
+/// Drawing the lots of a drop.
+pub trait Shuffles: Send + Sync {
+    /// Writes these entries into buckets that wait for the shuffle, and opens them; one that is open or
+    /// closed stays as it is. In any order.
+    fn place_lots(
+        &self,
+        buckets: &[Bucket],
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Marks the drop as drawn, and moves it in the index of what is due to the time when it closes. All
+    /// its buckets are open. Does nothing when it is marked.
+    fn mark_drawn(&self, drop: &Drop, drawn: Drawn) -> impl Future<Output = PortResult<()>> + Send;
+}
+
 /// A drop in the index of what is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueDrop {
@@ -136,8 +159,8 @@ pub enum DropReturned {
 
 /// Closing drops whose window is over.
 pub trait DropsClosed: Send + Sync {
-    /// Drops of one shard of the index that are due at `now`, the oldest first. May lag behind by a
-    /// second.
+    /// Drops of one shard of the index that are due at `now`, to be drawn or closed, the oldest first. May
+    /// lag behind by a second.
     fn due_drops(
         &self,
         shard: u32,

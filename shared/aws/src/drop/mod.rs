@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use largesse_app::page::Page;
 use largesse_app::ports::{
     Clock, DropCache, DropFigures, DropReads, Drops, DropsMade, Once, Pause, PortResult, Wallets,
 };
-use largesse_domain::drop::{Drop, DropRecord, WaitingList};
+use largesse_domain::drop::{Drop, DropRecord, Shuffle, WaitingList};
 use largesse_domain::id::DropId;
 use largesse_domain::ledger::{PostRefused, TransferOrder};
 use largesse_domain::pool::Bucket;
@@ -26,6 +26,7 @@ use crate::wallet::{POST_TRIES_MAX, read_wallet, request_token};
 mod close;
 mod codec;
 mod promote;
+mod shuffle;
 
 use codec::{drop_item, read_drop};
 
@@ -35,6 +36,45 @@ const CONCURRENCY: [usize; 4] = [64, 32, 16, 8];
 const PAUSE_MS: u64 = 250;
 
 impl Store {
+    /// Writes buckets side by side, in any order. A cold table takes 4,000 writes a second, and the largest
+    /// drop has 25,000 buckets. What was throttled is written again with fewer at the same time.
+    async fn write_buckets<'a, F>(
+        &self,
+        buckets: &'a [Bucket],
+        write: impl Fn(&'a Bucket) -> F + Send,
+    ) -> PortResult<()>
+    where
+        F: Future<Output = PortResult<()>> + Send,
+    {
+        let mut left: Vec<&Bucket> = buckets.iter().collect();
+        let mut result = Ok(());
+        for (pass, concurrency) in CONCURRENCY.into_iter().enumerate() {
+            if pass > 0 {
+                self.pause_ms(PAUSE_MS).await;
+            }
+            let one = |bucket| write(bucket).map(move |written| (bucket, written));
+            let writes: Vec<_> = std::mem::take(&mut left).into_iter().map(one).collect();
+            let mut writes = futures::stream::iter(writes).buffer_unordered(concurrency);
+            let mut failed = Vec::new();
+            result = Ok(());
+            while let Some((bucket, written)) = writes.next().await {
+                match written {
+                    Ok(()) => {}
+                    Err(error) if error.is_retryable() => {
+                        failed.push(bucket);
+                        result = Err(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if failed.is_empty() {
+                break;
+            }
+            left = failed;
+        }
+        result
+    }
+
     /// Writes a bucket. Its condition: it is not there. A repeat, also one of a run that was thought
     /// dead and goes on, wipes no draw.
     async fn put_bucket(&self, bucket: &Bucket) -> PortResult<()> {
@@ -85,35 +125,7 @@ impl Drops for Store {
 
 impl DropsMade for Store {
     async fn put_buckets(&self, buckets: &[Bucket]) -> PortResult<()> {
-        let mut left: Vec<&Bucket> = buckets.iter().collect();
-        let mut result = Ok(());
-        // A cold table takes 4,000 writes a second, and the largest drop has 12,500 buckets. What was
-        // throttled is put again with fewer at the same time.
-        for (pass, concurrency) in CONCURRENCY.into_iter().enumerate() {
-            if pass > 0 {
-                self.pause_ms(PAUSE_MS).await;
-            }
-            let put = async |bucket| (bucket, self.put_bucket(bucket).await);
-            let puts: Vec<_> = std::mem::take(&mut left).into_iter().map(put).collect();
-            let mut puts = futures::stream::iter(puts).buffer_unordered(concurrency);
-            let mut failed = Vec::new();
-            result = Ok(());
-            while let Some((bucket, put)) = puts.next().await {
-                match put {
-                    Ok(()) => {}
-                    Err(error) if error.is_retryable() => {
-                        failed.push(bucket);
-                        result = Err(error);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            if failed.is_empty() {
-                break;
-            }
-            left = failed;
-        }
-        result
+        self.write_buckets(buckets, |bucket| self.put_bucket(bucket)).await
     }
 
     async fn create_drop(
@@ -124,6 +136,9 @@ impl DropsMade for Store {
         let making = self.making(drop)?;
         let _lock = self.wallet_locks.lock(&drop.funder).await;
         let mut wallet = self.wallet(&drop.funder).await?;
+        // Another run under the same id has another seed, hence another request token.
+        let commitment = |shuffle: &Shuffle| hex::encode(shuffle.seed.commitment());
+        let seed = drop.shuffle.as_ref().map(commitment).unwrap_or_default();
         for _ in 0..POST_TRIES_MAX {
             let transfer = match wallet.post(order.clone()) {
                 Ok(transfer) => transfer,
@@ -138,7 +153,8 @@ impl DropsMade for Store {
             let (id, seq) = (drop.id.to_string(), wallet.seq.to_string());
             let mut items = vec![making.clone()];
             items.extend(self.posting(&wallet, &transfer)?);
-            match self.transact("create drop", request_token(&["drop", &id, &seq]), items).await {
+            let token = request_token(&["drop", &id, &seq, &seed]);
+            match self.transact("create drop", token, items).await {
                 Ok(()) => return Ok(Ok(Once::Now(drop.clone()))),
                 Err(TransactError::Port(error)) => return Err(error),
                 Err(TransactError::Refused(reasons)) => {
@@ -226,5 +242,13 @@ impl DropCache for Store {
 
     fn remember_figures(&self, id: DropId, figures: DropFigures, until: Timestamp) {
         self.drop_figures.put(id, figures, until);
+    }
+
+    fn is_known_to_wait(&self, id: DropId) -> bool {
+        self.waiting_drops.get(&id, self.now()).is_some()
+    }
+
+    fn remember_waits(&self, id: DropId, until: Timestamp) {
+        self.waiting_drops.put(id, (), until);
     }
 }

@@ -13,6 +13,7 @@ use crate::keys;
 
 pub(crate) const STATUS: &str = "status";
 pub(crate) const OPEN: &str = "OPEN";
+pub(crate) const AWAITING: &str = "AWAITING";
 pub(crate) const CLOSED: &str = "CLOSED";
 pub(crate) const OPENS: &str = "opens_ms";
 pub(crate) const CLOSES: &str = "closes_ms";
@@ -34,13 +35,13 @@ pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
     let mut put = |name: &str, value| item.insert(name.to_owned(), value);
     let status = match bucket.status {
         BucketStatus::Open => OPEN,
+        BucketStatus::Awaiting => AWAITING,
         BucketStatus::Closed => CLOSED,
     };
     let worth = match &bucket.worth {
         Worth::Each(worth) => n(worth),
         Worth::Listed(list) => Av::L(list.iter().map(n).collect()),
     };
-    let draws = bucket.draws.iter().map(|(m, entry)| (m.to_string(), n(entry.pack())));
     put(KIND, s(bucket.kind.as_str()));
     put(FUNDER, s(&bucket.funder));
     put(STATUS, s(status));
@@ -49,7 +50,7 @@ pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
     put(SIZE, n(bucket.size));
     put(WORTH, worth);
     put(TAKEN, n(bucket.taken));
-    put(DRAWS, Av::M(draws.collect()));
+    put(DRAWS, draws_of(bucket));
     if bucket.kind == PoolKind::Place {
         // It is there from the start, since an update adds to a map that exists.
         let promoted = bucket.promoted.iter().map(|(m, slot)| (m.to_string(), n(slot)));
@@ -57,6 +58,12 @@ pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
     }
     put(keys::SWEEP_SHARD, s(keys::sweep_shard(bucket.id)));
     item
+}
+
+/// The entries of a bucket, as its item holds them.
+pub(crate) fn draws_of(bucket: &Bucket) -> Av {
+    let draws = bucket.draws.iter().map(|(m, entry)| (m.to_string(), n(entry.pack())));
+    Av::M(draws.collect())
 }
 
 /// Reads a bucket. An entry that cannot be read does not hide the others.
@@ -67,6 +74,7 @@ pub fn read_bucket(item: &Item) -> PortResult<Bucket> {
     let reader = Reader { item, what: "bucket item" };
     let status = match reader.text(STATUS)? {
         OPEN => BucketStatus::Open,
+        AWAITING => BucketStatus::Awaiting,
         CLOSED => BucketStatus::Closed,
         _ => return Err(reader.corrupt()),
     };

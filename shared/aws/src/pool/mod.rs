@@ -87,7 +87,7 @@ impl Pools for Store {
                  sweep_ms = if_not_exists(sweep_ms, :sweep)",
             )
             .condition_expression(
-                // Open: the remainder was not returned.
+                // Open: the bucket does not wait for a shuffle, and its remainder was not returned.
                 "#status = :open \
                  AND opens_ms <= :now AND closes_ms > :now \
                  AND taken < #size \

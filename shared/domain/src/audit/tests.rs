@@ -175,7 +175,8 @@ fn with_drop() -> Books {
         crate::time::Window { opens: Timestamp::from_ms(1), closes: Timestamp::from_ms(9_999) };
     let name = DropName::new("d").unwrap();
     let terms = crate::drop::Terms::new(name, 2, 10, window, Some(2)).unwrap();
-    let drop = Drop::new("01ARZ3NDEKTSV4RRFFQ69G5FAZ".parse().unwrap(), user("z"), terms);
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAZ".parse().unwrap();
+    let drop = Drop::new(id, user("z"), terms, || Seed([0; 32]));
     let [mut slots, mut list] = drop.buckets().try_into().unwrap();
     let at = |ms| Timestamp::from_ms(ms);
     let nonce = Nonce::from_bits(1);

@@ -14,7 +14,8 @@ fn terms(slots: u64, amount: u64, waiting: Option<u64>) -> Result<Terms, TermsEr
 
 fn drop_of(slots: u64, waiting: u64) -> Drop {
     let id = DropId(Ulid::from_parts(7, 7));
-    Drop::new(id, "f".parse().unwrap(), terms(slots, 5, Some(waiting)).unwrap())
+    let terms = terms(slots, 5, Some(waiting)).unwrap();
+    Drop::new(id, "f".parse().unwrap(), terms, || panic!("a drop without lots has no seed"))
 }
 
 #[rstest]

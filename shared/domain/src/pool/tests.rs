@@ -103,6 +103,21 @@ fn a_member_has_one_entry() {
 }
 
 #[test]
+fn a_bucket_that_waits_for_its_shuffle_gives_nothing_and_is_not_closed() {
+    let mut bucket = Bucket { status: BucketStatus::Awaiting, ..bucket(4, Worth::Each(5)) };
+    assert_eq!(bucket.check(), Ok(()));
+    assert_eq!(bucket.draw(&draw("m", 50, 1)), Err(DrawRefused::Ahead));
+    assert_eq!(bucket.close(at(100)), Err(CloseRefused::Awaiting));
+    // The shuffle opens it with its entries: an entry before that is none of a draw.
+    bucket.draws.insert(user("m"), entry(0, 50, 1));
+    bucket.taken = 1;
+    assert_eq!(bucket.impossible_entries(), BTreeSet::from([user("m")]));
+    bucket.status = BucketStatus::Open;
+    assert_eq!(bucket.check(), Ok(()));
+    assert_eq!(bucket.close(at(100)), Ok(15));
+}
+
+#[test]
 fn a_closed_bucket_gives_nothing() {
     let mut bucket = bucket(4, Worth::Listed(vec![1, 2, 3, 4]));
     bucket.draw(&draw("m", 50, 1)).unwrap();
