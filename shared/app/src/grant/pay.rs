@@ -6,7 +6,10 @@
 //! back later, under the same id.
 //!
 //! A service that is not the ledger may still decide on a payment that was sent before, so a grant that
-//! comes again is looked up first, and sent only when it is not paid.
+//! comes again is looked up first, and sent only when it is not paid. Nor does it know which slots of a
+//! drop were passed on, so the grant of a slot is sent only when its item does not say that it was given
+//! up or voided. A first message needs that too: a late copy of it may come after the slot went to
+//! another member.
 //!
 //! What a crash leaves behind, after each step of a refusal:
 //! 1. The refusal is counted on the grant's item. The next delivery is refused again and finds the
@@ -94,45 +97,65 @@ where
     let mut paid = money.pay(&grants).await.into_iter();
     // A service that tells nothing may have paid.
     let untold = || Payment::Unknown(PortError::corrupt("pay: no outcome"));
-    let payments =
-        known.into_iter().map(|known| known.or_else(|| paid.next()).unwrap_or_else(untold));
-    let settled = deliveries.iter().zip(payments).map(async |(delivery, payment)| {
-        let outcome = settle(deps, delivery, payment, policy).await;
+    let known = known
+        .into_iter()
+        .map(|known| known.unwrap_or_else(|| Known::Payment(paid.next().unwrap_or_else(untold))));
+    let settled = deliveries.iter().zip(known).map(async |(delivery, known)| {
+        let outcome = match known {
+            Known::Payment(payment) => settle(deps, delivery, payment, policy).await,
+            Known::GivenUp(failed) => end(deps, &delivery.message, &failed).await,
+        };
         outcome.unwrap_or_else(|cause| Outcome::Later { retry_after_ms: None, cause })
     });
     join_all(settled).await
 }
 
-/// What a payment that may have been sent before comes to without being sent; `None`: it is sent.
-async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Option<Payment>
+/// What a delivery comes to.
+enum Known {
+    /// What became of its payment.
+    Payment(Payment),
+    /// Its grant was given up, and no operator has sent it again.
+    GivenUp(Box<FailedGrant>),
+}
+
+/// What a delivery comes to without being sent to the money service; `None`: it is sent.
+async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Option<Known>
 where
     M: Money,
     D: Grants,
 {
-    if !money.must_look_up() || !delivery.is_again() {
+    if !money.must_look_up() {
         return None;
     }
-    let found = money.lookup(std::slice::from_ref(&delivery.message.grant)).await;
-    match found.map(|standings| standings.first().copied().unwrap_or(Standing::Unknown)) {
-        Ok(Standing::NotPaid) => voided(deps, &delivery.message.grant).await,
-        Ok(Standing::Paid) => Some(Payment::AlreadyPaid),
-        Ok(Standing::Voided) => Some(Payment::Voided),
-        Ok(Standing::Unknown) => Some(Payment::Pending),
-        Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
+    let grant = &delivery.message.grant;
+    if !delivery.is_again() {
+        return ended(deps, grant).await;
     }
+    let found = money.lookup(std::slice::from_ref(grant)).await;
+    let payment = match found.map(|found| found.first().copied().unwrap_or(Standing::Unknown)) {
+        Ok(Standing::NotPaid) => return ended(deps, grant).await,
+        Ok(Standing::Paid) => Payment::AlreadyPaid,
+        Ok(Standing::Voided) => Payment::Voided,
+        Ok(Standing::Unknown) => Payment::Pending,
+        Err(cause) => Payment::NotNow { retry_after_ms: None, cause },
+    };
+    Some(Known::Payment(payment))
 }
 
-/// A service that is not the ledger does not know which slots were passed on.
-async fn voided<D: Grants>(deps: &D, grant: &Grant) -> Option<Payment> {
+/// Whether the grant of a slot has ended: a service that is not the ledger does not know it. The slot of
+/// a grant that was given up may be passed on at any moment, so its payment is not tried again.
+async fn ended<D: Grants>(deps: &D, grant: &Grant) -> Option<Known> {
     if !matches!(grant.source, PoolId::Drop(_)) {
         return None;
     }
-    match deps.failed_grant(grant.source, &grant.member).await {
-        Ok(Some(failed)) if failed.grant.id == grant.id => {
-            (failed.status == GrantStatus::Voided).then_some(Payment::Voided)
-        }
-        Ok(_) => None,
-        Err(cause) => Some(Payment::NotNow { retry_after_ms: None, cause }),
+    let failed = match deps.failed_grant(grant.source, &grant.member).await {
+        Ok(failed) => failed.filter(|failed| failed.grant.id == grant.id)?,
+        Err(cause) => return Some(Known::Payment(Payment::NotNow { retry_after_ms: None, cause })),
+    };
+    match failed.status {
+        GrantStatus::Voided => Some(Known::Payment(Payment::Voided)),
+        GrantStatus::PermanentlyFailed => Some(Known::GivenUp(Box::new(failed))),
+        GrantStatus::Pending | GrantStatus::Success | GrantStatus::Failed => None,
     }
 }
 
