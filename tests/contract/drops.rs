@@ -71,6 +71,7 @@ async fn a_drop_that_cannot_be_paid_for_is_not_made() {
     assert!(matches!(unseen, Err(EnterError::NotFound)));
 }
 
+/// Row D6.
 #[tokio::test(start_paused = true)]
 async fn a_member_enters_once() {
     let sandbox = Sandbox::new(3);

@@ -18,7 +18,7 @@ use crate::drops::{slots, won};
 use crate::scene::{Table, given_up, key, n};
 
 /// A drop of that many slots, all taken by `a0`, `a1` …, with those who wait.
-async fn sold_out(sandbox: &Sandbox, slots: u64, waiting: &[&str]) -> Drop {
+pub(crate) async fn sold_out(sandbox: &Sandbox, slots: u64, waiting: &[&str]) -> Drop {
     let drop = sandbox.open_drop(slots, slots.min(8)).await;
     for n in 0..slots {
         won(&sandbox.store, &drop, &format!("a{n}")).await;
@@ -45,7 +45,7 @@ async fn grant_of(sandbox: &Sandbox, drop: &Drop, name: &str) -> Grant {
     buckets.iter().find_map(entry).unwrap()
 }
 
-async fn failed(sandbox: &Sandbox, drop: &Drop, name: &str) -> FailedGrant {
+pub(crate) async fn failed(sandbox: &Sandbox, drop: &Drop, name: &str) -> FailedGrant {
     given_up(sandbox, &grant_of(sandbox, drop, name).await).await
 }
 
@@ -71,6 +71,7 @@ fn slot_of(standing: Option<MemberStanding>) -> u64 {
     }
 }
 
+/// Row D9.
 #[tokio::test(start_paused = true)]
 async fn slots_that_come_back_go_to_the_oldest_one_at_a_time_and_together() {
     let sandbox = Sandbox::new(1);

@@ -12,6 +12,7 @@ mod draws;
 mod dropped;
 mod drops;
 mod drops_close;
+mod drops_damaged;
 mod drops_list;
 mod drops_lots;
 mod drops_shuffle;

@@ -30,7 +30,11 @@ fn slot(entered: &Result<Entered, EnterError>) -> Option<u64> {
     }
 }
 
-async fn enter_by(store: &Store, drop: &Drop, name: &str) -> Result<Entered, EnterError> {
+pub(crate) async fn enter_by(
+    store: &Store,
+    drop: &Drop,
+    name: &str,
+) -> Result<Entered, EnterError> {
     enter(store, drop.id, user(name)).await
 }
 
@@ -254,6 +258,7 @@ async fn check(rig: &Rig, (request, heard): (Create, Heard)) {
     assert_eq!(rig.transfers(TransferKind::Drop), 1);
 }
 
+/// Row D5: a member whose answer is lost asks again and has the same slot.
 #[tokio::test(start_paused = true)]
 async fn a_drop_survives_the_loss_of_any_reply() {
     for plan in LOSING {

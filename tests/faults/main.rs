@@ -21,6 +21,7 @@ mod client;
 mod corrupt;
 mod crowd;
 mod delivery;
+mod drop_product_cases;
 mod drops;
 mod drops_crowd;
 mod drops_shuffle;

@@ -20,7 +20,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::rig::Distance;
 
-const SHARDS: [u32; 3] = [1, 4, 16];
+pub(crate) const SHARDS: [u32; 3] = [1, 4, 16];
 pub(crate) const OPEN_MS: u64 = 600_000;
 
 pub(crate) async fn product(sandbox: &Sandbox, shards: u32, limits: Limits) -> Product {
@@ -46,10 +46,10 @@ pub(crate) async fn remaining(sandbox: &Sandbox, product: &Product) -> u64 {
     Sums::of(&sandbox.store.shards(product).await.unwrap()).remaining
 }
 
-type Heard = Result<Investment, InvestError>;
+pub(crate) type Heard = Result<Investment, InvestError>;
 
 /// What remained when the amount was refused.
-fn refused_at(heard: &Heard) -> Option<u64> {
+pub(crate) fn refused_at(heard: &Heard) -> Option<u64> {
     match heard {
         Ok(_) => None,
         Err(InvestError::Refused { refusal: Refusal::AboveRemaining { remaining }, .. }) => {
@@ -61,7 +61,10 @@ fn refused_at(heard: &Heard) -> Option<u64> {
 }
 
 /// Polls pieces of work in the order of a schedule, and then the rest one after the other.
-async fn interleaved(schedule: &[usize], works: Vec<BoxFuture<'_, Heard>>) -> Vec<Heard> {
+pub(crate) async fn interleaved(
+    schedule: &[usize],
+    works: Vec<BoxFuture<'_, Heard>>,
+) -> Vec<Heard> {
     let mut works: Vec<(Pin<_>, Option<Heard>)> =
         works.into_iter().map(|work| (work, None)).collect();
     for at in schedule {
@@ -88,7 +91,7 @@ async fn interleaved(schedule: &[usize], works: Vec<BoxFuture<'_, Heard>>) -> Ve
 
 /// Schedules of `count` pieces of work: each order, one after the other up to some poll; and random
 /// ones.
-fn schedules(count: usize, random: usize) -> Vec<Vec<usize>> {
+pub(crate) fn schedules(count: usize, random: usize) -> Vec<Vec<usize>> {
     let mut rng = StdRng::seed_from_u64(1);
     let mut all = Vec::new();
     for polls in 1..=9 {
@@ -134,7 +137,7 @@ async fn race(
     (heard, remaining(sandbox, &product).await)
 }
 
-async fn racers(seed: u64) -> (Sandbox, Vec<Arc<Store>>) {
+pub(crate) async fn racers(seed: u64) -> (Sandbox, Vec<Arc<Store>>) {
     let sandbox = Sandbox::new(seed);
     for who in ["first", "m0", "m1", "m2"] {
         sandbox.deposit(who, 100_000_000).await;
@@ -170,7 +173,7 @@ async fn what_fits_is_taken_and_nothing_above_in_every_order_and_interleaving() 
     }
 }
 
-/// P4.
+/// Row P4.
 #[tokio::test(start_paused = true)]
 async fn the_whole_remainder_is_taken_whatever_asks_for_more_at_the_same_moment() {
     for shards in SHARDS {

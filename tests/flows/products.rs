@@ -47,7 +47,7 @@ async fn mine(api: &Api, user: &str) -> Vec<Value> {
     page.body["investments"].as_array().unwrap().clone()
 }
 
-/// P1, P3, P5: what remains is taken to the last won, and no more.
+/// Rows P3, P5: what remains is taken to the last won, and no more.
 #[tokio::test(start_paused = true)]
 async fn a_product_is_invested_in_until_it_is_sold_out_and_then_paid_out() {
     let api = Api::new(1);
@@ -138,7 +138,7 @@ async fn refusals_say_what_would_be_right() {
     assert_eq!(show(&api, &id).await["remaining"], 950);
 }
 
-/// P8.
+/// Row P8.
 #[tokio::test(start_paused = true)]
 async fn an_investment_that_is_repeated_is_one_and_each_other_is_listed_by_itself() {
     let api = Api::new(4);

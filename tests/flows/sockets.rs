@@ -8,11 +8,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Request;
 use largesse::serve;
+use largesse_domain::time::Timestamp;
+use largesse_edge::time;
 use largesse_emulator::{Call, Fault, FaultHook, Outcome};
 use largesse_tests::http::Reply;
 use largesse_tests::raw::exchange_cut_short;
 use rstest::rstest;
-use tokio::io::AsyncWriteExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -115,5 +118,59 @@ async fn a_request_whose_caller_hangs_up_is_finished() {
     let request = request.body(Body::from(body)).unwrap();
     let reply = Reply::read(local.router.clone().oneshot(request).await.unwrap()).await.expect(201);
     assert_eq!(reply.header("idempotency-replayed"), "true");
+    server.abort();
+}
+
+/// Sends a request over a connection that stays open, and reads its answer: status, code and slot.
+async fn ask(socket: &mut TcpStream, user: &str, path: &str, body: &str) -> (u16, Value) {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nX-USER-ID: {user}\r\nIdempotency-Key: one\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let head = loop {
+        answer.push(socket.read_u8().await.unwrap());
+        if answer.ends_with(b"\r\n\r\n") {
+            break String::from_utf8(std::mem::take(&mut answer)).unwrap();
+        }
+    };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    answer.resize(length.parse().unwrap(), 0);
+    socket.read_exact(&mut answer).await.unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_slice(&answer).unwrap())
+}
+
+/// Row D10: everything over one connection and under one `Idempotency-Key`.
+#[tokio::test]
+async fn members_who_share_a_connection_and_a_key_have_slots_of_their_own() {
+    let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let mut socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let local = serve::assemble(None, &[], None).unwrap();
+    let server = tokio::spawn(serve::serve(listener, local.router.clone(), pending()));
+    let now = Timestamp::from_ms(local.world.clock().now_ms());
+    let wallet = "/api/v2/wallets/ann/deposits";
+    assert_eq!(ask(&mut socket, "ann", wallet, r#"{"amount":20}"#).await.0, 201);
+    let terms = json!({
+        "name": "d", "slots": 2, "amount": 10, "waiting": 0,
+        "opens_at": time::format(now), "closes_at": time::format(now.plus_ms(600_000)),
+    });
+    let (status, made) = ask(&mut socket, "ann", "/api/v2/drops", &terms.to_string()).await;
+    assert_eq!(status, 201, "a key is one caller's, for one route");
+    let path = format!("/api/v2/drops/{}/entries", made["drop_id"].as_str().unwrap());
+    let mut slots = Vec::new();
+    for name in ["bob", "eve"] {
+        let (status, won) = ask(&mut socket, name, &path, "").await;
+        assert_eq!((status, &won["state"]), (201, &json!("won")));
+        slots.push(won["slot"].clone());
+    }
+    assert_eq!(slots, [json!(1), json!(2)]);
+    // Each hears of the own slot, in whatever order they ask.
+    for (name, slot) in [("eve", &slots[1]), ("bob", &slots[0]), ("eve", &slots[1])] {
+        let (status, heard) = ask(&mut socket, name, &path, "").await;
+        assert_eq!((status, &heard["code"], &heard["slot"]), (409, &json!("ERR301"), slot));
+    }
     server.abort();
 }

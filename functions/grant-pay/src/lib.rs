@@ -6,7 +6,9 @@
 //!   `other_groups_go_on`, `a_batch_of_distinct_members_is_paid_together`.
 //! * A message behind a grant that is given up is paid: `a_grant_that_is_given_up_holds_up_no_other`.
 //! * A grant that comes again is looked up before it is sent to a service that is not the ledger:
-//!   `what_may_have_been_sent_is_looked_up_first_and_never_sent_blindly`.
+//!   `what_may_have_been_sent_is_looked_up_first_and_never_sent_blindly`. A slot that was given up or
+//!   passed on is not sent:
+//!   `a_slot_that_was_given_up_or_passed_on_is_sent_to_no_service_that_does_not_know_it`.
 //! * Only a refusal counts; every other failure brings the message back after a growing delay:
 //!   `a_failure_of_infrastructure_counts_nothing_and_waits_longer_each_time`.
 //! * A message that cannot be read waits at the queue's own pace, since a newer version may have

@@ -5,15 +5,17 @@ use largesse_app::ports::{
 };
 use largesse_app::settings::Variables;
 use largesse_aws::grant::message::write_body;
+use largesse_domain::drop::Drop;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
 use largesse_domain::id::{GrantId, PoolId, Ulid, UserId};
 use largesse_domain::money::Amount;
 use largesse_domain::time::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 mod no_drops;
+mod slots;
 
 const POOL: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
@@ -32,6 +34,8 @@ struct Bank {
     delayed: Mutex<Vec<(String, u32)>>,
     published: Mutex<u32>,
     dead: Mutex<Vec<String>>,
+    /// The drop of the slots that are paid.
+    drop: Option<Arc<Drop>>,
 }
 
 impl Money for Bank {

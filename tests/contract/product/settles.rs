@@ -33,6 +33,7 @@ async fn outcome(sandbox: &Sandbox, product: &Product) -> Option<Outcome> {
     read(sandbox, product).await.settled.map(|settled| settled.outcome)
 }
 
+/// Row P6.
 #[tokio::test(start_paused = true)]
 async fn a_missed_minimum_is_refunded_once_by_three_runs_at_the_same_time() {
     for shards in [1, 4, 16] {
@@ -53,6 +54,7 @@ async fn a_missed_minimum_is_refunded_once_by_three_runs_at_the_same_time() {
     }
 }
 
+/// Row P2, of the minimum.
 #[tokio::test(start_paused = true)]
 async fn a_product_that_reaches_its_minimum_exactly_is_paid_out_once() {
     let sandbox = Sandbox::new(2);

@@ -99,6 +99,7 @@ async fn a_read_that_finds_nothing_left_marks_the_product() {
     assert!(read(&sandbox, &by_run).await.sold_out.is_some());
 }
 
+/// Row P2, of the closing.
 #[tokio::test(start_paused = true)]
 async fn windows_are_kept_to_the_millisecond_and_a_wait_may_open_one() {
     let sandbox = Sandbox::new(4);

@@ -118,6 +118,7 @@ async fn a_drop_that_is_sold_out_has_a_waiting_list_and_then_ends() {
     api.settle().await;
 }
 
+/// Row D4.
 #[tokio::test(start_paused = true)]
 async fn a_slot_whose_payment_fails_for_good_is_paid_to_the_next_without_another_entry() {
     let api = Api::new(3);

@@ -19,7 +19,8 @@
 //!   `the_figures_of_a_drop_are_exact_once_everything_has_settled`.
 //! * A slot that was given up goes to a member who waits, also when grant-pay ended before it could
 //!   pass it on, or when the list filled later:
-//!   `the_sweep_passes_on_what_was_given_up_before_anybody_waited`.
+//!   `the_sweep_passes_on_what_was_given_up_before_anybody_waited`. One that cannot be passed on stops
+//!   no other entry: `a_list_that_cannot_be_read_keeps_no_other_slot_from_being_paid`.
 
 use futures::StreamExt;
 use largesse_domain::grant::{Grant, GrantStatus};
@@ -155,7 +156,8 @@ where
     let mut next: Option<Timestamp> = young.map(|(_, e)| e.at.plus_ms(after_ms)).min();
     let old = entries().filter(|(_, entry)| is_old(entry));
     let grants: Vec<Grant> = old.filter_map(|(member, e)| bucket.grant(member, *e)).collect();
-    let Looked { unpaid, unreadable, open_since, counts } = look(deps, &bucket, grants).await?;
+    let looked = look(deps, &bucket, grants).await?;
+    let Looked { unpaid, unreadable, open_since, counts, failure } = looked;
     if !impossible.is_empty() {
         let (pool, count) = (id.pool.to_string(), impossible.len());
         tracing::error!(
@@ -170,12 +172,15 @@ where
         next = Some(next.map_or(again, |next| next.min(again)));
     }
     resend(deps, &unpaid).await?;
-    if !impossible.is_empty() || unreadable > 0 {
+    if !impossible.is_empty() || unreadable > 0 || failure.is_some() {
         // It stays in the index, so that the schedule fails until an operator has put it right.
         let again = now.plus_ms(SWEEP_AFTER_MS);
         next = Some(next.map_or(again, |next| next.min(again)));
     }
     deps.swept(&bucket, next, counts).await?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let (resent, impossible) = (count(unpaid.len()), count(impossible.len()));
     Ok(Swept { resent, impossible, unreadable: count(unreadable) })
@@ -198,6 +203,8 @@ struct Looked {
     open_since: Option<Timestamp>,
     /// What became of the payments of a drop.
     counts: Option<PaymentCounts>,
+    /// Why the slot of an entry was not passed on, and will not be until an operator has put it right.
+    failure: Option<PortError>,
 }
 
 async fn look<D>(deps: &D, bucket: &Bucket, grants: Vec<Grant>) -> PortResult<Looked>
@@ -232,7 +239,16 @@ where
             // Of a drop, somebody may wait for the slot, or an operator have it paid after all.
             Some(GrantStatus::PermanentlyFailed) if is_drop => {
                 counts.failed = counts.failed.saturating_add(1);
-                !was_passed_on(deps, &grant).await?
+                match was_passed_on(deps, &grant).await {
+                    Ok(was_passed_on) => !was_passed_on,
+                    // All of the bucket is left to the next run.
+                    Err(error) if error.is_retryable() => return Err(error),
+                    // For instance a list that cannot be read: it stops no other entry.
+                    Err(error) => {
+                        looked.failure = Some(error);
+                        true
+                    }
+                }
             }
             Some(GrantStatus::PermanentlyFailed | GrantStatus::Voided) => {
                 counts.failed = counts.failed.saturating_add(1);
@@ -276,20 +292,4 @@ async fn resend<D: GrantQueue>(deps: &D, unpaid: &[GrantMessage]) -> PortResult<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unpaid_entry_is_looked_at_again_after_as_long_as_it_is_old() {
-        let minutes = |n: i64| Timestamp::from_ms(n * 60_000);
-        assert_eq!(look_again_at(minutes(0), minutes(1), SWEEP_AFTER_MS), minutes(6));
-        assert_eq!(look_again_at(minutes(0), minutes(40), SWEEP_AFTER_MS), minutes(80));
-        assert_eq!(look_again_at(minutes(0), minutes(6_000), SWEEP_AFTER_MS), minutes(6_360));
-        // A day of outage: not more than ten messages for one grant.
-        let mut looks = vec![minutes(5)];
-        while let Some(last) = looks.last().copied().filter(|last| *last < minutes(1_440)) {
-            looks.push(look_again_at(minutes(0), last, SWEEP_AFTER_MS));
-        }
-        assert!(looks.len() <= 12, "{looks:?}");
-    }
-}
+mod tests;
