@@ -18,7 +18,8 @@ fn slot_of(member: &str) -> Grant {
 fn bank(status: GrantStatus) -> Bank {
     let window = Window { opens: Timestamp::from_ms(0), closes: Timestamp::from_ms(60_000) };
     let terms = Terms::new(DropName::new("d").unwrap(), 1, 5, window, Some(0)).unwrap();
-    let drop = Drop::new(DropId(ID.parse().unwrap()), "f".parse().unwrap(), terms);
+    let drop =
+        Drop::new(DropId(ID.parse().unwrap()), "f".parse().unwrap(), terms, || panic!("no lots"));
     let standings = HashMap::from([("a", Some(Standing::NotPaid))]);
     let bank = Bank { standings: Some(standings), drop: Some(Arc::new(drop)), ..Bank::default() };
     let item = FailedGrant {

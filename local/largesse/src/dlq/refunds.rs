@@ -47,7 +47,7 @@ impl From<&Spray> for Refund {
 
 impl From<&DropRecord> for Refund {
     fn from(record: &DropRecord) -> Self {
-        let DropRecord { drop, refund, refused } = record;
+        let DropRecord { drop, drawn: _, refund, refused } = record;
         Self {
             source: drop.pool(),
             to: Some(drop.funder.clone()),
@@ -141,7 +141,7 @@ impl Dlq {
                 Some(product) => Some(self.of_product(&product).await?),
                 None => None,
             },
-            PoolId::Campaign(_) | PoolId::Waiting(_) => None,
+            PoolId::Campaign(_) | PoolId::Waiting(_) | PoolId::Lots(_) => None,
         };
         found.ok_or(DlqError::NoSuchSource(source))
     }
@@ -170,7 +170,7 @@ impl Dlq {
                 Closed::WalletFull { amount } => Tried::WalletFull { amount },
             }),
             PoolId::Product(id) => self.try_product(id).await,
-            PoolId::Campaign(_) | PoolId::Waiting(_) => {
+            PoolId::Campaign(_) | PoolId::Waiting(_) | PoolId::Lots(_) => {
                 Err(PortError::corrupt("refund: the source has none"))
             }
         }

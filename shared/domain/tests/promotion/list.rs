@@ -25,7 +25,7 @@ static DROP: LazyLock<Drop> = LazyLock::new(|| {
     let name = DropName::new("d").expect("a name");
     let terms = Terms::new(name, 20, 8, window, Some(20)).expect("the terms of a drop");
     let id: Ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAZ".parse().expect("a ULID");
-    Drop::new(DropId(id), "funder".parse().expect("a user id"), terms)
+    Drop::new(DropId(id), "funder".parse().expect("a user id"), terms, || panic!("it has no lots"))
 });
 
 /// The drop.
