@@ -41,6 +41,7 @@ mod streams;
 mod sweep;
 mod tokens;
 mod told;
+mod usage;
 mod voids;
 mod wallets;
 mod wiring;

@@ -18,4 +18,5 @@ pub mod product;
 pub mod room;
 pub mod settings;
 pub mod spray;
+pub mod usage;
 pub mod wallet;

@@ -17,6 +17,7 @@ use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, KeyedLocks};
+use crate::metering::Metering;
 use crate::names::Names;
 use crate::product::Seen;
 use crate::{deadline, retry};
@@ -102,7 +103,8 @@ impl Store {
             .retry_config(retry::config())
             .retry_partition(partition.clone())
             .retry_classifier(retry::TransactionConflicts)
-            .interceptor(timeouts.clone());
+            .interceptor(timeouts.clone())
+            .interceptor(Metering);
         let mut sqs = aws_sdk_sqs::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
