@@ -22,6 +22,7 @@ mod indexes;
 mod meanwhile;
 mod messages;
 mod operations;
+mod pages;
 mod payments;
 mod permissions;
 mod policies;

@@ -6,6 +6,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod caches;
 pub mod campaign;
 pub mod drop;
 pub mod grant;
@@ -18,5 +19,6 @@ pub mod product;
 pub mod room;
 pub mod settings;
 pub mod spray;
+pub mod telemetry;
 pub mod usage;
 pub mod wallet;

@@ -25,6 +25,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use largesse_app::telemetry::{DYNAMO_CALLS, DYNAMO_READ, DYNAMO_WRITE};
 use largesse_app::usage::{self, Units, Usage};
 
 /// Counts the calls of a client of DynamoDB and the capacity units that they consume.
@@ -119,6 +120,7 @@ impl Intercept for Metering {
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         usage::add(Usage { calls: 1, ..Usage::default() });
+        metrics::counter!(DYNAMO_CALLS.name).increment(1);
         Ok(())
     }
 
@@ -131,6 +133,8 @@ impl Intercept for Metering {
         if let Some(Ok(output)) = context.output_or_error() {
             let (read, write) = reported(output);
             usage::add(Usage { calls: 0, read, write });
+            metrics::counter!(DYNAMO_READ.name).increment(read.hundredths());
+            metrics::counter!(DYNAMO_WRITE.name).increment(write.hundredths());
         }
         Ok(())
     }

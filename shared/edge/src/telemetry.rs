@@ -1,7 +1,8 @@
-//! What the kernel tells about each request: one line of the log.
+//! What the kernel tells about each request: one line of the log, and metrics.
 
 use axum::response::Response;
 use http::Method;
+use largesse_app::telemetry::{REQUEST_MS, REQUESTS};
 use largesse_app::usage::Usage;
 
 use crate::error::Rendered;
@@ -19,10 +20,12 @@ pub(crate) struct Served<'a> {
 }
 
 impl Served<'_> {
-    /// Logs the line.
+    /// Logs the line and counts the request.
     pub(crate) fn tell(&self) {
         let status = self.response.status().as_u16();
         let error = self.response.extensions().get::<Rendered>().map(|Rendered(error)| error);
+        let code = error.map_or("", |error| error.code().as_str());
+        self.count(if code.is_empty() { "OK" } else { code });
         let (read, write) = (self.used.read.to_string(), self.used.write.to_string());
         // Of a refusal the code says enough; of a failure an operator needs the causes.
         let cause = error.filter(|_| status >= 500).and_then(|error| error.causes());
@@ -37,7 +40,7 @@ impl Served<'_> {
                     dynamo.calls = self.used.calls,
                     dynamo.read_units = read,
                     dynamo.write_units = write,
-                    error.code = error.map_or("", |error| error.code().as_str()),
+                    error.code = code,
                     error.cause = cause,
                 )
             };
@@ -47,5 +50,23 @@ impl Served<'_> {
         } else {
             line!(error);
         }
+    }
+
+    fn count(&self, code: &'static str) {
+        // A caller can send any path and any method: neither may make metrics without end.
+        let route = self.route.as_deref().map_or_else(
+            || "none".to_owned(),
+            |route| format!("{} {route}", known_method(&self.method)),
+        );
+        metrics::counter!(REQUESTS.name, "route" => route.clone(), "code" => code).increment(1);
+        let elapsed_ms = u32::try_from(self.elapsed_ms).unwrap_or(u32::MAX);
+        metrics::histogram!(REQUEST_MS.name, "route" => route, "code" => code).record(elapsed_ms);
+    }
+}
+
+fn known_method(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE => method.as_str(),
+        _ => "OTHER",
     }
 }

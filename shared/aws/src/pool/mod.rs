@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use largesse_app::caches::FULL_BUCKETS;
 use largesse_app::page::{DueKey, DuePage};
 use largesse_app::pool::sweep::sweep_after_ms;
-use largesse_app::ports::{NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
+use largesse_app::ports::{Clock, NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
+use largesse_app::telemetry::DRAWS;
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{
     Bucket, BucketError, BucketId, Draw, DrawRefused, Entry, PaymentCounts,
 };
-use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
+use largesse_domain::time::Timestamp;
 
 use crate::due::{BY_SWEEP, DueQuery};
 use crate::errors::{port_error, unless_refused};
@@ -62,12 +64,27 @@ fn refused(bucket: &Bucket, draw: &Draw) -> PortResult<Result<Won, NotDrawn>> {
     }))
 }
 
+/// Counts what became of a draw.
+fn count_draw(outcome: &'static str) {
+    metrics::counter!(DRAWS.name, "outcome" => outcome).increment(1);
+}
+
+const fn outcome(refusal: &NotDrawn) -> &'static str {
+    match refusal {
+        NotDrawn::NoSuchBucket => "no_such_bucket",
+        NotDrawn::Ahead => "ahead",
+        NotDrawn::Over => "over",
+        NotDrawn::Already(_) => "already",
+        NotDrawn::Full => "full",
+    }
+}
+
 impl Store {
     fn remember_if_full(&self, bucket: &Bucket) {
         if bucket.is_full() {
             // Full is for ever: entries are never removed, and none is added.
-            let for_ever = Timestamp::from_ms(TIMESTAMP_MS_MAX);
-            self.full_buckets.put(bucket.id, Arc::new(bucket.clone()), for_ever);
+            let until = FULL_BUCKETS.until(self.now());
+            self.full_buckets.put(bucket.id, Arc::new(bucket.clone()), until);
         }
     }
 }
@@ -113,6 +130,7 @@ impl Pools for Store {
                 let bucket = read_bucket(&drawn.attributes.unwrap_or_default())?;
                 let won = checked(&bucket, draw)?;
                 self.remember_if_full(&bucket);
+                count_draw("won");
                 return Ok(Ok(won));
             }
             Err(error) => error,
@@ -122,7 +140,9 @@ impl Pools for Store {
                 let Some(item) = failed.item() else { return Ok(Err(NotDrawn::NoSuchBucket)) };
                 let bucket = read_bucket(item)?;
                 self.remember_if_full(&bucket);
-                refused(&bucket, draw)
+                let answer = refused(&bucket, draw)?;
+                count_draw(answer.as_ref().map_or_else(outcome, |_| "won"));
+                Ok(answer)
             }
             _ => Err(port_error("draw", error)),
         }
