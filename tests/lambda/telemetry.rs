@@ -1,13 +1,15 @@
-//! What functions tell while they work: metrics, and no secret.
+//! What functions tell while they work: lines with the trace, metrics, and no secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lambda_events::event::dynamodb::Event;
 use largesse_app::ports::Clock;
 use largesse_aws::production::SystemClock;
 use largesse_emulator::{Fault, Faults, Matching};
 use serde_json::{Value, json};
 
+use crate::batches::message;
 use crate::binaries::stack;
 use crate::bootstrap::{ACCESS_KEY_ID, Bootstrap, CURSOR_SECRET, SECRET_ACCESS_KEY, SESSION_TOKEN};
 use crate::events::event;
@@ -16,6 +18,7 @@ use crate::scene::Scene;
 
 /// Enough for a schedule, which keeps half of it back, and short where nothing works.
 const SHORT: Duration = Duration::from_secs(10);
+const TRACE: &str = "5759e988bd862e3fe1be46a994272793";
 
 /// The lines of a log that are JSON.
 fn lines(log: &str) -> Vec<Value> {
@@ -26,6 +29,64 @@ fn lines(log: &str) -> Vec<Value> {
 async fn log_of(process: Bootstrap) -> String {
     process.terminate();
     process.ended().await.1
+}
+
+/// The claim of the event, as part of a trace.
+fn traced_claim() -> Value {
+    let mut claim = event("spray-claim", "happy");
+    claim["headers"]["traceparent"] = json!(format!("00-{TRACE}-53995c3f42cd8ad8-01"));
+    claim
+}
+
+/// The records of the stream of buckets from here on.
+fn stream(scene: &Scene) -> Arc<Mutex<Vec<Value>>> {
+    let records: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let pools = |table: &&largesse_emulator::StreamTrigger| table.table.ends_with("pools");
+    let streams = &stack().function("outbox").unwrap().streams;
+    let trigger = streams.iter().find(pools).unwrap().clone();
+    let kept = records.clone();
+    let keep = move |event: Event| {
+        let event = serde_json::to_value(event).unwrap();
+        kept.lock().unwrap().extend(event["Records"].as_array().unwrap().clone());
+        async { Ok(Default::default()) }
+    };
+    scene.world.on_stream(trigger, keep).unwrap();
+    records
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_of_a_claim_is_on_the_line_of_its_payment() {
+    let scene = Scene::with_room().await;
+    let records = stream(&scene);
+    scene.spray(SystemClock.now()).await;
+    let mut claim = Bootstrap::start(&scene, "spray-claim").await;
+    assert_eq!(Reply::of(&claim.invoke(&traced_claim()).await).status, 201);
+    let line = lines(&log_of(claim).await);
+    let line = line.iter().find(|line| line.get("http.route").is_some()).unwrap();
+    assert_eq!(line["trace.id"], TRACE);
+    // Membership, token and draw, which writes a bucket and its index.
+    assert_eq!((&line["dynamo.calls"], &line["dynamo.write_units"]), (&json!(3), &json!("2.00")));
+
+    scene.world.settle().await;
+    let batch = json!({ "Records": *records.lock().unwrap() });
+    Bootstrap::start(&scene, "outbox").await.invoke(&batch).await;
+    let sent = scene.world.queue("largesse-grants.fifo").unwrap().messages;
+    let bodies: Vec<Value> =
+        sent.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
+    let traces: Vec<_> = bodies.iter().map(|body| (&body["member"], &body["trace"])).collect();
+    assert_eq!(traces, [(&json!("bob"), &json!(TRACE))]);
+
+    let mut pay = Bootstrap::start(&scene, "grant-pay").await;
+    let batch = json!({ "Records": [message("bob", "bob", &bodies[0])] });
+    let answered = pay.invoke(&batch).await;
+    assert_eq!(answered.body, json!({ "batchItemFailures": [] }));
+    let log = lines(&log_of(pay).await);
+    let paid = log.iter().find(|line| line["message"] == "paid").unwrap();
+    assert_eq!((&paid["trace.id"], &paid["grant.id"]), (&json!(TRACE), &bodies[0]["grant_id"]));
+    // The line of the invocation has what all of its payments used.
+    let ended = log.iter().find(|line| line["message"] == "the invocation has ended").unwrap();
+    assert_eq!(ended["request.id"], *answered.invocation.request_id);
+    assert!(ended["dynamo.calls"].as_u64() > Some(0), "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,5 +20,6 @@ pub mod room;
 pub mod settings;
 pub mod spray;
 pub mod telemetry;
+pub mod trace;
 pub mod usage;
 pub mod wallet;

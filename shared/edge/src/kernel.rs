@@ -18,7 +18,7 @@ use crate::code::Code;
 use crate::error::{ApiError, Unrendered};
 use crate::extract::header_once;
 use crate::meta::{Meta, Version};
-use crate::telemetry::Served;
+use crate::telemetry::{self, Served};
 
 /// The header with the request id, in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -82,28 +82,28 @@ where
     D: Clock + Ids + Send + Sync + 'static,
 {
     let started = deps.now();
-    let request_id = invocation::request_id()
-        .or_else(|| request_id_of_caller(request.headers()))
-        .unwrap_or_else(|| deps.ulid().to_string());
+    let request_id =
+        invocation::request_id().or_else(|| request_id_of_caller(request.headers()));
+    let (request_id, trace) = telemetry::identities(request.headers(), request_id, &*deps);
     let version = Version::of_path(request.uri().path());
     let meta = Meta { request_id, version };
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(meta.clone());
 
-    let (response, used) = usage::counted(async {
+    let answer = async {
         match why_malformed(&request) {
             Some(why) => ApiError::new(Code::InvalidRequest, why).into_response(),
             None => next.run(request).await,
         }
-    })
-    .await;
+    };
+    let (response, used) = usage::counted(invocation::traced(trace, answer)).await;
     let mut response = render(response, &meta);
     if let Ok(id) = HeaderValue::from_str(&meta.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let elapsed_ms = deps.now().ms_since(started);
-    Served { meta: &meta, method, route, response: &response, elapsed_ms, used }.tell();
+    Served { meta: &meta, trace, method, route, response: &response, elapsed_ms, used }.tell();
     response
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use lambda_runtime::Context;
 use largesse_app::invocation::{self, Invocation};
+use largesse_app::trace::TraceId;
 use largesse_app::usage;
 use largesse_domain::time::Timestamp;
 
@@ -13,12 +14,13 @@ use crate::emf;
 /// did not end in time.
 const DEADLINE_MARGIN_MS: u64 = 200;
 
-/// The invocation of a context: its deadline less the margin, and its request id.
+/// The invocation of a context: its deadline less the margin, its request id, and its trace.
 pub(crate) fn invocation_of(context: &Context) -> Invocation {
     let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
     let deadline = Timestamp::from_ms(deadline_ms).minus_ms(DEADLINE_MARGIN_MS);
+    let trace = context.xray_trace_id.as_deref().and_then(TraceId::of_xray);
     let request_id = Some(context.request_id.clone());
-    Invocation { request_id, ..Invocation::until(deadline) }
+    Invocation { request_id, trace, ..Invocation::until(deadline) }
 }
 
 /// Runs the work of an invocation, and writes the metrics of what it did.
@@ -36,6 +38,7 @@ pub(crate) async fn logged<F: Future>(work: F) -> F::Output {
     let (output, used) = usage::counted(work).await;
     tracing::info!(
         request.id = invocation::request_id(),
+        trace.id = invocation::trace().map(|trace| trace.to_string()),
         dynamo.calls = used.calls,
         dynamo.read_units = used.read.to_string(),
         dynamo.write_units = used.write.to_string(),
@@ -53,8 +56,11 @@ mod tests {
         let mut context = Context::default();
         context.deadline = 1_769_850_000_000;
         context.request_id = "r-1".to_owned();
+        let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
+        context.xray_trace_id = Some(trace.to_owned());
         let invocation = invocation_of(&context);
         assert_eq!(invocation.deadline.ms(), 1_769_849_999_800);
         assert_eq!(invocation.request_id.as_deref(), Some("r-1"));
+        assert_eq!(invocation.trace, TraceId::of_xray(trace));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use largesse_app::caches::FULL_BUCKETS;
+use largesse_app::invocation;
 use largesse_app::page::{DueKey, DuePage};
 use largesse_app::pool::sweep::sweep_after_ms;
 use largesse_app::ports::{Clock, NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
@@ -25,6 +26,7 @@ pub(crate) mod codec;
 pub mod stream;
 
 pub use codec::read_bucket;
+use codec::trace_of_draw;
 
 fn read_sweepable(reader: &Reader<'_>) -> PortResult<Sweepable> {
     Ok(Sweepable { id: keys::read_bucket_id(reader)?, since: reader.ms(keys::SWEEP_MS)? })
@@ -98,9 +100,9 @@ impl Pools for Store {
             .set_key(Some(keys::bucket(id)))
             // One expression draws the next index, records who has it, and counts it. The first
             // draw since the last sweep puts the bucket into the index of what is to be swept; the
-            // later ones leave the index alone.
+            // later ones leave the index alone. The stream carries the trace to the outbox.
             .update_expression(
-                "SET draws.#member = taken + :stamp, taken = taken + :one, \
+                "SET draws.#member = taken + :stamp, taken = taken + :one, #trace = :trace, \
                  sweep_ms = if_not_exists(sweep_ms, :sweep)",
             )
             .condition_expression(
@@ -118,6 +120,8 @@ impl Pools for Store {
             .expression_attribute_names("#member", draw.member.as_str())
             .expression_attribute_values(":stamp", n(Entry::stamp(draw.at, draw.nonce)))
             .expression_attribute_values(":one", n(1))
+            .expression_attribute_names("#trace", codec::TRACE)
+            .expression_attribute_values(":trace", trace_of_draw(draw.nonce, invocation::trace()))
             .expression_attribute_values(":sweep", ms(draw.at.plus_ms(sweep_after_ms(id.pool))))
             .expression_attribute_values(":open", s(codec::OPEN))
             .expression_attribute_values(":now", ms(draw.at))
