@@ -281,6 +281,16 @@ fn the_alarm_on_lost_work_of_campaigns_watches_the_line_of_the_schedule() {
     assert_eq!(schedule.matches("campaign.resent = 1").count(), 1);
 }
 
+/// The metric filter finds the line by this field.
+#[test]
+fn the_alarm_on_a_webhook_that_refuses_watches_the_line_of_notify() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["NotifyRefusedFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['notify.refused'] > 0 }");
+    let notify = fs::read_to_string(root().join("functions/notify/src/lib.rs")).unwrap();
+    assert_eq!(notify.matches("notify.refused = status").count(), 1);
+}
+
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to
 /// type; each such heading names an alarm that exists.
 #[test]

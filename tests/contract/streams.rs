@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use largesse_app::ports::Refunds;
+use largesse_app::invocation;
+use largesse_app::ports::{Clock, GrantMessage, Refunds};
+use largesse_app::trace::TraceId;
 use largesse_aws::pool::stream::{NewEntries, new_entries};
 use largesse_domain::grant::Grant;
 use largesse_domain::pool::Entry;
@@ -11,7 +13,7 @@ use largesse_domain::spray::Spray;
 use largesse_tests::{Sandbox, user};
 use serde_dynamo::AttributeValue;
 
-use crate::scene::{Table, buckets, drawn, key, n, s, sprayed};
+use crate::scene::{Table, buckets, draw, drawn, key, n, request, s, sprayed};
 
 type Image = HashMap<String, AttributeValue>;
 
@@ -57,7 +59,7 @@ async fn sixteen_entries_at_once_are_one_record_with_sixteen_grants_and_lots_are
 }
 
 fn only(grant: Grant) -> NewEntries {
-    NewEntries { grants: vec![grant], impossible: Vec::new() }
+    NewEntries { messages: vec![GrantMessage::first(grant)], impossible: Vec::new() }
 }
 
 fn bucket_key(spray: &Spray) -> crate::scene::Item {
@@ -101,7 +103,7 @@ async fn an_entry_that_cannot_be_is_told_once_and_hides_no_other() {
     table.set(&bucket_key(&spray), "draws", map).await;
     let impossible = vec![user("x"), user("y")];
     let found = read(&sandbox, &kept).await;
-    assert_eq!(found, [NewEntries { grants: Vec::new(), impossible }]);
+    assert_eq!(found, [NewEntries { messages: Vec::new(), impossible }]);
     let b = drawn(&sandbox, &spray, "b").await;
     assert_eq!(read(&sandbox, &kept).await, [only(b)]);
     let mut last = table.get(&bucket_key(&spray)).await.unwrap();
@@ -109,6 +111,44 @@ async fn an_entry_that_cannot_be_is_told_once_and_hides_no_other() {
     draws.extend(honest["draws"].as_m().unwrap().clone());
     last.insert("draws".to_owned(), aws_sdk_dynamodb::types::AttributeValue::M(draws));
     table.put(last).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_has_the_trace_of_its_own_draw_and_of_no_other() {
+    let sandbox = Sandbox::new(5);
+    let kept = records(&sandbox);
+    let spray = sprayed(&sandbox, 4).await;
+    read(&sandbox, &kept).await;
+    let trace = TraceId::of_hex("5759e988bd862e3fe1be46a994272793").unwrap();
+    let now = sandbox.store.now();
+    let members = [("a", 1), ("b", 999_999_999_999), ("c", 3)];
+    for (member, nonce) in members {
+        let wish = request(member, now, nonce);
+        // The second draw is part of no trace.
+        let drawn = if member == "b" {
+            draw(&sandbox.store, &spray, &wish).await
+        } else {
+            invocation::traced(trace, draw(&sandbox.store, &spray, &wish)).await
+        };
+        drawn.unwrap();
+    }
+    sandbox.world.settle().await;
+    let mut images: Vec<(Image, Image)> = kept.lock().unwrap().drain(..).collect();
+    let traces = |old: &Image, new: &Image| -> Vec<Option<TraceId>> {
+        let messages = new_entries(old.clone(), new.clone()).unwrap().messages;
+        messages.iter().map(|message| message.trace).collect()
+    };
+    let found: Vec<_> = images.iter().map(|(old, new)| traces(old, new)).collect();
+    assert_eq!(found, [[Some(trace)], [None], [Some(trace)]]);
+    // A version that writes no trace leaves the one of the draw before.
+    let (old, mut new) = images.remove(1);
+    new.insert("trace".to_owned(), images[0].1["trace"].clone());
+    assert_eq!(traces(&old, &new), [None]);
+    // Whatever stands there holds up no payment.
+    for odd in [AttributeValue::S("odd".to_owned()), AttributeValue::B(vec![0; 3])] {
+        new.insert("trace".to_owned(), odd);
+        assert_eq!(traces(&old, &new), [None]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,7 +166,8 @@ async fn an_old_image_that_cannot_be_read_hides_no_entry_and_a_new_one_is_corrup
     };
     assert_eq!(new_entries(old.clone(), new.clone()).unwrap(), only(grants[1].clone()));
     for old in [without(&old, "taken"), Image::new()] {
-        assert_eq!(new_entries(old, new.clone()).unwrap().grants, grants);
+        let messages = grants.clone().map(GrantMessage::first);
+        assert_eq!(new_entries(old, new.clone()).unwrap().messages, messages);
     }
     for name in ["pk", "taken", "funder", "worth", "size", "opens_ms", "status", "kind"] {
         let error = new_entries(old.clone(), without(&new, name)).unwrap_err();

@@ -131,7 +131,7 @@ async fn a_message_that_cannot_be_read_returns_alone() {
 }
 
 /// A message as Lambda hands it in.
-fn message(id: &str, group: &str, body: &Value) -> Value {
+pub(crate) fn message(id: &str, group: &str, body: &Value) -> Value {
     let mut record = event("grant-pay", "happy")["Records"][0].clone();
     record["messageId"] = id.into();
     record["attributes"]["MessageGroupId"] = group.into();

@@ -94,6 +94,12 @@ impl Bootstrap {
         }
     }
 
+    /// Hands in an event, with less or more time, whatever comes of it.
+    pub(crate) async fn try_invoke(&mut self, event: &Value, left: Duration) {
+        let invocation = self.invocation(event, left);
+        self.hand_in(&invocation).await;
+    }
+
     async fn hand_in(&mut self, invocation: &Invocation) -> Heard {
         self.api.invocations.send(invocation.clone()).expect("the Runtime API is served");
         let heard = timeout(HANGS_AFTER, self.api.heard.recv()).await;

@@ -121,31 +121,44 @@ fn delay_after<D: Deps>(
     policy: RetryPolicy,
 ) -> Option<u32> {
     let id = delivery.message.grant.id.to_string();
+    let trace = delivery.message.trace.map(|trace| trace.to_string());
     match outcome {
         Outcome::Paid => {
-            tracing::info!(grant.id = id, "paid");
+            tracing::info!(grant.id = id, trace.id = trace, "paid");
             None
         }
         Outcome::Voided => {
-            tracing::warn!(grant.id = id, "not paid: it was voided");
+            tracing::warn!(grant.id = id, trace.id = trace, "not paid: it was voided");
             None
         }
         Outcome::GivenUp => {
-            tracing::error!(grant.id = id, "given up, and in the dead-letter queue");
+            tracing::error!(grant.id = id, trace.id = trace, "given up, and in the dead-letter queue");
             None
         }
         Outcome::PassedOn => {
-            tracing::warn!(grant.id = id, "given up, and its slot was passed on");
+            tracing::warn!(grant.id = id, trace.id = trace, "given up, and its slot was passed on");
             None
         }
         Outcome::Retry { attempts, refusal } => {
-            tracing::warn!(grant.id = id, grant.attempts = attempts, %refusal, "refused");
+            tracing::warn!(
+                grant.id = id,
+                trace.id = trace,
+                grant.attempts = attempts,
+                %refusal,
+                "refused"
+            );
             Some(policy.delay_s)
         }
         Outcome::Later { retry_after_ms, cause } => {
             let delay_s = later_s(deps, delivery.receives, retry_after_ms);
             let cause = cause.causes();
-            tracing::warn!(grant.id = id, delay_s, error.cause = cause, "not paid yet");
+            tracing::warn!(
+                grant.id = id,
+                trace.id = trace,
+                delay_s,
+                error.cause = cause,
+                "not paid yet"
+            );
             Some(delay_s)
         }
     }

@@ -139,7 +139,7 @@ async fn tell<D: Deps>(deps: &D, webhook: &Webhook, message: &SqsMessage) -> Nex
             let kept = deps.dead_letter_notice(body).await;
             tracing::error!(
                 notice.id = id,
-                notice.refused = status,
+                notify.refused = status,
                 "the webhook refuses: an operator must look at its address"
             );
             let Err(error) = kept else { return Next::Done };

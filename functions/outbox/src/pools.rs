@@ -12,7 +12,7 @@
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use largesse_app::grant::dispatch::dispatch;
-use largesse_app::ports::{DeadRecords, GrantMessage, GrantQueue, UnreadableRecord};
+use largesse_app::ports::{DeadRecords, GrantQueue, UnreadableRecord};
 use largesse_aws::pool::stream::new_entries;
 use largesse_domain::id::UserId;
 
@@ -44,8 +44,8 @@ pub async fn handle<D: GrantQueue + DeadRecords>(
         }
         match new_entries(old.clone().into_inner(), new.clone().into_inner()) {
             Ok(new) => {
-                positions.extend(new.grants.iter().map(|_| position));
-                messages.extend(new.grants.into_iter().map(GrantMessage::first));
+                positions.extend(new.messages.iter().map(|_| position));
+                messages.extend(new.messages);
                 if !new.impossible.is_empty() {
                     let problem = "entries that no draw can have written".to_owned();
                     let members = new.impossible;

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod dlq;
 pub mod money_server;
 pub mod plain;
+pub mod prometheus;
 pub mod rate;
 pub mod serve;
 pub mod up;

@@ -18,6 +18,7 @@ use largesse_app::settings::SettingError;
 use largesse_aws::production::{SecureRng, SetupError};
 use largesse_edge::cursor::CursorKey;
 use largesse_emulator::World;
+use metrics_exporter_prometheus::BuildError;
 use notify::webhook::Address;
 use tokio::net::TcpListener;
 
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The store lacks a property that draws rely on.
     #[error("nothing is served: the store does not behave as DynamoDB does")]
     Store(#[source] PortError),
+    /// The metrics cannot be counted.
+    #[error("the metrics cannot be counted")]
+    Metrics(#[from] BuildError),
     /// The process cannot listen for signals.
     #[error("cannot listen for Ctrl-C")]
     Signals(#[source] std::io::Error),

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::serve::{self, StartError};
-use crate::{aws_front, plain};
+use crate::{aws_front, plain, prometheus};
 
 /// How often expired items are deleted. DynamoDB's TTL deletes them some days later.
 const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -46,6 +46,7 @@ pub async fn run(
     webhook: Option<Address>,
 ) -> Result<(), StartError> {
     log_to_stderr(&Variables::of_process())?;
+    let metrics = prometheus::start()?;
     let listener = serve::bind(listen).await?;
     let settings = money.map(MoneyPlace::settings).unwrap_or_default();
     let local = serve::assemble(data, &settings, webhook)?;
@@ -53,7 +54,7 @@ pub async fn run(
     let address = listener.local_addr().map_err(StartError::Server)?;
     let running = local.world.start();
     let (stop, stopped) = watch::channel(false);
-    let mut router = local.router.clone();
+    let mut router = local.router.clone().merge(prometheus::router(metrics.clone()));
     if address.ip().is_loopback() {
         router = router.merge(aws_front::router(local.world.clone()));
     }
@@ -64,6 +65,7 @@ pub async fn run(
             tokio::time::sleep(TTL_SWEEP_EVERY).await;
             // Housekeeping only: what cannot be deleted now is deleted the next time.
             let _ = world.sweep_ttl();
+            metrics.run_upkeep();
         }
     });
     // Before the banner: a signal after it stops the process in order.

@@ -1,8 +1,9 @@
-//! The invocation that the current task works for: its deadline, its request id, how late it may take
-//! permits of a money service, and how late the call may be sent that a permit was taken for.
+//! The invocation that the current task works for: its deadline, its request id, its trace, how late it
+//! may take permits of a money service, and how late the call may be sent that a permit was taken for.
 //!
-//! The runtime sets the first two around each event, the AWS adapters read the deadline and the HTTP
-//! kernel reads the request id. A use case that needs time after its calls limits its permits, and the
+//! The runtime sets the first three around each event, the AWS adapters read the deadline and the HTTP
+//! kernel reads the request id. The kernel sets the trace of each request, and the adapters write it
+//! beside what the request decides. A use case that needs time after its calls limits its permits, and the
 //! governor reads the limit. The governor says until when its permit counts, and the adapter of the
 //! money service reads that. None of them knows the others.
 //!
@@ -13,6 +14,8 @@
 use std::future::Future;
 
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
+
+use crate::trace::TraceId;
 
 tokio::task_local! {
     static CURRENT: Invocation;
@@ -25,6 +28,8 @@ pub struct Invocation {
     pub deadline: Timestamp,
     /// The platform's id of the request; `None` where the platform gives none.
     pub request_id: Option<String>,
+    /// The trace that it belongs to; `None` where none is known.
+    pub trace: Option<TraceId>,
     /// No permit of a money service is taken later than that; `None`: up to the deadline.
     pub permits_until: Option<Timestamp>,
     /// The permit of the current call is over after that; `None`: it has none.
@@ -35,7 +40,7 @@ impl Invocation {
     /// An invocation with a deadline alone.
     #[must_use]
     pub const fn until(deadline: Timestamp) -> Self {
-        Self { deadline, request_id: None, permits_until: None, sent_until: None }
+        Self { deadline, request_id: None, trace: None, permits_until: None, sent_until: None }
     }
 }
 
@@ -92,6 +97,17 @@ pub fn sent_until() -> Option<Timestamp> {
 /// `at`. An answer may come later.
 pub async fn sent_before<F: Future>(at: Timestamp, call: F) -> F::Output {
     scope(Invocation { sent_until: Some(at), ..current() }, call).await
+}
+
+/// The trace of the current invocation; `None` when none is known.
+#[must_use]
+pub fn trace() -> Option<TraceId> {
+    CURRENT.try_with(|current| current.trace).ok().flatten()
+}
+
+/// Runs `work` inside the current invocation, or outside of one, as part of a trace.
+pub async fn traced<F: Future>(trace: TraceId, work: F) -> F::Output {
+    scope(Invocation { trace: Some(trace), ..current() }, work).await
 }
 
 fn current() -> Invocation {

@@ -6,6 +6,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod caches;
 pub mod campaign;
 pub mod drop;
 pub mod due;
@@ -19,4 +20,7 @@ pub mod product;
 pub mod room;
 pub mod settings;
 pub mod spray;
+pub mod telemetry;
+pub mod trace;
+pub mod usage;
 pub mod wallet;

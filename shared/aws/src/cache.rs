@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use largesse_app::caches::Kept;
+use largesse_app::telemetry::{CACHE_HITS, CACHE_MISSES};
 use largesse_domain::time::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
@@ -12,26 +14,36 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Values that are true until a moment.
+/// Counts a look-up in a cache.
+pub(crate) fn count(kept: &Kept, is_hit: bool) {
+    let name = if is_hit { CACHE_HITS.name } else { CACHE_MISSES.name };
+    metrics::counter!(name, "cache" => kept.name).increment(1);
+}
+
+/// Values that are true until a moment. Look-ups are counted.
 pub(crate) struct Cache<K, V> {
     entries: Mutex<HashMap<K, (V, Timestamp)>>,
-    len_max: usize,
+    kept: &'static Kept,
 }
 
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    pub(crate) fn new(len_max: usize) -> Self {
-        Self { entries: Mutex::default(), len_max }
+    pub(crate) fn new(kept: &'static Kept) -> Self {
+        Self { entries: Mutex::default(), kept }
     }
 
     pub(crate) fn get(&self, key: &K, now: Timestamp) -> Option<V> {
-        let entries = lock(&self.entries);
-        entries.get(key).filter(|(_, until)| now < *until).map(|(value, _)| value.clone())
+        let found = {
+            let entries = lock(&self.entries);
+            entries.get(key).filter(|(_, until)| now < *until).map(|(value, _)| value.clone())
+        };
+        count(self.kept, found.is_some());
+        found
     }
 
     pub(crate) fn put(&self, key: K, value: V, until: Timestamp) {
         let mut entries = lock(&self.entries);
         // Forgetting everything now and then is simpler than order of use, and only costs reads.
-        if entries.len() >= self.len_max {
+        if entries.len() >= self.kept.len_max {
             entries.clear();
         }
         entries.insert(key, (value, until));

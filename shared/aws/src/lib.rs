@@ -38,6 +38,7 @@ mod idempotency;
 mod image;
 mod item;
 pub mod keys;
+mod metering;
 pub mod names;
 mod notice;
 pub mod pool;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
+use largesse_app::caches;
 use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
 use largesse_domain::drop::{Drop, WaitingList};
 use largesse_domain::id::{CampaignId, DropId, ProductId, RoomId, Token, Ulid, UserId};
@@ -17,6 +18,7 @@ use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
 
 use crate::cache::{Cache, KeyedLocks};
+use crate::metering::Metering;
 use crate::names::Names;
 use crate::product::Seen;
 use crate::{deadline, retry};
@@ -31,20 +33,6 @@ pub struct Environment {
     /// Makes randomness.
     pub rng: Arc<dyn Rng>,
 }
-
-/// How long a "yes, a member" may be remembered (ports: at most one second old).
-pub(crate) const MEMBER_CACHE_MS: u64 = 1_000;
-/// How many tokens and how many members one process remembers.
-const CACHE_LEN_MAX: usize = 10_000;
-/// Of how many rooms one process remembers the members, up to 1,000 each.
-const ROOMS_MAX: usize = 256;
-/// How many full buckets one process remembers, of some 2 KB each: more than the 6,250 of slots and
-/// 6,250 of places of the largest drop, or its 12,500 of lots, which are no longer asked for then.
-const FULL_BUCKETS_MAX: usize = 16_384;
-/// Of how many drops one process remembers something.
-const DROPS_MAX: usize = 256;
-/// How many products one process remembers, and the shards of how many.
-const PRODUCTS_MAX: usize = 1_024;
 
 /// All ports, on AWS.
 pub struct Store {
@@ -104,7 +92,8 @@ impl Store {
             .retry_config(retry::config())
             .retry_partition(partition.clone())
             .retry_classifier(retry::TransactionConflicts)
-            .interceptor(timeouts.clone());
+            .interceptor(timeouts.clone())
+            .interceptor(Metering);
         let mut sqs = aws_sdk_sqs::config::Builder::from(config)
             .retry_config(retry::config())
             .retry_partition(partition.clone())
@@ -124,27 +113,27 @@ impl Store {
             bus: aws_sdk_eventbridge::Client::from_conf(bus.build()),
             names,
             environment,
-            members: Cache::new(CACHE_LEN_MAX),
-            recent_rooms: Cache::new(CACHE_LEN_MAX),
-            room_members: Cache::new(ROOMS_MAX),
+            members: Cache::new(&caches::MEMBERS),
+            recent_rooms: Cache::new(&caches::RECENT_ROOMS),
+            room_members: Cache::new(&caches::ROOM_MEMBERS),
             room_locks: KeyedLocks::default(),
-            tokens: Cache::new(CACHE_LEN_MAX),
+            tokens: Cache::new(&caches::TOKENS),
             wallet_locks: KeyedLocks::default(),
-            full_buckets: Cache::new(FULL_BUCKETS_MAX),
-            products: Cache::new(PRODUCTS_MAX),
-            product_shards: Cache::new(PRODUCTS_MAX),
+            full_buckets: Cache::new(&caches::FULL_BUCKETS),
+            products: Cache::new(&caches::PRODUCTS),
+            product_shards: Cache::new(&caches::PRODUCT_SHARDS),
             product_reads: AtomicU64::new(0),
-            drops: Cache::new(DROPS_MAX),
-            waiting_lists: Cache::new(DROPS_MAX),
-            drop_figures: Cache::new(DROPS_MAX),
-            waiting_drops: Cache::new(DROPS_MAX),
-            snapshots: Cache::new(CACHE_LEN_MAX),
+            drops: Cache::new(&caches::DROPS),
+            waiting_lists: Cache::new(&caches::WAITING_LISTS),
+            drop_figures: Cache::new(&caches::DROP_FIGURES),
+            waiting_drops: Cache::new(&caches::WAITING_DROPS),
+            snapshots: Cache::new(&caches::SNAPSHOTS),
             tokens_full: Mutex::default(),
         }
     }
 
     pub(crate) fn remember_member(&self, room: RoomId, user: &UserId) {
-        let until = self.now().plus_ms(MEMBER_CACHE_MS);
+        let until = caches::MEMBERS.until(self.now());
         self.members.put((room, user.clone()), (), until);
     }
 

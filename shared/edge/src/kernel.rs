@@ -10,13 +10,15 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use largesse_app::invocation::{self, MalformedRequest};
 use largesse_app::ports::{Clock, Ids};
+use largesse_app::usage;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::code::Code;
-use crate::error::{ApiError, Rendered, Unrendered};
+use crate::error::{ApiError, Unrendered};
 use crate::extract::header_once;
 use crate::meta::{Meta, Version};
+use crate::telemetry::{self, Served};
 
 /// The header with the request id, in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -80,26 +82,28 @@ where
     D: Clock + Ids + Send + Sync + 'static,
 {
     let started = deps.now();
-    let request_id = invocation::request_id()
-        .or_else(|| request_id_of_caller(request.headers()))
-        .unwrap_or_else(|| deps.ulid().to_string());
+    let request_id =
+        invocation::request_id().or_else(|| request_id_of_caller(request.headers()));
+    let (request_id, trace) = telemetry::identities(request.headers(), request_id, &*deps);
     let version = Version::of_path(request.uri().path());
     let meta = Meta { request_id, version };
     let method = request.method().clone();
-    // The log gets the pattern and not the path: a path holds tokens and members.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(meta.clone());
 
-    let response = match why_malformed(&request) {
-        Some(why) => ApiError::new(Code::InvalidRequest, why).into_response(),
-        None => next.run(request).await,
+    let answer = async {
+        match why_malformed(&request) {
+            Some(why) => ApiError::new(Code::InvalidRequest, why).into_response(),
+            None => next.run(request).await,
+        }
     };
+    let (response, used) = usage::counted(invocation::traced(trace, answer)).await;
     let mut response = render(response, &meta);
     if let Ok(id) = HeaderValue::from_str(&meta.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let elapsed_ms = deps.now().ms_since(started);
-    log(&meta, method.as_str(), route.as_deref().unwrap_or("none"), &response, elapsed_ms);
+    Served { meta: &meta, trace, method, route, response: &response, elapsed_ms, used }.tell();
     response
 }
 
@@ -132,33 +136,6 @@ fn render(mut response: Response, meta: &Meta) -> Response {
         }
     }
     rendered
-}
-
-fn log(meta: &Meta, method: &str, route: &str, response: &Response, elapsed_ms: u64) {
-    let status = response.status().as_u16();
-    let error = response.extensions().get::<Rendered>().map(|Rendered(error)| error);
-    let code = error.map_or("", |error| error.code().as_str());
-    if status < 500 {
-        tracing::info!(
-            request.id = meta.request_id,
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            http.elapsed_ms = elapsed_ms,
-            error.code = code,
-        );
-    } else {
-        let cause = error.and_then(|error| error.causes()).unwrap_or_default();
-        tracing::error!(
-            request.id = meta.request_id,
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            http.elapsed_ms = elapsed_ms,
-            error.code = code,
-            error.cause = cause,
-        );
-    }
 }
 
 #[cfg(test)]

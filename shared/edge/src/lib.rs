@@ -21,6 +21,7 @@ pub mod meta;
 pub mod openapi;
 pub mod query;
 pub mod routes;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod time;

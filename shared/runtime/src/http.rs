@@ -6,13 +6,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::Response;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use largesse_app::invocation;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tower::ServiceExt;
 
 use crate::http_event::{BasePath, request_of};
-use crate::invoked::invocation_of;
+use crate::invoked::invoked;
 
 /// An answer in payload format 2.0.
 #[derive(Serialize)]
@@ -44,8 +43,7 @@ async fn answer(
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<HttpAnswer, Error> {
     let request = request_of(event.payload.get(), &base_path);
-    let invocation = invocation_of(event.context);
-    written(invocation::scope(invocation, router.oneshot(request)).await?).await
+    written(invoked(event.context, router.oneshot(request)).await?).await
 }
 
 async fn written(response: Response<Body>) -> Result<HttpAnswer, Error> {

@@ -1,4 +1,4 @@
-//! What every Lambda function needs: a runner for its kind of event, a deadline, a log.
+//! What every Lambda function needs: a runner for its kind of event, a deadline, a log, metrics.
 //!
 //! | trigger | runner |
 //! | --- | --- |
@@ -13,6 +13,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod emf;
 mod ended;
 mod http;
 mod http_event;

@@ -4,13 +4,12 @@ use std::future::Future;
 
 use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use largesse_app::invocation;
 use largesse_app::ports::PortError;
 use largesse_domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::invoked::invocation_of;
+use crate::invoked::{invocation_of, invoked, logged};
 
 /// The time kept back from the deadline of a scheduled run. A run starts no new work in it, so that
 /// running work ends before the deadline.
@@ -40,9 +39,9 @@ where
 {
     let handle = &handle;
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<IgnoredAny>| {
-        let invocation = invocation_of(event.context);
-        let work = handle(invocation.deadline.minus_ms(STOP_MARGIN_MS)).boxed_local();
-        invocation::scope(invocation, work).await.map_err(Error::from)
+        let deadline = invocation_of(&event.context).deadline;
+        let work = handle(deadline.minus_ms(STOP_MARGIN_MS)).boxed_local();
+        invoked(event.context, logged(work)).await.map_err(Error::from)
     }))
     .await
 }

@@ -6,9 +6,8 @@ use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use largesse_app::invocation;
 
-use crate::invoked::invocation_of;
+use crate::invoked::{invoked, logged};
 
 /// Handles batches of stream records.
 ///
@@ -23,7 +22,7 @@ where
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<StreamEvent>| {
         // Boxed: the compiler otherwise expands the whole function's future here.
         let work = handle(event.payload).boxed_local();
-        Ok::<_, Error>(invocation::scope(invocation_of(event.context), work).await)
+        Ok::<_, Error>(invoked(event.context, logged(work)).await)
     }))
     .await
 }

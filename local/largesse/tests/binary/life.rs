@@ -30,6 +30,37 @@ async fn ctrl_c_and_sigterm_stop_it_cleanly() {
 }
 
 #[tokio::test]
+async fn it_serves_what_it_counted_as_text_for_prometheus() {
+    let up = Up::start(&[]);
+    up.client.deposit("walter", 100).await.unwrap();
+    let room = up.client.room("walter").await.unwrap();
+    up.client.join(&room, "walter", "ursula").await.unwrap();
+    let token = up.client.spray(&room, "walter", "key", 100, 1).await.unwrap();
+    for _ in 0..2 {
+        up.client.claim(&room, "ursula", &token).await.unwrap();
+    }
+    up.until_paid("ursula", 100).await;
+    let metrics = up.get("/metrics", "nobody", None).await.body;
+    let metrics = metrics.as_str().unwrap();
+    let claims = |code: &str| {
+        let route = "POST /api/v2/sprays/{token}/claims";
+        format!("http_requests_total{{route=\"{route}\",code=\"{code}\"}} 1\n")
+    };
+    for line in [
+        &claims("OK"),
+        &claims("ERR102"),
+        "draws_total{outcome=\"won\"} 1\n",
+        "payments_total{outcome=\"paid\"} 1\n",
+        "cache_hits_total{cache=\"tokens\"} 1\n",
+        "\ndynamo_write_units_x100_total ",
+        "http_request_ms_bucket{",
+    ] {
+        assert!(metrics.contains(line), "no {line} in\n{metrics}");
+    }
+    assert!(!metrics.contains("walter") && !metrics.contains("ursula") && !metrics.contains(&room));
+}
+
+#[tokio::test]
 async fn what_was_answered_survives_kill_9_and_nothing_is_doubled() {
     let data = folder("kill-9");
     let data = ["--data", data.to_str().unwrap()];

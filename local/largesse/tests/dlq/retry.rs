@@ -97,7 +97,8 @@ impl FaultHook for GivesUp {
                 let sends = self.sends.fetch_add(1, Ordering::Relaxed);
                 let at = u64::try_from(self.world.clock().now_ms()).unwrap();
                 let retry = Some(Ulid::from_parts(at, u128::from(sends)));
-                let body = write_body(&GrantMessage { grant: self.grant.clone(), retry }).unwrap();
+                let message = GrantMessage { retry, ..GrantMessage::first(self.grant.clone()) };
+                let body = write_body(&message).unwrap();
                 send(&self.world.sdk_config(), GRANTS_DLQ, "bob", &body).await;
             }
             None

@@ -26,13 +26,10 @@ use largesse_domain::money::Amount;
 use largesse_domain::pool::{Draw, Nonce};
 use largesse_domain::time::Timestamp;
 
+use crate::caches::WAITING_DROPS;
 use crate::drop::read::waiting_list;
 use crate::pool::draw::{NotWon, draw};
 use crate::ports::{Clock, DropCache, Drops, Pools, PortError, PortResult, Rng, Won};
-
-/// How long a process remembers that the lots are not drawn: each entry of a crowd would else cost a
-/// write in vain.
-const REMEMBER_WAITS_MS: u64 = 1_000;
 
 /// What a member who enters has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +129,7 @@ where
         Err(not_won) => {
             let error = refused(not_won, &drop, now);
             if matches!(error, EnterError::Shuffling) {
-                deps.remember_waits(id, now.plus_ms(REMEMBER_WAITS_MS));
+                deps.remember_waits(id, WAITING_DROPS.until(now));
             }
             Err(error)
         }

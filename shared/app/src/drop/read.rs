@@ -16,7 +16,7 @@ const REMEMBER_MS_MIN: u64 = 1_000;
 /// How long for each bucket, so that the reads of one process stay below 500 buckets a second.
 const REMEMBER_MS_A_BUCKET: u64 = 2;
 
-fn remember_until(now: Timestamp, buckets: u32) -> Timestamp {
+pub(crate) fn remember_until(now: Timestamp, buckets: u32) -> Timestamp {
     let ms = REMEMBER_MS_A_BUCKET.saturating_mul(buckets.into());
     now.plus_ms(ms.max(REMEMBER_MS_MIN))
 }

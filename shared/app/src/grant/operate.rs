@@ -56,6 +56,7 @@ where
         let message = |unpaid: &Unpaid| GrantMessage {
             grant: unpaid.grant.clone(),
             retry: Some(deps.ulid()),
+            trace: None,
         };
         let messages: Vec<GrantMessage> =
             some.iter().filter_map(|at| grants.get(*at)).map(message).collect();

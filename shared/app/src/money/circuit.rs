@@ -8,10 +8,11 @@ use largesse_domain::time::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::Held;
+use crate::caches::BREAKER_MS;
 use crate::ports::{BreakerWritten, Breakers, Clock, Ids, PortResult, Rng, StoredBreaker};
 
 /// How old the view may be, in milliseconds: each process reads the breaker once in that time.
-const VIEW_MS: u64 = 1_000;
+const VIEW_MS: u64 = BREAKER_MS;
 
 const OPEN: &str = "money service: the circuit breaker is open";
 const UNREADABLE: &str = "money service: the circuit breaker cannot be read";

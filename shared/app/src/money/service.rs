@@ -11,6 +11,7 @@ use super::governed::Governed;
 use crate::ports::{
     Breakers, Clock, Ids, Money, Pause, Payment, Permits, PortResult, Reversal, Rng, Standing,
 };
+use crate::telemetry::PAYMENTS;
 
 /// Where grants are paid. `L` is the store, whose ledger is one service and whose table `edge` holds
 /// the rate and the circuit breaker of the other, `H`. A process has one, and all its tasks share it.
@@ -51,10 +52,14 @@ where
     }
 
     async fn pay(&self, grants: &[Grant]) -> Vec<Payment> {
-        match self {
+        let payments = match self {
             Self::Ledger(ledger) => ledger.pay(grants).await,
             Self::Governed(service) => service.pay(grants).await,
+        };
+        for payment in &payments {
+            metrics::counter!(PAYMENTS.name, "outcome" => payment.as_str()).increment(1);
         }
+        payments
     }
 
     async fn lookup(&self, grants: &[Grant]) -> PortResult<Vec<Standing>> {

@@ -6,6 +6,7 @@ use largesse_domain::grant::{FailedGrant, Grant};
 use largesse_domain::id::{PoolId, Ulid, UserId};
 
 use super::PortResult;
+use crate::trace::TraceId;
 
 /// What became of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,19 +68,22 @@ pub struct GrantMessage {
     /// drop it; what the sweep sends again has the grant's, so that two sweeps at once send one
     /// message.
     pub retry: Option<Ulid>,
+    /// The trace of the request that drew it; `None` where it is not known, as of what the sweep or an
+    /// operator sends again.
+    pub trace: Option<TraceId>,
 }
 
 impl GrantMessage {
     /// The message of a grant that is sent for the first time.
     #[must_use]
     pub const fn first(grant: Grant) -> Self {
-        Self { grant, retry: None }
+        Self { grant, retry: None, trace: None }
     }
 
     /// The message of a grant that the sweep sends again.
     #[must_use]
     pub const fn resent(grant: Grant) -> Self {
-        Self { retry: Some(grant.id.0), grant }
+        Self { retry: Some(grant.id.0), grant, trace: None }
     }
 }
 

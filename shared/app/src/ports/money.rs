@@ -76,6 +76,22 @@ pub enum Payment {
     Unknown(PortError),
 }
 
+impl Payment {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::AlreadyPaid => "already_paid",
+            Self::Voided => "voided",
+            Self::Refused(_) => "refused",
+            Self::NotNow { .. } => "not_now",
+            Self::Pending => "pending",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
 /// Where a grant stands with the money service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

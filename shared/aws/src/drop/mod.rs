@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use futures::{FutureExt, StreamExt};
+use largesse_app::caches::DROPS;
 use largesse_app::page::Page;
 use largesse_app::ports::{
     Clock, DropCache, DropFigures, DropReads, Drops, DropsMade, Once, Pause, PortResult, Wallets,
@@ -14,7 +15,7 @@ use largesse_domain::drop::{Drop, DropRecord, Shuffle, WaitingList};
 use largesse_domain::id::DropId;
 use largesse_domain::ledger::{PostRefused, TransferOrder};
 use largesse_domain::pool::Bucket;
-use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
+use largesse_domain::time::Timestamp;
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
 use crate::item::{Item, Reader, s};
@@ -111,13 +112,12 @@ impl Store {
 
 impl Drops for Store {
     async fn drop_terms(&self, id: DropId) -> PortResult<Option<Arc<Drop>>> {
-        let for_ever = Timestamp::from_ms(TIMESTAMP_MS_MAX);
         if let Some(known) = self.drops.get(&id, Timestamp::from_ms(0)) {
             return Ok(Some(known));
         }
         let found = self.drop_record(id).await?.map(|record| Arc::new(record.drop));
         if let Some(drop) = &found {
-            self.drops.put(id, drop.clone(), for_ever);
+            self.drops.put(id, drop.clone(), DROPS.until(self.now()));
         }
         Ok(found)
     }

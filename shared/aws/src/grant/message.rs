@@ -2,6 +2,7 @@
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use largesse_app::ports::{Deliveries, GrantMessage, GrantQueue, PortResult};
+use largesse_app::trace::TraceId;
 use largesse_domain::grant::{Grant, Reason};
 use largesse_domain::id::{PoolId, Ulid};
 use largesse_domain::money::Amount;
@@ -27,6 +28,8 @@ struct Body {
     funder: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
 
 /// A message that this code cannot read. It may be of a newer version, so it waits in the queue.
@@ -74,7 +77,10 @@ pub fn read_body(text: &str) -> Result<GrantMessage, BodyError> {
         memo: None,
     };
     let retry = body.retry.map(|id| Ulid::from_string(&id)).transpose();
-    Ok(GrantMessage { grant, retry: retry.map_err(|_| field("retry"))? })
+    let retry = retry.map_err(|_| field("retry"))?;
+    // A trace only helps to find lines of the log: one that cannot be read holds up no payment.
+    let trace = body.trace.as_deref().and_then(TraceId::of_hex);
+    Ok(GrantMessage { grant, retry, trace })
 }
 
 /// Writes the body of a message.
@@ -92,6 +98,7 @@ pub fn write_body(message: &GrantMessage) -> PortResult<String> {
         reason: grant.reason.as_str().to_owned(),
         funder: grant.funder.to_string(),
         retry: message.retry.map(|id| id.to_string()),
+        trace: message.trace.map(|id| id.to_string()),
     };
     serde_json::to_string(&body).map_err(|_| corrupt("grant message"))
 }
@@ -164,7 +171,8 @@ mod tests {
         let message = read_body(GOLDEN).unwrap();
         assert_eq!(write_body(&message).unwrap(), GOLDEN);
         assert_eq!(message.grant.amount.get(), 5);
-        let retry = GrantMessage { retry: Some(Ulid::from_parts(1, 2)), ..message };
+        let trace = Some(TraceId::of_ulid(Ulid::from_parts(3, 4)));
+        let retry = GrantMessage { retry: Some(Ulid::from_parts(1, 2)), trace, ..message };
         assert_eq!(read_body(&write_body(&retry).unwrap()).unwrap(), retry);
     }
 
@@ -175,6 +183,12 @@ mod tests {
         let newer = GOLDEN.replace("\"version\":1", "\"version\":2");
         assert!(matches!(read_body(&newer), Err(BodyError::Newer(2))));
         assert!(matches!(read_body(r#"{"version":2}"#), Err(BodyError::Newer(2))));
+    }
+
+    #[test]
+    fn a_trace_that_cannot_be_read_holds_up_no_payment() {
+        let odd = GOLDEN.replace("\"amount\"", "\"trace\":\"odd\",\"amount\"");
+        assert_eq!(read_body(&odd).unwrap(), read_body(GOLDEN).unwrap());
     }
 
     #[test]

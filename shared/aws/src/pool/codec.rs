@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::PortResult;
+use largesse_app::trace::TraceId;
 use largesse_domain::id::UserId;
-use largesse_domain::pool::{Bucket, BucketStatus, Entry, PaymentCounts, PoolKind, Worth};
+use largesse_domain::pool::{Bucket, BucketStatus, Entry, Nonce, PaymentCounts, PoolKind, Worth};
 use largesse_domain::time::Window;
 
 use crate::item::{Item, Reader, ms, n, s};
@@ -28,6 +30,25 @@ pub(crate) const PROMOTED: &str = "promoted";
 pub(crate) const PAID: &str = "paid";
 pub(crate) const FAILED: &str = "failed";
 pub(crate) const COUNTED: &str = "counted_ms";
+/// The trace of the last draw.
+pub(crate) const TRACE: &str = "trace";
+
+/// The trace of a draw: 5 bytes of the draw's nonce, which is below 10^12, and the 16 bytes of the trace's
+/// id. The nonce says which entry it belongs to: a version that writes no trace leaves the value of an
+/// earlier draw.
+pub(crate) fn trace_of_draw(nonce: Nonce, trace: Option<TraceId>) -> Av {
+    let Some(trace) = trace else { return Av::Null(true) };
+    let [_, _, _, nonce @ ..] = nonce.get().to_be_bytes();
+    Av::B(Blob::new([&nonce[..], &trace.bytes()].concat()))
+}
+
+/// The trace of an entry, if the item holds it.
+pub(crate) fn trace_of_entry(item: &Item, entry: Entry) -> Option<TraceId> {
+    let Some(Av::B(blob)) = item.get(TRACE) else { return None };
+    let (nonce, id) = blob.as_ref().split_first_chunk::<5>()?;
+    let [_, _, _, of_entry @ ..] = entry.nonce.get().to_be_bytes();
+    (*nonce == of_entry).then(|| TraceId::from_bytes(id.try_into().ok()?)).flatten()
+}
 
 /// The item of a bucket before its first draw: it is in no index.
 pub(crate) fn bucket_item(bucket: &Bucket) -> Item {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use largesse_app::caches::FULL_BUCKETS;
+use largesse_app::invocation;
 use largesse_app::page::{DueKey, DuePage};
 use largesse_app::pool::sweep::sweep_after_ms;
-use largesse_app::ports::{NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
+use largesse_app::ports::{Clock, NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
+use largesse_app::telemetry::DRAWS;
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{
     Bucket, BucketError, BucketId, Draw, DrawRefused, Entry, PaymentCounts,
 };
-use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
+use largesse_domain::time::Timestamp;
 
 use crate::due::{BY_SWEEP, DueQuery};
 use crate::errors::{port_error, unless_refused};
@@ -23,6 +26,7 @@ pub(crate) mod codec;
 pub mod stream;
 
 pub use codec::read_bucket;
+use codec::trace_of_draw;
 
 fn read_sweepable(reader: &Reader<'_>) -> PortResult<Sweepable> {
     Ok(Sweepable { id: keys::read_bucket_id(reader)?, since: reader.ms(keys::SWEEP_MS)? })
@@ -62,12 +66,27 @@ fn refused(bucket: &Bucket, draw: &Draw) -> PortResult<Result<Won, NotDrawn>> {
     }))
 }
 
+/// Counts what became of a draw.
+fn count_draw(outcome: &'static str) {
+    metrics::counter!(DRAWS.name, "outcome" => outcome).increment(1);
+}
+
+const fn outcome(refusal: &NotDrawn) -> &'static str {
+    match refusal {
+        NotDrawn::NoSuchBucket => "no_such_bucket",
+        NotDrawn::Ahead => "ahead",
+        NotDrawn::Over => "over",
+        NotDrawn::Already(_) => "already",
+        NotDrawn::Full => "full",
+    }
+}
+
 impl Store {
     fn remember_if_full(&self, bucket: &Bucket) {
         if bucket.is_full() {
             // Full is for ever: entries are never removed, and none is added.
-            let for_ever = Timestamp::from_ms(TIMESTAMP_MS_MAX);
-            self.full_buckets.put(bucket.id, Arc::new(bucket.clone()), for_ever);
+            let until = FULL_BUCKETS.until(self.now());
+            self.full_buckets.put(bucket.id, Arc::new(bucket.clone()), until);
         }
     }
 }
@@ -81,9 +100,9 @@ impl Pools for Store {
             .set_key(Some(keys::bucket(id)))
             // One expression draws the next index, records who has it, and counts it. The first
             // draw since the last sweep puts the bucket into the index of what is to be swept; the
-            // later ones leave the index alone.
+            // later ones leave the index alone. The stream carries the trace to the outbox.
             .update_expression(
-                "SET draws.#member = taken + :stamp, taken = taken + :one, \
+                "SET draws.#member = taken + :stamp, taken = taken + :one, #trace = :trace, \
                  sweep_ms = if_not_exists(sweep_ms, :sweep)",
             )
             .condition_expression(
@@ -101,6 +120,8 @@ impl Pools for Store {
             .expression_attribute_names("#member", draw.member.as_str())
             .expression_attribute_values(":stamp", n(Entry::stamp(draw.at, draw.nonce)))
             .expression_attribute_values(":one", n(1))
+            .expression_attribute_names("#trace", codec::TRACE)
+            .expression_attribute_values(":trace", trace_of_draw(draw.nonce, invocation::trace()))
             .expression_attribute_values(":sweep", ms(draw.at.plus_ms(sweep_after_ms(id.pool))))
             .expression_attribute_values(":open", s(codec::OPEN))
             .expression_attribute_values(":now", ms(draw.at))
@@ -113,6 +134,7 @@ impl Pools for Store {
                 let bucket = read_bucket(&drawn.attributes.unwrap_or_default())?;
                 let won = checked(&bucket, draw)?;
                 self.remember_if_full(&bucket);
+                count_draw("won");
                 return Ok(Ok(won));
             }
             Err(error) => error,
@@ -122,7 +144,9 @@ impl Pools for Store {
                 let Some(item) = failed.item() else { return Ok(Err(NotDrawn::NoSuchBucket)) };
                 let bucket = read_bucket(item)?;
                 self.remember_if_full(&bucket);
-                refused(&bucket, draw)
+                let answer = refused(&bucket, draw)?;
+                count_draw(answer.as_ref().map_or_else(outcome, |_| "won"));
+                Ok(answer)
             }
             _ => Err(port_error("draw", error)),
         }

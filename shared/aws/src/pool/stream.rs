@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use largesse_app::ports::PortResult;
-use largesse_domain::grant::Grant;
+use largesse_app::ports::{GrantMessage, PortResult};
 use largesse_domain::id::UserId;
 use serde_dynamo::AttributeValue as StreamValue;
 
@@ -13,8 +12,9 @@ use crate::image::item_of;
 /// What a stream record says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewEntries {
-    /// The duties to pay that the record adds.
-    pub grants: Vec<Grant>,
+    /// The messages of the duties to pay that the record adds. The one of the draw that wrote the record
+    /// has its trace.
+    pub messages: Vec<GrantMessage>,
     /// The members whose new entries no draw can have written. They must not be paid.
     pub impossible: Vec<UserId>,
 }
@@ -28,7 +28,8 @@ pub fn new_entries(
     old: HashMap<String, StreamValue>,
     new: HashMap<String, StreamValue>,
 ) -> PortResult<NewEntries> {
-    let bucket = codec::read_bucket(&item_of(new))?;
+    let new = item_of(new);
+    let bucket = codec::read_bucket(&new)?;
     let before = codec::read_bucket(&item_of(old)).ok();
     let impossible = bucket.impossible_entries();
     let was_there = |member: &UserId| {
@@ -38,7 +39,11 @@ pub fn new_entries(
         })
     };
     let entries = bucket.draws.iter().filter(|(m, _)| !was_there(m) && !impossible.contains(*m));
-    let grants = entries.filter_map(|(member, entry)| bucket.grant(member, *entry)).collect();
+    let messages = entries.filter_map(|(member, entry)| {
+        let trace = codec::trace_of_entry(&new, *entry);
+        Some(GrantMessage { trace, ..GrantMessage::first(bucket.grant(member, *entry)?) })
+    });
+    let messages = messages.collect();
     let impossible = impossible.iter().filter(|member| !was_there(member)).cloned().collect();
-    Ok(NewEntries { grants, impossible })
+    Ok(NewEntries { messages, impossible })
 }

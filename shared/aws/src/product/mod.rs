@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use largesse_app::caches::{PRODUCT_SHARDS, PRODUCTS};
 use largesse_app::page::Page;
 use largesse_app::ports::{Clock, Closing, InvestOrder, NotInvested, Once, PortResult, Products};
 use largesse_domain::id::{InvestmentId, ProductId, UserId};
 use largesse_domain::product::{Investment, Product, Shard};
-use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
+use largesse_domain::time::Timestamp;
 
 use crate::errors::{
     TransactError, condition_failed, contended, corrupt, port_error, unless_refused,
@@ -29,9 +30,6 @@ pub mod stream;
 pub(crate) use codec::{Read, read_any};
 use codec::{SOLD_OUT_MS, product_item, read_investment, read_product, read_shard, shard_item};
 
-/// How old the shards may be that a process remembers, in milliseconds.
-const SHARDS_CACHE_MS: u64 = 1_000;
-
 /// Shards as one read found them, less what this process invested after it.
 #[derive(Clone)]
 pub(crate) struct Seen {
@@ -42,8 +40,7 @@ pub(crate) struct Seen {
 
 impl Store {
     fn remember_product(&self, product: &Product) {
-        let ever = Timestamp::from_ms(TIMESTAMP_MS_MAX);
-        self.products.put(product.id, product.clone(), ever);
+        self.products.put(product.id, product.clone(), PRODUCTS.until(self.now()));
     }
 }
 
@@ -51,7 +48,7 @@ impl Store {
     /// Reads all shards, and remembers them.
     async fn see(&self, product: &Product) -> PortResult<Seen> {
         // From before the read, so that a remembered figure is never older than it says.
-        let until = self.now().plus_ms(SHARDS_CACHE_MS);
+        let until = PRODUCT_SHARDS.until(self.now());
         let keys = (0..product.shards).map(|n| keys::product_shard(product.id, n)).collect();
         let items = self.batch_get("read shards", &self.names.products, keys).await?;
         let shards = items.iter().map(|item| read_shard(item).map(|(_, shard)| shard));

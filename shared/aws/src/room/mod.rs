@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem};
+use largesse_app::caches::{RECENT_ROOMS, ROOM_MEMBERS};
 use largesse_app::page::Page;
 use largesse_app::ports::{Clock, MembersChanged, PortResult, Room, Rooms};
 use largesse_domain::id::{RoomId, UserId};
@@ -15,7 +16,7 @@ use largesse_domain::time::Timestamp;
 use crate::errors::{TransactError, condition_failed, port_error};
 use crate::item::{Item, Reader, ms, s};
 use crate::keys::{self, MEMBER, PK, SK};
-use crate::store::{MEMBER_CACHE_MS, Store};
+use crate::store::Store;
 use crate::wallet::request_token;
 
 /// How many members of a crowded room are read at once: some 100 KB.
@@ -88,7 +89,7 @@ impl Rooms for Store {
         if self.is_known_member(room, user) {
             return Ok(true);
         }
-        let until = self.now().plus_ms(MEMBER_CACHE_MS);
+        let until = ROOM_MEMBERS.until(self.now());
         if self.recent_rooms.get(&room, self.now()).is_some() {
             // A crowd of one room reads its members once a second, not one by one.
             let _lock = self.room_locks.lock(&room).await;
@@ -105,7 +106,7 @@ impl Rooms for Store {
                 }
             }
         }
-        self.recent_rooms.put(room, (), until);
+        self.recent_rooms.put(room, (), RECENT_ROOMS.until(self.now()));
         let got = self
             .dynamo
             .get_item()

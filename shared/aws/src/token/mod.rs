@@ -2,12 +2,13 @@
 //! refunded; then it is free, and in the sparse index `free`.
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
+use largesse_app::caches::FULL_TOKENS;
 use largesse_app::ports::{Clock, PortResult, Replenished, TokenSpace};
 use largesse_domain::id::Token;
 use largesse_domain::spray::{Spray, TokenEntry};
 use largesse_domain::time::{Timestamp, Window};
 
-use crate::cache::lock;
+use crate::cache::{count, lock};
 use crate::errors::port_error;
 use crate::item::{Item, Reader, ms, n, s};
 use crate::keys::{self, FREE, FREE_SHARD, PK, TOKEN};
@@ -19,8 +20,6 @@ mod scan;
 /// rule goes by `refunded` and `closes_ms`. Eight days, so that TTL never fires while the sender may
 /// still read.
 const TOKEN_TTL_S: u64 = 8 * 86_400;
-/// How long a process remembers that no token is free, at most.
-const FULL_MS_MAX: u64 = 2_000;
 
 /// When TTL may delete a token's item, once it is refunded: in seconds since 1970.
 pub(crate) fn token_ttl(window: Window) -> u64 {
@@ -136,12 +135,14 @@ impl TokenSpace for Store {
 
     fn known_full(&self, now: Timestamp) -> Option<Timestamp> {
         let known = *lock(&self.tokens_full);
-        known.filter(|(until, _)| now < *until).map(|(_, earliest)| earliest)
+        let known = known.filter(|(until, _)| now < *until).map(|(_, earliest)| earliest);
+        count(&FULL_TOKENS, known.is_some());
+        known
     }
 
     fn remember_full(&self, now: Timestamp, earliest: Timestamp) {
         // Until the first token may become free, and no longer than a few seconds.
-        let until = now.plus_ms(FULL_MS_MAX).min(earliest);
+        let until = FULL_TOKENS.until(now).min(earliest);
         *lock(&self.tokens_full) = Some((until, earliest));
     }
 }

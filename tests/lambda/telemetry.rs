@@ -1,0 +1,176 @@
+//! What functions tell while they work: lines with the trace, metrics, and no secret.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lambda_events::event::dynamodb::Event;
+use largesse_app::ports::Clock;
+use largesse_aws::production::SystemClock;
+use largesse_emulator::{Fault, Faults, Matching};
+use serde_json::{Value, json};
+
+use crate::batches::message;
+use crate::binaries::stack;
+use crate::bootstrap::{ACCESS_KEY_ID, Bootstrap, CURSOR_SECRET, SECRET_ACCESS_KEY, SESSION_TOKEN};
+use crate::events::event;
+use crate::http::Reply;
+use crate::scene::Scene;
+
+/// Enough for a schedule, which keeps half of it back, and short where nothing works.
+const SHORT: Duration = Duration::from_secs(10);
+const TRACE: &str = "5759e988bd862e3fe1be46a994272793";
+
+/// The lines of a log that are JSON.
+fn lines(log: &str) -> Vec<Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Ends a process; gives what it wrote.
+async fn log_of(process: Bootstrap) -> String {
+    process.terminate();
+    process.ended().await.1
+}
+
+/// The claim of the event, as part of a trace.
+fn traced_claim() -> Value {
+    let mut claim = event("spray-claim", "happy");
+    claim["headers"]["traceparent"] = json!(format!("00-{TRACE}-53995c3f42cd8ad8-01"));
+    claim
+}
+
+/// The records of the stream of buckets from here on.
+fn stream(scene: &Scene) -> Arc<Mutex<Vec<Value>>> {
+    let records: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let pools = |table: &&largesse_emulator::StreamTrigger| table.table.ends_with("pools");
+    let streams = &stack().function("outbox").unwrap().streams;
+    let trigger = streams.iter().find(pools).unwrap().clone();
+    let kept = records.clone();
+    let keep = move |event: Event| {
+        let event = serde_json::to_value(event).unwrap();
+        kept.lock().unwrap().extend(event["Records"].as_array().unwrap().clone());
+        async { Ok(Default::default()) }
+    };
+    scene.world.on_stream(trigger, keep).unwrap();
+    records
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_of_a_claim_is_on_the_line_of_its_payment() {
+    let scene = Scene::with_room().await;
+    let records = stream(&scene);
+    scene.spray(SystemClock.now()).await;
+    let mut claim = Bootstrap::start(&scene, "spray-claim").await;
+    assert_eq!(Reply::of(&claim.invoke(&traced_claim()).await).status, 201);
+    let line = lines(&log_of(claim).await);
+    let line = line.iter().find(|line| line.get("http.route").is_some()).unwrap();
+    assert_eq!(line["trace.id"], TRACE);
+    // Membership, token and draw, which writes a bucket and its index.
+    assert_eq!((&line["dynamo.calls"], &line["dynamo.write_units"]), (&json!(3), &json!("2.00")));
+
+    scene.world.settle().await;
+    let batch = json!({ "Records": *records.lock().unwrap() });
+    Bootstrap::start(&scene, "outbox").await.invoke(&batch).await;
+    let sent = scene.world.queue("largesse-grants.fifo").unwrap().messages;
+    let bodies: Vec<Value> =
+        sent.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
+    let traces: Vec<_> = bodies.iter().map(|body| (&body["member"], &body["trace"])).collect();
+    assert_eq!(traces, [(&json!("bob"), &json!(TRACE))]);
+
+    let mut pay = Bootstrap::start(&scene, "grant-pay").await;
+    let batch = json!({ "Records": [message("bob", "bob", &bodies[0])] });
+    let answered = pay.invoke(&batch).await;
+    assert_eq!(answered.body, json!({ "batchItemFailures": [] }));
+    let log = lines(&log_of(pay).await);
+    let paid = log.iter().find(|line| line["message"] == "paid").unwrap();
+    assert_eq!((&paid["trace.id"], &paid["grant.id"]), (&json!(TRACE), &bodies[0]["grant_id"]));
+    // The line of the invocation has what all of its payments used.
+    let ended = log.iter().find(|line| line["message"] == "the invocation has ended").unwrap();
+    assert_eq!(ended["request.id"], *answered.invocation.request_id);
+    assert!(ended["dynamo.calls"].as_u64() > Some(0), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_invocation_writes_its_metrics_for_cloudwatch() {
+    let scene = Scene::with_room().await;
+    scene.spray(SystemClock.now()).await;
+    let mut claim = Bootstrap::start(&scene, "spray-claim").await;
+    for status in [201, 409] {
+        assert_eq!(Reply::of(&claim.invoke(&event("spray-claim", "happy")).await).status, status);
+    }
+    let log = lines(&log_of(claim).await);
+    let metrics: Vec<&Value> = log.iter().filter(|line| line.get("_aws").is_some()).collect();
+    let find = |name: &str, label: &str, value: &str| {
+        let found = metrics.iter().find(|line| line.get(name).is_some() && line[label] == value);
+        *found.unwrap_or_else(|| panic!("no {name} of {value}: {metrics:#?}"))
+    };
+    for code in ["OK", "ERR102"] {
+        let line = find("http_requests_total", "code", code);
+        assert_eq!(line["http_requests_total"], 1);
+        assert_eq!(line["route"], "POST /api/v2/sprays/{token}/claims");
+        let told = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(told["Namespace"], "Largesse");
+        assert_eq!(told["Dimensions"], json!([["function", "route", "code"]]));
+        assert!(line["http_request_ms"][0].is_number(), "{line}");
+    }
+    assert_eq!(find("draws_total", "outcome", "won")["draws_total"], 1);
+    assert_eq!(find("draws_total", "outcome", "already")["draws_total"], 1);
+    assert_eq!(find("cache_hits_total", "cache", "tokens")["cache_hits_total"], 1);
+    let units = find("dynamo_calls_total", "function", "spray-claim");
+    assert_eq!(units["dynamo_write_units_x100_total"], 200);
+}
+
+/// What functions are trusted with, and members of the events.
+const CANARIES: [&str; 9] = [
+    CURSOR_SECRET,
+    ACCESS_KEY_ID,
+    SECRET_ACCESS_KEY,
+    SESSION_TOKEN,
+    MONEY_SECRET,
+    WEBHOOK_SECRET,
+    "alice",
+    "bob",
+    "carol",
+];
+const MONEY_SECRET: &str = "the-secret-of-the-money-service";
+const WEBHOOK_SECRET: &str = "the-secret-in-the-address-of-the-webhook";
+
+/// Starts a function with all secrets that it reads, at the level `debug`. The money service and the
+/// webhook are where nothing listens.
+async fn talkative(scene: &Scene, function: &str) -> Bootstrap {
+    Bootstrap::start_changed(scene, function, |environment| {
+        for (name, value) in [
+            ("MONEY_URL", "http://127.0.0.1:9/".to_owned()),
+            ("MONEY_RATE_PER_S", "50".to_owned()),
+            ("MONEY_SECRET", MONEY_SECRET.to_owned()),
+            ("WEBHOOK_URL", format!("http://127.0.0.1:9/{WEBHOOK_SECRET}")),
+        ] {
+            if environment.contains_key(name) {
+                environment.insert(name.to_owned(), value);
+            }
+        }
+        environment.insert("RUST_LOG".to_owned(), "debug".to_owned());
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_tells_a_secret_or_a_member_at_the_level_debug() {
+    for function in &stack().functions {
+        let name = &function.binary;
+        let scene = Scene::with_grants().await;
+        let mut process = talkative(&scene, name).await;
+        process.try_invoke(&event(name, "happy"), SHORT).await;
+        process.try_invoke(&event(name, "hostile"), SHORT).await;
+        // A failure, whose causes are told in full.
+        let faults = Faults::seeded(1).always(Matching::any(), Fault::InternalError);
+        scene.world.set_fault_hook(Some(Arc::new(faults)));
+        process.try_invoke(&event(name, "happy"), SHORT).await;
+        scene.world.set_fault_hook(None);
+        let log = log_of(process).await;
+        assert!(log.lines().count() > 3, "{name}: {log}");
+        for canary in CANARIES {
+            let line = log.lines().find(|line| line.contains(canary));
+            assert!(line.is_none(), "{name} tells {canary}: {line:?}");
+        }
+    }
+}
