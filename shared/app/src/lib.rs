@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod drop;
 pub mod grant;
 pub mod invocation;
+pub mod key;
 pub mod money;
 pub mod page;
 pub mod pool;
