@@ -19,3 +19,4 @@ mod odd_rows;
 mod runtime_api;
 mod scene;
 mod schedules;
+mod signed;
