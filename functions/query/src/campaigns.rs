@@ -1,4 +1,5 @@
-//! v2: campaigns and their audit. Every caller reads them: with `AUTH=signed`, every key with the scope `read`.
+//! v2: campaigns and their audit. Every caller reads them; with `AUTH=signed`, every key that has the
+//! scope `read`.
 
 use std::collections::BTreeMap;
 

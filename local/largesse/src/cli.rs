@@ -245,8 +245,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     if !is_for_up && cli.up.is_given() {
         // They would be ignored.
         wrong(
-            "--listen, --data, --auth, --money-url, --money-rate and --webhook-url are options of `up`, and \
-             cannot be used with this command",
+            "--listen, --data, --auth, --money-url, --money-rate and --webhook-url are options of \
+             `up`, and cannot be used with this command",
         )
         .exit()
     }

@@ -300,7 +300,7 @@ mod tests {
         let states: Vec<Value> = listed.json()["keys"].as_array().unwrap().clone();
         let states: Vec<&Value> = states.iter().map(|key| &key["state"]).collect();
         assert_eq!(states, ["revoked", "live"]);
-        assert!(listed.text().contains("read,spray"), "{}", listed.text());
+        assert!(listed.text().contains("spray,read"), "{}", listed.text());
         assert!(!listed.text().contains(key.as_str().unwrap()));
         let again = Action::Rotate { id, overlap_s: 60, master: master() };
         assert!(act(&store, again).await.is_err(), "a dead key gets no successor");
