@@ -79,7 +79,6 @@ impl Api {
     }
 
     /// The routes of another process over the same world, with caches of its own.
-    #[must_use]
     pub fn process(&self, seed: u64, masters: &str) -> Router {
         let (store, edge) = (self.sandbox.another_process(seed), Arc::new(signed_edge(masters)));
         let functions = &self.sandbox.world.stack().functions;

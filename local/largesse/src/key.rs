@@ -203,7 +203,7 @@ pub(crate) fn of_environment(
 
 /// What a command says.
 enum Said {
-    Made { key: String, secret: String, view: KeyView },
+    Made { key: String, secret: String, view: Box<KeyView> },
     Revoked(KeyId),
     Listed(Vec<KeyView>),
 }
@@ -211,7 +211,8 @@ enum Said {
 impl Said {
     fn made(secrets: &SignatureSecrets, key: &ApiKey, record: &KeyRecord, now: Timestamp) -> Self {
         let secret = secrets.secret_of(record.id);
-        Self::Made { key: key.reveal().to_owned(), secret, view: KeyView::new(record, now) }
+        let view = Box::new(KeyView::new(record, now));
+        Self::Made { key: key.reveal().to_owned(), secret, view }
     }
 
     fn text(&self) -> String {

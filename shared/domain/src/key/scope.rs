@@ -250,7 +250,7 @@ mod tests {
         let networks = if list.is_empty() { Networks::default() } else { list.parse().unwrap() };
         assert_eq!(networks.allow(Some(source.parse().unwrap())), allowed);
         assert_eq!(networks.allow(None), networks.is_empty());
-        assert_eq!(networks.is_empty() || networks.to_string().parse() == Ok(networks), true);
+        assert!(networks.is_empty() || networks.to_string().parse() == Ok(networks));
     }
 
     #[test]
