@@ -22,6 +22,7 @@ mod grants;
 mod guarantees;
 mod idempotency;
 mod indexes;
+mod keys;
 mod meanwhile;
 mod messages;
 mod operations;

@@ -6,6 +6,7 @@ use largesse_emulator::{
     FunctionSpec, Permission, Recorded, Service, Stack, World, bus_arn, queue_arn, stream_arn,
     table_arn,
 };
+use largesse_tests::http::Api;
 
 /// What no code of ours calls: Lambda itself, with the function's role. It reads the streams and
 /// the queues that trigger the function, and writes its log.
@@ -70,6 +71,37 @@ pub(crate) async fn calls_of<T>(
     work.await;
     world.recorder().keep_calls(false);
     world.recorder().calls().into_iter().flat_map(needed).collect()
+}
+
+/// The master secret of the signed requests.
+const MASTER: &str = "the master secret of the tests of policies";
+
+/// These calls, and those that a function behind HTTP makes to admit a signed request.
+pub(crate) async fn with_auth(mut calls: BTreeSet<Permission>) -> BTreeSet<Permission> {
+    let api = Api::signed(99, MASTER);
+    let holder = api.holder(MASTER, "chat", "spray").await;
+    let admitted = calls_of(&api.sandbox.world, async {
+        // Its route refuses it before it calls anything.
+        api.sign(&holder, api.post("ann", "/api/v2/sprays")).await.expect(400);
+    });
+    calls.extend(admitted.await);
+    calls
+}
+
+/// The calls of a function that keeps API keys.
+pub(crate) async fn calls_of_keys() -> BTreeSet<Permission> {
+    let api = Api::signed(98, MASTER);
+    let operator = api.holder(MASTER, "ops", "operate").await;
+    calls_of(&api.sandbox.world, async {
+        let wish = serde_json::json!({ "owner": "chat", "scopes": ["read"] });
+        let made = api.sign(&operator, api.ask("POST", "/api/v2/keys").json(wish)).await;
+        let path = format!("/api/v2/keys/{}", made.expect(201).string("key_id"));
+        let rotate = api.ask("POST", format!("{path}/rotate"));
+        api.sign(&operator, rotate).await.expect(201);
+        api.sign(&operator, api.ask("GET", "/api/v2/keys?owner=chat")).await.expect(200);
+        api.sign(&operator, api.ask("DELETE", path)).await.expect(204);
+    })
+    .await
 }
 
 /// Fails unless these calls are all that the function's policy allows, and all of it.

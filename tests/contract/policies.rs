@@ -27,7 +27,7 @@ use notify::webhook::{self, Webhook};
 
 use crate::campaign::queued;
 use crate::campaign_rows::{begin_seal, draft, members, put};
-use crate::permissions::{assert_least, calls_of};
+use crate::permissions::{assert_least, calls_of, calls_of_keys, with_auth};
 use crate::scene::{Table, drawn, fill, key, n, request};
 use crate::told::{Hook, audited, end_of_campaign};
 use crate::{policies_campaign, policies_drop, policies_products};
@@ -52,7 +52,7 @@ async fn spray_create_may_do_what_it_does() {
         create::create(&*store, wish).await.unwrap();
         token::search(&*store).await.unwrap();
     });
-    assert_least("spray-create", &calls.await);
+    assert_least("spray-create", &with_auth(calls.await).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn spray_claim_may_do_what_it_does() {
         api.claim(&room, "bob", &token).await.expect(201);
         api.claim(&room, "eve", large.token.as_str()).await.expect(201);
     });
-    assert_least("spray-claim", &calls.await);
+    assert_least("spray-claim", &with_auth(calls.await).await);
 }
 
 /// Others draw all parts of the bucket that the member tries first, by another process.
@@ -91,7 +91,7 @@ async fn drop_enter_may_do_what_it_does() {
     let calls = calls_of(&api.sandbox.world, async {
         policies_drop::enter(&api, drop, "eve").await;
     });
-    assert_least("drop-enter", &calls.await);
+    assert_least("drop-enter", &with_auth(calls.await).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +100,7 @@ async fn wallet_may_do_what_it_does() {
     let calls = calls_of(&api.sandbox.world, async {
         api.deposit("ann", 100).await;
     });
-    assert_least("wallet", &calls.await);
+    assert_least("wallet", &with_auth(calls.await).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +139,7 @@ async fn query_may_do_what_it_does() {
         policies_campaign::read(&api, &campaign).await;
         policies_products::read(&api, &product).await;
     });
-    assert_least("query", &calls.await);
+    assert_least("query", &with_auth(calls.await).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,7 +159,9 @@ async fn admin_may_do_what_it_does() {
         policies_products::made(&api, 100).await;
         policies_drop::make(&api, 20, 0).await;
     });
-    assert_least("admin", &calls.await);
+    let mut calls = with_auth(calls.await).await;
+    calls.extend(calls_of_keys().await);
+    assert_least("admin", &calls);
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ use largesse_tests::user;
 use serde_json::json;
 
 use crate::campaign_work::scene::Work;
-use crate::permissions::{assert_least, calls_of};
+use crate::permissions::{assert_least, calls_of, with_auth};
 use crate::scene::fill;
 
 /// Uploads a part twice: a repeat reads what the first caller was told.
@@ -69,7 +69,7 @@ async fn campaign_control_may_do_what_it_does() {
         let rollback = api.post("ann", format!("/api/v2/campaigns/{paid}/rollback"));
         rollback.json(json!({ "memo": "m", "dry_run": true })).await.expect(200);
     });
-    assert_least("campaign-control", &calls.await);
+    assert_least("campaign-control", &with_auth(calls.await).await);
 }
 
 /// What query is asked about campaigns.

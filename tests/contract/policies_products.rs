@@ -10,7 +10,7 @@ use largesse_tests::http::Api;
 use largesse_tests::{Sandbox, amount, user};
 use serde_json::json;
 
-use crate::permissions::{assert_least, calls_of};
+use crate::permissions::{assert_least, calls_of, with_auth};
 use crate::product::scene::{OPEN_MS, invested as put_in, limits, made_of};
 use crate::scene::fill;
 
@@ -96,5 +96,5 @@ async fn product_invest_may_do_what_it_does() {
     });
     let calls = calls.await;
     assert!(api.sandbox.store.product(product).await.unwrap().unwrap().sold_out.is_some());
-    assert_least("product-invest", &calls);
+    assert_least("product-invest", &with_auth(calls).await);
 }

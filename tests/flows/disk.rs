@@ -12,10 +12,10 @@ const PAYMENTS: u64 = MEMBERS * SPRAYS;
 const CLIENTS: u64 = 64;
 
 /// A folder of one test, deleted when the test ends.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let name = format!("largesse-flows-{name}-{}", std::process::id());
         Self(std::env::temp_dir().join(name))
     }

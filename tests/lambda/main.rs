@@ -19,4 +19,5 @@ mod odd_rows;
 mod runtime_api;
 mod scene;
 mod schedules;
+mod signed;
 mod telemetry;

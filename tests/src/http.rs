@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
@@ -10,13 +11,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use largesse::compose;
+use largesse_app::invocation::SourceAddress;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::Sandbox;
 
 /// The secret that these tests' cursors are signed with.
-const CURSOR_SECRET: &str = "a secret that only tests know";
+pub(crate) const CURSOR_SECRET: &str = "a secret that only tests know";
 
 /// All routes over a world in memory, which audits itself when it is dropped.
 pub struct Api {
@@ -109,10 +111,11 @@ impl Reply {
 /// A request in the making; awaiting it sends it.
 pub struct Ask {
     router: Router,
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    source: Option<IpAddr>,
 }
 
 impl Ask {
@@ -147,6 +150,19 @@ impl Ask {
         self.header("content-type", "application/json").raw(body.to_string())
     }
 
+    /// From that address.
+    #[must_use]
+    pub fn from(self, source: &str) -> Self {
+        Self { source: Some(source.parse().expect("an address")), ..self }
+    }
+
+    /// Without the headers of that name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
     /// With a body and no word about what it is.
     #[must_use]
     pub fn raw(self, body: impl Into<Vec<u8>>) -> Self {
@@ -172,6 +188,9 @@ impl IntoFuture for Ask {
             let request = Request::builder().method(self.method).uri(self.path);
             let mut request = request.body(Body::from(self.body)).expect("a request");
             *request.headers_mut() = self.headers;
+            if let Some(source) = self.source {
+                request.extensions_mut().insert(SourceAddress(source));
+            }
             let response = self.router.oneshot(request).await.expect("an answer");
             Reply { asked, ..Reply::read(response).await }
         }
@@ -189,14 +208,25 @@ impl Api {
         let sandbox = Sandbox::new(seed);
         let (world, store) = (sandbox.world.clone(), sandbox.store.clone());
         let local = compose::compose(world, store, CURSOR_SECRET).expect("the stack");
-        Self { sandbox, router: local.router, keys: AtomicU64::new(1) }
+        Self::of(sandbox, local.router)
+    }
+
+    pub(crate) fn of(sandbox: Sandbox, router: Router) -> Self {
+        Self { sandbox, router, keys: AtomicU64::new(1) }
     }
 
     /// A request with any method.
     #[must_use]
     pub fn ask(&self, method: &str, path: impl Into<String>) -> Ask {
+        Self::ask_of(&self.router, method, path)
+    }
+
+    /// A request with any method to one process.
+    #[must_use]
+    pub fn ask_of(router: &Router, method: &str, path: impl Into<String>) -> Ask {
         Ask {
-            router: self.router.clone(),
+            router: router.clone(),
+            source: None,
             method: Method::from_bytes(method.as_bytes()).expect("a method"),
             path: path.into(),
             headers: HeaderMap::new(),

@@ -7,5 +7,6 @@ pub mod kill;
 pub mod money;
 pub mod raw;
 mod sandbox;
+pub mod signed;
 
 pub use sandbox::{Sandbox, amount, user};

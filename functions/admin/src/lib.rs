@@ -1,12 +1,14 @@
-//! Creates rooms, adds and removes members; makes drops; creates products.
+//! Creates rooms, adds and removes members; makes drops; creates products; keeps API keys.
 
 use largesse_app::ports::{
-    Clock, DropReads, DropsMade, Idempotency, Ids, Pause, Products, Rng, Rooms, Wallets,
+    Clock, DropReads, DropsMade, Idempotency, Ids, KeyAdmin, Keys, Pause, Products, Rng, Rooms,
+    Wallets,
 };
 use largesse_app::room::RoomError;
 use largesse_edge::ApiError;
 
 pub mod drops;
+pub mod keys;
 pub mod products;
 pub mod settings;
 pub mod v1;
@@ -14,11 +16,19 @@ pub mod v2;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + MakesDrops + Products + Idempotency + Clock + Ids + Pause + 'static
+    Rooms + MakesDrops + Products + KeepsKeys + Idempotency + Clock + Ids + Pause + 'static
 {
 }
 
-impl<T: Rooms + MakesDrops + Products + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
+impl<T> Deps for T where
+    T: Rooms + MakesDrops + Products + KeepsKeys + Idempotency + Clock + Ids + Pause + 'static
+{
+}
+
+/// The ports through which keys are checked and kept.
+pub trait KeepsKeys: Keys + KeyAdmin + Rng {}
+
+impl<T: Keys + KeyAdmin + Rng> KeepsKeys for T {}
 
 /// The ports through which drops are made.
 pub trait MakesDrops: DropsMade + DropReads + Wallets + Rng {}
@@ -28,6 +38,7 @@ impl<T: DropsMade + DropReads + Wallets + Rng> MakesDrops for T {}
 largesse_edge::routes! { D: Deps =>
     v1::create_room<D>, v1::invite<D>, v2::create_room<D>, v2::add_member<D>, v2::remove_member<D>,
     drops::create<D>, products::create<D>,
+    keys::create<D>, keys::list<D>, keys::rotate<D>, keys::revoke<D>,
 }
 
 fn refuse(error: RoomError) -> ApiError {

@@ -104,7 +104,8 @@ pub async fn start<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
 
 /// Start a campaign beside others
 ///
-/// As start, but it waits for no other campaign. Only the users that the deployment names may do it.
+/// As start, but it waits for no other campaign. The API key needs the scope `campaign:force`; with
+/// `AUTH=open` only the users that the deployment names may do it.
 #[utoipa::path(
     post, path = "/api/v2/campaigns/{id}/force", tag = "campaign", operation_id = "forceCampaign",
     params(CallerHeader, CampaignPath), request_body = ForceRequest,
@@ -118,7 +119,7 @@ pub async fn start<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
 pub async fn force<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (caller, id) = addressed(&call)?;
     let ForceRequest { content_hash, memo } = call.json()?;
-    if !app.edge.force_users.contains(&caller) {
+    if !app.edge.may_force(&caller) {
         return Err(ApiError::new(Code::Forbidden, "You may not force a campaign."));
     }
     answer(&app, act::force(&*app.deps, id, &caller, content_hash.0, memo.0).await).await

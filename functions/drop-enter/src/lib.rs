@@ -4,16 +4,16 @@
 //! or the place on the waiting list.
 
 use largesse_app::drop::enter::EnterError;
-use largesse_app::ports::{Clock, DropCache, Drops, Ids, Pools, Rng};
+use largesse_app::ports::{Clock, DropCache, Drops, Ids, Keys, Pools, Rng};
 use largesse_edge::{ApiError, Code, time};
 
 pub mod settings;
 pub mod v2;
 
 /// The ports that the function uses.
-pub trait Deps: Drops + DropCache + Pools + Clock + Ids + Rng + 'static {}
+pub trait Deps: Drops + DropCache + Pools + Keys + Clock + Ids + Rng + 'static {}
 
-impl<T: Drops + DropCache + Pools + Clock + Ids + Rng + 'static> Deps for T {}
+impl<T: Drops + DropCache + Pools + Keys + Clock + Ids + Rng + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     v2::enter<D>,

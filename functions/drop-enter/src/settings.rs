@@ -33,6 +33,7 @@ impl Settings {
             names: Names {
                 drops: table(variables, "TABLE_DROPS")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read(variables)?,

@@ -1,4 +1,5 @@
-//! v2: campaigns and their audit. With `AUTH=open` every caller reads them; scopes come with keys.
+//! v2: campaigns and their audit. Every caller reads them; with `AUTH=signed`, every key that has the
+//! scope `read`.
 
 use std::collections::BTreeMap;
 

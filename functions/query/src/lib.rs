@@ -1,8 +1,8 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants, Money,
-    Pools, Products, Rooms, Sprays, Wallets,
+    CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants, Ids,
+    Keys, Money, Pools, Products, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
@@ -32,7 +32,9 @@ pub trait Deps:
     + Grants
     + CampaignReads
     + Products
+    + Keys
     + Clock
+    + Ids
     + 'static
 {
 }
@@ -47,7 +49,9 @@ impl<T> Deps for T where
         + Grants
         + CampaignReads
         + Products
+        + Keys
         + Clock
+        + Ids
         + 'static
 {
 }

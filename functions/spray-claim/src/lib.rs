@@ -3,7 +3,7 @@
 //! A claim takes no `Idempotency-Key`: the member is the key. A repeat hears "already", with the
 //! amount.
 
-use largesse_app::ports::{Clock, Ids, Pools, Rng, Rooms, Sprays};
+use largesse_app::ports::{Clock, Ids, Keys, Pools, Rng, Rooms, Sprays};
 use largesse_app::spray::claim::{Claim, ClaimError, claim};
 use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::money::Amount;
@@ -14,9 +14,9 @@ pub mod v1;
 pub mod v2;
 
 /// The ports that the function uses.
-pub trait Deps: Sprays + Rooms + Pools + Clock + Ids + Rng + 'static {}
+pub trait Deps: Sprays + Rooms + Pools + Keys + Clock + Ids + Rng + 'static {}
 
-impl<T: Sprays + Rooms + Pools + Clock + Ids + Rng + 'static> Deps for T {}
+impl<T: Sprays + Rooms + Pools + Keys + Clock + Ids + Rng + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::claim<D>, v2::claim<D>,

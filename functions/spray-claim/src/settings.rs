@@ -34,6 +34,7 @@ impl Settings {
                 rooms: table(variables, "TABLE_ROOMS")?,
                 tokens: table(variables, "TABLE_TOKENS")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read(variables)?,

@@ -1,7 +1,7 @@
 //! Creates sprays: a member splits an amount over the members of a room.
 
 use largesse_app::ports::{
-    Clock, Idempotency, Ids, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
+    Clock, Idempotency, Ids, Keys, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
 };
 use largesse_app::spray::create::CreateError;
 use largesse_domain::time::Timestamp;
@@ -12,15 +12,14 @@ pub mod v1;
 pub mod v2;
 
 /// The ports that the function uses.
-pub trait Deps:
-    Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static
-{
-}
+pub trait Deps: Makes + Rooms + Keys + Idempotency + Clock + Ids + Rng + Pause + 'static {}
 
-impl<T: Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static>
-    Deps for T
-{
-}
+impl<T> Deps for T where T: Makes + Rooms + Keys + Idempotency + Clock + Ids + Rng + Pause + 'static {}
+
+/// The ports through which sprays are made.
+pub trait Makes: Sprays + TokenSpace + Wallets {}
+
+impl<T: Sprays + TokenSpace + Wallets> Makes for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::create<D>, v2::create<D>,

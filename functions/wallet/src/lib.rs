@@ -1,6 +1,6 @@
 //! Deposits into wallets.
 
-use largesse_app::ports::{Clock, Idempotency, Ids, Pause, Wallets};
+use largesse_app::ports::{Clock, Idempotency, Ids, Keys, Pause, Wallets};
 use largesse_app::wallet::deposit::DepositError;
 use largesse_edge::{ApiError, Code};
 
@@ -9,9 +9,9 @@ pub mod v1;
 pub mod v2;
 
 /// The ports that the function uses.
-pub trait Deps: Wallets + Idempotency + Clock + Ids + Pause + 'static {}
+pub trait Deps: Wallets + Keys + Idempotency + Clock + Ids + Pause + 'static {}
 
-impl<T: Wallets + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
+impl<T: Wallets + Keys + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::charge<D>, v2::deposit<D>,

@@ -19,8 +19,8 @@ use crate::demo::command::Scene;
 use crate::dlq::command::{Action, Ended, Where};
 use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
-use crate::up::MoneyPlace;
-use crate::{demo, dlq, plain, rate, up};
+use crate::up::{AuthMode, MoneyPlace};
+use crate::{demo, dlq, key, plain, rate, up};
 
 /// Where `up` listens, if no address is named.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3_000));
@@ -59,6 +59,13 @@ enum Command {
     Dlq {
         #[command(subcommand)]
         action: Action,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// API keys: make, rotate, revoke and list them, directly in the table.
+    Key {
+        #[command(subcommand)]
+        action: key::Action,
         #[command(flatten)]
         place: Where,
     },
@@ -106,6 +113,10 @@ struct UpArgs {
     /// Keep all data in this folder; without it, in memory only.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How callers are authenticated: `open` believes X-USER-ID, `signed` needs an API key and a
+    /// signature [default: open].
+    #[arg(long, value_enum)]
+    auth: Option<AuthMode>,
     /// Pay grants by this HTTP money service, as `largesse money-server`; without it, by the ledger.
     #[arg(long, value_name = "URL", value_parser = money_url)]
     money_url: Option<String>,
@@ -140,6 +151,7 @@ impl UpArgs {
     fn joined(self, behind: Self) -> Result<Self, clap::Error> {
         let is_twice = (self.listen.is_some() && behind.listen.is_some())
             || (self.data.is_some() && behind.data.is_some())
+            || (self.auth.is_some() && behind.auth.is_some())
             || (self.money_url.is_some() && behind.money_url.is_some())
             || (self.money_rate.is_some() && behind.money_rate.is_some())
             || (self.webhook_url.is_some() && behind.webhook_url.is_some());
@@ -149,6 +161,7 @@ impl UpArgs {
         Ok(Self {
             listen: self.listen.or(behind.listen),
             data: self.data.or(behind.data),
+            auth: self.auth.or(behind.auth),
             money_url: self.money_url.or(behind.money_url),
             money_rate: self.money_rate.or(behind.money_rate),
             webhook_url: self.webhook_url.or(behind.webhook_url),
@@ -158,6 +171,7 @@ impl UpArgs {
     const fn is_given(&self) -> bool {
         self.listen.is_some()
             || self.data.is_some()
+            || self.auth.is_some()
             || self.money_url.is_some()
             || self.money_rate.is_some()
             || self.webhook_url.is_some()
@@ -231,8 +245,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     if !is_for_up && cli.up.is_given() {
         // They would be ignored.
         wrong(
-            "--listen, --data, --money-url, --money-rate and --webhook-url are options of `up`, and \
-             cannot be used with this command",
+            "--listen, --data, --auth, --money-url, --money-rate and --webhook-url are options of \
+             `up`, and cannot be used with this command",
         )
         .exit()
     }
@@ -266,6 +280,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 Err(error) => Err(error.into()),
             };
         }
+        Some(Command::Key { action, place }) => print(&key::run(action, &place).await?)?,
         Some(Command::Rate { action, place }) => print(&rate::run(action, &place).await?)?,
         Some(Command::Campaign { action, place }) => {
             let output = campaign::Output;
@@ -303,7 +318,8 @@ async fn up(args: UpArgs) -> Result<(), StartError> {
         Some(address) => address.clone(),
         None => wrong(&format!("--webhook-url must be {}", Address::EXPECTED)).exit(),
     });
-    up::run(listen, args.data.as_deref(), money.as_ref(), webhook).await
+    let auth = args.auth.unwrap_or(AuthMode::Open);
+    up::run(listen, args.data.as_deref(), auth, money.as_ref(), webhook).await
 }
 
 fn print(text: &str) -> Result<(), PrintError> {

@@ -12,6 +12,7 @@ use largesse_aws::production::SecureRng;
 use largesse_aws::{Environment, Names, Store};
 use largesse_domain::spray::LIVE_SPRAYS_MAX;
 use largesse_domain::time::Timestamp;
+use largesse_edge::config::Auth;
 use largesse_edge::cursor::CursorKey;
 use largesse_edge::{EdgeConfig, kernel};
 use largesse_emulator::{
@@ -65,6 +66,8 @@ pub struct Local {
     pub store: Arc<Store>,
     /// All routes, inside the kernel.
     pub router: Router,
+    /// How callers are authenticated.
+    pub auth: Auth,
 }
 
 /// The stack that the template declares.
@@ -169,12 +172,25 @@ pub fn compose_without(
     left_out: &[&str],
 ) -> Result<Local, ComposeError> {
     let cursors = CursorKey::new(cursor_secret).ok_or(ComposeError::CursorSecret)?;
-    let edge = EdgeConfig::open(cursors);
+    compose_serving(world, store, &EdgeConfig::open(cursors), webhook, left_out)
+}
+
+/// As [`compose_without`], and requests are served as `edge` says: with or without authentication.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose_serving(
+    world: World,
+    store: Arc<Store>,
+    edge: &EdgeConfig,
+    webhook: Option<Address>,
+    left_out: &[&str],
+) -> Result<Local, ComposeError> {
     let mut router = Router::new();
     let functions = world.stack().functions.clone();
     let is_left_out = |function: &FunctionSpec| left_out.contains(&function.binary.as_str());
     for function in functions.into_iter().filter(|function| !is_left_out(function)) {
-        let edge = Arc::new(edge_of(&function, &edge)?);
+        let edge = Arc::new(edge_of(&function, edge)?);
         if let Some(routes) = routes_of(&function, &store, &edge) {
             router = router.merge(routes);
         } else if function.binary == "notify" {
@@ -184,7 +200,7 @@ pub fn compose_without(
         }
     }
     let router = kernel::wrap(router, store.clone());
-    Ok(Local { world, store, router })
+    Ok(Local { world, store, router, auth: edge.auth.clone() })
 }
 
 /// How a function serves requests: with what the template tells it about campaigns.

@@ -9,13 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use largesse_app::ports::{PortError, Rng};
+use largesse_app::invocation::SourceAddress;
+use largesse_app::key::KeyError;
+use largesse_app::key::create::create;
+use largesse_app::key::list::list;
+use largesse_app::ports::{Clock, PortError, Rng};
 use largesse_app::settings::SettingError;
 use largesse_aws::production::{SecureRng, SetupError};
+use largesse_domain::key::{ApiKey, Networks, Scopes, Terms};
+use largesse_edge::EdgeConfig;
+use largesse_edge::auth::SignatureSecrets;
+use largesse_edge::config::Auth;
 use largesse_edge::cursor::CursorKey;
 use largesse_emulator::World;
 use metrics_exporter_prometheus::BuildError;
@@ -45,8 +53,8 @@ pub enum StartError {
     /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The secret beside the data cannot be read or written.
-    #[error("cannot keep the cursor secret in {}", file.display())]
+    /// A secret beside the data cannot be read or written.
+    #[error("cannot keep a secret in {}", file.display())]
     Secret {
         /// The file.
         file: PathBuf,
@@ -60,6 +68,9 @@ pub enum StartError {
     /// The metrics cannot be counted.
     #[error("the metrics cannot be counted")]
     Metrics(#[from] BuildError),
+    /// The first key cannot be made.
+    #[error("cannot make the first API key")]
+    Key(#[from] KeyError),
     /// The process cannot listen for signals.
     #[error("cannot listen for Ctrl-C")]
     Signals(#[source] std::io::Error),
@@ -82,6 +93,8 @@ fn hint(kind: ErrorKind) -> &'static str {
 
 /// The file of the secret that signs cursors: cursors stay valid after a restart.
 const SECRET_FILE: &str = "cursor.secret";
+/// The file of the master secret of request signatures: keys stay usable after a restart.
+const SIGNATURE_FILE: &str = "signature.secret";
 
 /// Puts everything together in this process, with its data in `data` or in memory. `settings` stand
 /// in place of the functions' environment variables of that name. The webhook is told, if there is
@@ -94,6 +107,28 @@ pub fn assemble(
     settings: &[(&str, String)],
     webhook: Option<Address>,
 ) -> Result<Local, StartError> {
+    assemble_with(data, settings, webhook, Mode::Open)
+}
+
+/// How callers are authenticated.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Not at all.
+    Open,
+    /// By API keys and signatures that follow from these secrets, or from the one beside the data.
+    Signed(Option<SignatureSecrets>),
+}
+
+/// As [`assemble`], in that mode.
+///
+/// # Errors
+/// [`StartError`].
+pub fn assemble_with(
+    data: Option<&Path>,
+    settings: &[(&str, String)],
+    webhook: Option<Address>,
+    mode: Mode,
+) -> Result<Local, StartError> {
     let stack = compose::stack_with(settings)?;
     let world = match data {
         Some(folder) => World::on_disk(&stack, folder),
@@ -101,8 +136,40 @@ pub fn assemble(
     };
     let world = world.map_err(ComposeError::from)?;
     let store = Arc::new(compose::store(&world, SecureRng::from_system()?));
-    let secret = secret(data, &*store)?;
-    Ok(compose::compose_telling(world, store, &secret, webhook)?)
+    let is_key = |text: &str| CursorKey::new(text).is_some();
+    let cursors = secret(data, SECRET_FILE, &*store, is_key)?;
+    let cursors = CursorKey::new(&cursors).ok_or(ComposeError::CursorSecret)?;
+    let auth = match mode {
+        Mode::Open => Auth::Open,
+        Mode::Signed(Some(secrets)) => Auth::Signed(secrets),
+        Mode::Signed(None) => {
+            let is_secret = |text: &str| SignatureSecrets::read(text).is_some();
+            let made = secret(data, SIGNATURE_FILE, &*store, is_secret)?;
+            Auth::Signed(SignatureSecrets::read(&made).ok_or(ComposeError::CursorSecret)?)
+        }
+    };
+    let edge = EdgeConfig { auth, ..EdgeConfig::open(cursors) };
+    Ok(compose::compose_serving(world, store, &edge, webhook, &[])?)
+}
+
+/// The owner of the first key of a local stack.
+const FIRST_OWNER: &str = "local";
+
+/// A key with every scope and its secret, for a stack that authenticates callers and whose first owner
+/// has no key that lives.
+///
+/// # Errors
+/// [`StartError::Key`].
+pub async fn first_key(local: &Local) -> Result<Option<(ApiKey, String)>, StartError> {
+    let Auth::Signed(secrets) = &local.auth else { return Ok(None) };
+    let (store, Ok(owner)) = (&*local.store, FIRST_OWNER.parse()) else { return Ok(None) };
+    let keys = list(store, &owner).await.map_err(KeyError::from)?;
+    if keys.iter().any(|key| key.is_live(store.now())) {
+        return Ok(None);
+    }
+    let terms = Terms { owner, scopes: Scopes::all(), networks: Networks::default() };
+    let (key, record) = create(store, terms, None).await?;
+    Ok(Some((key, secrets.secret_of(record.id))))
 }
 
 /// Probes the store before anything is served: a store that adds with too few digits gives every
@@ -114,14 +181,20 @@ pub async fn check_store(local: &Local) -> Result<(), StartError> {
     local.store.probe().await.map_err(StartError::Store)
 }
 
-fn secret(data: Option<&Path>, rng: &impl Rng) -> Result<String, StartError> {
-    let file = data.map(|folder| folder.join(SECRET_FILE));
+/// The secret of that name beside the data; a new one where there is none that can be used.
+fn secret(
+    data: Option<&Path>,
+    name: &str,
+    rng: &impl Rng,
+    is_usable: impl Fn(&str) -> bool,
+) -> Result<String, StartError> {
+    let file = data.map(|folder| folder.join(name));
     if let Some(file) = &file {
         match std::fs::read_to_string(file) {
-            Ok(kept) if CursorKey::new(&kept).is_some() => return Ok(kept),
+            Ok(kept) if is_usable(&kept) => return Ok(kept),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Ok(_) | Err(_) => tracing::warn!(
-                "{} cannot be used and is made again: the cursors of before are refused",
+                "{} cannot be used and is made again: what was made with it is refused",
                 file.display()
             ),
         }
@@ -163,9 +236,19 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let router = router.layer(middleware::from_fn(to_the_end));
-    // `aws_front` answers callers on this machine only, so it needs the address of the peer.
+    let router = router.layer(middleware::from_fn(with_source));
+    // `aws_front` answers callers on this machine only, and keys have lists of addresses.
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(StartError::Server)
+}
+
+/// Tells the kernel the address of the peer, as the runtime tells it that of the event.
+async fn with_source(mut request: Request, next: Next) -> Response {
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied()
+    {
+        request.extensions_mut().insert(SourceAddress(peer.ip()));
+    }
+    next.run(request).await
 }
 
 /// Finishes a request whose caller hung up, as a function of Lambda does: else its money has moved and
@@ -177,9 +260,9 @@ async fn to_the_end(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use largesse_app::ports::{Clock, Ids, Room, Rooms};
+    use largesse_app::ports::{Ids, Room, Rooms};
     use largesse_app::spray::claim::{Claim, claim};
-    use largesse_app::spray::create::{Create, create};
+    use largesse_app::spray::create::{Create, create as spray};
     use largesse_app::wallet::deposit::{Deposit, deposit};
     use largesse_aws::production::SystemClock;
     use largesse_domain::id::{RoomId, SprayId, TransferId, UserId};
@@ -220,7 +303,7 @@ mod tests {
         store.create_room(&room, &[ann.clone(), bob.clone()], store.now()).await.unwrap();
         let (id, terms) = (SprayId(store.ulid()), Terms::new(10, 1, Split::Equal, 600).unwrap());
         let wish = Create { id, room: room.id, sender: ann, terms };
-        let token = create(store, wish).await.unwrap().token;
+        let token = spray(store, wish).await.unwrap().token;
         claim(store, &Claim { room: room.id, token, member: bob }).await.unwrap();
         local.world.settle().await;
         let report = server.report();

@@ -4,15 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use largesse_app::settings::{SettingError, Variables};
+use largesse_domain::key::ApiKey;
 use notify::webhook::Address;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::serve::{self, StartError};
-use crate::{aws_front, plain, prometheus};
+use crate::serve::{self, Mode, StartError};
+use crate::{aws_front, key, plain, prometheus};
 
 /// How often expired items are deleted. DynamoDB's TTL deletes them some days later.
 const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -35,6 +38,15 @@ impl MoneyPlace {
     }
 }
 
+/// How callers are authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// Not at all.
+    Open,
+    /// By an API key and a signature.
+    Signed,
+}
+
 /// Starts everything and runs until Ctrl-C or SIGTERM.
 ///
 /// # Errors
@@ -42,16 +54,26 @@ impl MoneyPlace {
 pub async fn run(
     listen: SocketAddr,
     data: Option<&Path>,
+    auth: AuthMode,
     money: Option<&MoneyPlace>,
     webhook: Option<Address>,
 ) -> Result<(), StartError> {
-    log_to_stderr(&Variables::of_process())?;
+    let variables = Variables::of_process();
+    log_to_stderr(&variables)?;
     let metrics = prometheus::start()?;
     let listener = serve::bind(listen).await?;
     let settings = money.map(MoneyPlace::settings).unwrap_or_default();
-    let local = serve::assemble(data, &settings, webhook)?;
+    let mode = match auth {
+        AuthMode::Open => Mode::Open,
+        AuthMode::Signed => Mode::Signed(key::of_environment(&variables)?),
+    };
+    let local = serve::assemble_with(data, &settings, webhook, mode)?;
     serve::check_store(&local).await?;
-    let address = listener.local_addr().map_err(StartError::Server)?;
+    let callers = match auth {
+        AuthMode::Open => open(reachable(local_address(&listener)?)),
+        AuthMode::Signed => signed(serve::first_key(&local).await?),
+    };
+    let address = local_address(&listener)?;
     let running = local.world.start();
     let (stop, stopped) = watch::channel(false);
     let mut router = local.router.clone().merge(prometheus::router(metrics.clone()));
@@ -70,7 +92,7 @@ pub async fn run(
     });
     // Before the banner: a signal after it stops the process in order.
     let stopping = signal_to_stop()?;
-    say(&banner(address, data, money));
+    say(&banner(address, data, money, &callers));
     stopping.await;
     say("\nStopping: requests under way are answered, functions finish.");
     stop.send_replace(true);
@@ -83,6 +105,10 @@ pub async fn run(
         Ok(Ok(result)) => result,
         Ok(Err(_)) | Err(_) => Ok(()),
     }
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(StartError::Server)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -127,7 +153,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn banner(address: SocketAddr, data: Option<&Path>, money: Option<&MoneyPlace>) -> String {
+fn banner(
+    address: SocketAddr,
+    data: Option<&Path>,
+    money: Option<&MoneyPlace>,
+    callers: &str,
+) -> String {
     let kept = match data {
         Some(folder) => format!("in {}, and survives kill -9", folder.display()),
         None => "in memory only; --data DIR keeps it".to_owned(),
@@ -153,7 +184,30 @@ fn banner(address: SocketAddr, data: Option<&Path>, money: Option<&MoneyPlace>) 
   money  {money}
   stop   Ctrl-C
 
-  WARNING: AUTH=open. X-USER-ID is believed as it is.
+{callers}"#
+    )
+}
+
+/// What the banner says of callers that are authenticated. The key is shown once: only its hash is
+/// kept.
+fn signed(first: Option<(ApiKey, String)>) -> String {
+    let key = match first {
+        Some((key, secret)) => format!(
+            "  key     {}\n  secret  {secret}\n\n  Both are shown once. The key has every scope; \
+             `largesse key create` makes others.",
+            key.reveal(),
+        ),
+        None => "  The first key was shown before; `largesse key create` makes another.".to_owned(),
+    };
+    format!(
+        "  AUTH=signed: each request needs an API key and a signature (docs/auth.md).\n\n{key}\n"
+    )
+}
+
+/// What the banner says of callers that are not authenticated, at that address.
+fn open(address: SocketAddr) -> String {
+    format!(
+        r#"  WARNING: AUTH=open. X-USER-ID is believed as it is.
 
 Try it, from another terminal: give alice 10,000 won, spray them to three, let bob and carol claim.
 
@@ -191,15 +245,19 @@ mod tests {
 
     #[test]
     fn the_banner_of_all_addresses_names_one_that_can_be_reached() {
-        let text = banner("0.0.0.0:4414".parse().unwrap(), None, None);
+        let shown = |address: &str| {
+            let address = address.parse().unwrap();
+            banner(address, None, None, &open(reachable(address)))
+        };
+        let text = shown("0.0.0.0:4414");
         assert!(text.contains("API=http://127.0.0.1:4414/api/v2"), "{text}");
         assert!(!text.contains("0.0.0.0") && text.contains("not served"), "{text}");
-        assert!(banner("[::]:80".parse().unwrap(), None, None).contains("http://[::1]:80/docs"));
+        assert!(shown("[::]:80").contains("http://[::1]:80/docs"));
     }
 
     #[test]
     fn the_banner_and_the_readme_give_the_same_commands() {
-        let banner = banner(SocketAddr::from(([127, 0, 0, 1], 3000)), None, None);
+        let banner = open(SocketAddr::from(([127, 0, 0, 1], 3000)));
         let readme = include_str!("../../../README.md");
         assert_eq!(commands(&banner), commands(readme));
         assert!(commands(readme).last().unwrap().starts_with("curl -s $API/wallets/bob"));

@@ -43,6 +43,25 @@ impl Kept {
     }
 }
 
+/// API keys.
+pub const KEYS: Kept = Kept {
+    name: "keys",
+    what: "an API key: its owner, scopes, addresses and end",
+    // Half of the minute within which a revocation counts.
+    stale: Stale::Ms(30_000),
+    follows: "a key that was revoked is admitted for that long",
+    len_max: 10_000,
+};
+
+/// That there is no such API key.
+pub const UNKNOWN_KEYS: Kept = Kept {
+    name: "unknown_keys",
+    what: "that there is no such API key",
+    stale: Stale::Ms(5_000),
+    follows: "a new key that was asked for before it was made is refused for that long",
+    len_max: 10_000,
+};
+
 /// That a user is in a room.
 pub const MEMBERS: Kept = Kept {
     name: "members",
@@ -180,7 +199,9 @@ pub const BREAKER: Kept = Kept {
 };
 
 /// All of them.
-pub const ALL: [&Kept; 14] = [
+pub const ALL: [&Kept; 16] = [
+    &KEYS,
+    &UNKNOWN_KEYS,
     &MEMBERS,
     &RECENT_ROOMS,
     &ROOM_MEMBERS,

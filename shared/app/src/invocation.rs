@@ -12,6 +12,7 @@
 //!   `a_limit_on_permits_holds_for_its_work_alone`.
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 
@@ -48,6 +49,11 @@ impl Invocation {
 /// of the request that it makes of an odd event; the HTTP kernel answers 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedRequest(pub &'static str);
+
+/// The address that a request comes from, as the platform saw it: never a header, which the caller
+/// writes. The runtime puts it among the extensions of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceAddress(pub IpAddr);
 
 /// Runs `work` as part of an invocation. Tasks that `work` spawns are not part of it.
 pub async fn scope<F: Future>(invocation: Invocation, work: F) -> F::Output {

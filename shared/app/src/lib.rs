@@ -12,6 +12,7 @@ pub mod drop;
 pub mod due;
 pub mod grant;
 pub mod invocation;
+pub mod key;
 pub mod money;
 pub mod page;
 pub mod pool;

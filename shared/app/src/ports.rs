@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod grant;
 mod idempotency;
+mod key;
 mod money;
 mod notice;
 mod permits;
@@ -46,6 +47,7 @@ pub use grant::{
     Deliveries, FailedGrants, GrantMessage, GrantQueue, Grants, SEND_BATCH_MAX, Written,
 };
 pub use idempotency::{Begun, Idempotency, Retention, StoredAnswer};
+pub use key::{KeyAdmin, Keys, KeysWritten, Nonce, OwnerKeys};
 pub use money::{
     Money, NoRefusalCode, Payment, REFUSAL_CODE_LEN_MAX, Refusal, RefusalCode, Reversal, Standing,
     Void, Voids,

@@ -6,8 +6,10 @@ use largesse_app::ports::{
 };
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
-    CampaignId, DropId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId, UserId,
+    CampaignId, DropId, KeyId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId,
+    UserId,
 };
+use largesse_domain::key::Owner;
 use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
 use ulid::Ulid;
@@ -287,6 +289,24 @@ pub(crate) fn due_product(shard: u32, key: &DueKey) -> Item {
 
 pub(crate) fn idempotency(key: &str) -> Item {
     item([(PK, s(format!("IDEM#{key}")))])
+}
+
+/// What stands before an API key's id in a partition key.
+pub const KEY: &str = "KEY#";
+
+/// An API key.
+pub fn key(id: KeyId) -> Item {
+    item([(PK, s(format!("{KEY}{id}")))])
+}
+
+/// The list of an owner's API keys.
+pub(crate) fn owner_keys(owner: &Owner) -> Item {
+    item([(PK, s(format!("OWNER#{owner}")))])
+}
+
+/// A nonce of the requests that a key signs.
+pub(crate) fn nonce(key: KeyId, text: &str) -> Item {
+    item([(PK, s(format!("NONCE#{key}#{text}")))])
 }
 
 /// The rate of calls to a money service.

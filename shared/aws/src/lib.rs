@@ -12,6 +12,7 @@
 #![doc = include_str!("drop/SCHEMA.md")]
 #![doc = include_str!("grant/SCHEMA.md")]
 #![doc = include_str!("idempotency/SCHEMA.md")]
+#![doc = include_str!("key/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
 #![doc = include_str!("campaign/SCHEMA.md")]
 #![doc = include_str!("campaign_rows/SCHEMA.md")]
@@ -37,6 +38,7 @@ pub mod grant;
 mod idempotency;
 mod image;
 mod item;
+mod key;
 pub mod keys;
 mod metering;
 pub mod names;

@@ -11,7 +11,8 @@ use aws_types::SdkConfig;
 use largesse_app::caches;
 use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
 use largesse_domain::drop::{Drop, WaitingList};
-use largesse_domain::id::{CampaignId, DropId, ProductId, RoomId, Token, Ulid, UserId};
+use largesse_domain::id::{CampaignId, DropId, KeyId, ProductId, RoomId, Token, Ulid, UserId};
+use largesse_domain::key::KeyRecord;
 use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::product::Product;
 use largesse_domain::spray::TokenEntry;
@@ -48,6 +49,10 @@ pub struct Store {
     pub(crate) room_members: Cache<RoomId, Arc<HashSet<UserId>>>,
     pub(crate) room_locks: KeyedLocks<RoomId>,
     pub(crate) tokens: Cache<Token, TokenEntry>,
+    /// API keys that were read within the last half minute.
+    pub(crate) keys: Cache<KeyId, KeyRecord>,
+    /// Ids of which no key was found a moment ago.
+    pub(crate) unknown_keys: Cache<KeyId, ()>,
     pub(crate) wallet_locks: KeyedLocks<UserId>,
     pub(crate) full_buckets: Cache<BucketId, Arc<Bucket>>,
     /// Products: their terms never change.
@@ -118,6 +123,8 @@ impl Store {
             room_members: Cache::new(&caches::ROOM_MEMBERS),
             room_locks: KeyedLocks::default(),
             tokens: Cache::new(&caches::TOKENS),
+            keys: Cache::new(&caches::KEYS),
+            unknown_keys: Cache::new(&caches::UNKNOWN_KEYS),
             wallet_locks: KeyedLocks::default(),
             full_buckets: Cache::new(&caches::FULL_BUCKETS),
             products: Cache::new(&caches::PRODUCTS),

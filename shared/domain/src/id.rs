@@ -143,6 +143,10 @@ ulid_id!(
     InvestmentId
 );
 ulid_id!(
+    /// An API key. The id is part of the key's text, and is no secret.
+    KeyId
+);
+ulid_id!(
     /// A grant: the permanent name under which one member is paid, whatever is retried.
     GrantId
 );

@@ -5,7 +5,7 @@
 //!
 //! A [`pool`] is drawn from, a draw is a [`grant`], one transfer of the [`ledger`] pays a grant.
 //! A [`campaign`] pays rows, a [`drop`](mod@drop) pays the first who enter. A [`product`] takes
-//! investments up to its target.
+//! investments up to its target. A [`key`] says which service calls, and what it may do.
 
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -16,6 +16,7 @@ pub mod campaign;
 pub mod drop;
 pub mod grant;
 pub mod id;
+pub mod key;
 pub mod ledger;
 pub mod money;
 pub mod pool;

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::LengthLimitError;
 
+use crate::auth::Caller;
 use crate::code::Code;
 use crate::config::EdgeConfig;
 use crate::cursor::CursorKey;
@@ -62,6 +63,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// Whose key it came with; `None` with `AUTH=open`.
+    pub service: Option<Caller>,
     params: Vec<(String, String)>,
 }
 
@@ -69,7 +72,8 @@ impl Call {
     pub(crate) fn of_parts(parts: Parts, meta: Meta, body: Bytes) -> Self {
         let Parts { method, uri, headers, extensions, .. } = parts;
         let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-        Self { meta, method, uri, route, headers, body, params: Vec::new() }
+        let service = Caller::of(&extensions);
+        Self { meta, method, uri, route, headers, body, service, params: Vec::new() }
     }
 
     /// The path parameter of that name, decoded; empty when the route has none.
@@ -126,19 +130,31 @@ impl Call {
         // It fails only for a path that is not UTF-8, and no resource has such a name.
         let params = params.map_err(|_| ApiError::not_found())?;
         let params = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        // A body that is declared too large is refused before it is read.
-        let declared = declared_len(&request);
-        if declared.is_some_and(|len| usize::try_from(len).map_or(true, |len| len > len_max)) {
-            return Err(too_large(len_max));
-        }
-        let (parts, body) = request.into_parts();
-        let body = to_bytes(body, len_max).await.map_err(|error| not_read(&error, len_max))?;
+        let (parts, body) = read_body(request, len_max).await?;
         let meta = parts.extensions.get::<Meta>().cloned().unwrap_or_else(|| Meta {
             request_id: String::new(),
             version: Version::of_path(parts.uri.path()),
         });
         Ok(Self { params, ..Self::of_parts(parts, meta, body) })
     }
+}
+
+/// Reads the body of a request.
+///
+/// # Errors
+/// ERR001 for a body that is too large, or not complete.
+pub(crate) async fn read_body(
+    request: Request<Body>,
+    len_max: usize,
+) -> Result<(Parts, Bytes), ApiError> {
+    // A body that is declared too large is refused before it is read.
+    let declared = declared_len(&request);
+    if declared.is_some_and(|len| usize::try_from(len).map_or(true, |len| len > len_max)) {
+        return Err(too_large(len_max));
+    }
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, len_max).await.map_err(|error| not_read(&error, len_max))?;
+    Ok((parts, body))
 }
 
 /// The answer to a body that cannot be read: it is too large, or the connection ended early.

@@ -73,8 +73,10 @@ codes! {
         then "Correct the request. The same request is refused again.",
         v1 "422; 405 and 413 as in v2";
     AuthenticationFailed = "ERR002", StatusCode::UNAUTHORIZED, "Authentication failed",
-        when "The API key or the signature is missing, wrong, expired or revoked.",
-        then "Check the key, the signature and the clock.",
+        when "The API key or the signature is missing or wrong; `reason` says what: `missing` or \
+              `malformed` (a header), `key` (unknown, expired or revoked), `clock` (more than 300 \
+              seconds off), `signature`, or `nonce` (used before).",
+        then "Check the key, the signature and the clock. Sign a repeat anew, with another nonce.",
         v1 "401";
     Internal = "ERR003", StatusCode::INTERNAL_SERVER_ERROR, "Internal error",
         when "A defect of this service.",
@@ -83,8 +85,9 @@ codes! {
     Forbidden = "ERR004", StatusCode::FORBIDDEN, "Forbidden",
         when "The caller is not a member of the room, or the wallet or spray belongs to another \
               user. The answer is the same for a room that does not exist. Also: the caller may not \
-              force a campaign.",
-        then "Send the request for a member who has access.",
+              force a campaign, the API key has not the scope of the route or may not be used from this \
+              address.",
+        then "Send the request for a member who has access, with a key that was made for it.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
         when "The route, token, spray, transaction, campaign, part, row or product does not exist for this \
@@ -225,6 +228,14 @@ codes! {
         when "The balance would be above 9,007,199,254,740,991.",
         then "Spend first.",
         v1 "400";
+    TooManyKeys = "ERR601", StatusCode::CONFLICT, "Too many keys",
+        when "The owner has 20 live API keys.",
+        then "Revoke one of them.",
+        v1 "–";
+    DeadKey = "ERR602", StatusCode::CONFLICT, "Dead key",
+        when "The API key that is to be rotated is expired or revoked.",
+        then "Make a new key.",
+        v1 "–";
 }
 
 impl Code {

@@ -4,14 +4,35 @@ use largesse_app::settings::{SettingError, Variables};
 use largesse_domain::id::UserId;
 use largesse_domain::rate::RATE_LIMIT_MAX;
 
+use crate::auth::SignatureSecrets;
+use crate::code::Code;
 use crate::cursor::CursorKey;
+use crate::error::ApiError;
 
 /// How callers are authenticated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Auth {
     /// Not at all: `X-USER-ID` is taken as sent. Only for an API behind a service that
     /// authenticates callers.
     Open,
+    /// By an API key and a signature, which follows from these secrets.
+    Signed(SignatureSecrets),
+}
+
+impl Auth {
+    /// `AUTH`, and `SIGNATURE_SECRETS` where it is `signed`.
+    fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
+        let is_signed = |text: &str| match text {
+            "open" => Some(false),
+            "signed" => Some(true),
+            _ => None,
+        };
+        if !variables.required("AUTH", "`signed` or `open`", is_signed)? {
+            return Ok(Self::Open);
+        }
+        let (name, expected) = ("SIGNATURE_SECRETS", SignatureSecrets::EXPECTED);
+        variables.required(name, expected, SignatureSecrets::read).map(Self::Signed)
+    }
 }
 
 /// What is known of the money service.
@@ -54,15 +75,24 @@ impl EdgeConfig {
         }
     }
 
-    /// Settings from environment variables: `AUTH`. It has no default, because `open` authenticates
-    /// no caller.
+    /// The secrets of signatures.
+    ///
+    /// # Errors
+    /// ERR004 with `AUTH=open`, where there are none.
+    pub fn signature_secrets(&self) -> Result<&SignatureSecrets, ApiError> {
+        match &self.auth {
+            Auth::Signed(secrets) => Ok(secrets),
+            Auth::Open => Err(ApiError::new(Code::Forbidden, "API keys need AUTH=signed.")),
+        }
+    }
+
+    /// Settings from environment variables: `AUTH` and `SIGNATURE_SECRETS`. `AUTH` has no default,
+    /// because `open` authenticates no caller.
     ///
     /// # Errors
     /// [`SettingError`].
     pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
-        let expected = "`open`; authenticated modes do not exist yet";
-        let auth =
-            variables.required("AUTH", expected, |text| (text == "open").then_some(Auth::Open))?;
+        let auth = Auth::read(variables)?;
         Ok(Self { auth, cursors: None, money: MoneyFacts::LEDGER, force_users: Vec::new() })
     }
 
@@ -93,7 +123,8 @@ impl EdgeConfig {
         Ok(Self { money: MoneyFacts { per_s, is_http: url.is_some() }, ..self })
     }
 
-    /// Adds who may force a campaign: `CAMPAIGN_FORCE_USERS`. Without it, no user may.
+    /// Adds who may force a campaign: `CAMPAIGN_FORCE_USERS`. Without it, no user may. With
+    /// `AUTH=signed` the scope `campaign:force` decides instead.
     ///
     /// # Errors
     /// [`SettingError`].
@@ -104,9 +135,16 @@ impl EdgeConfig {
         Ok(Self { force_users: force_users.unwrap_or_default(), ..self })
     }
 
+    /// Whether that member may force a campaign. With `AUTH=signed` the scope was checked before.
+    #[must_use]
+    pub fn may_force(&self, user: &UserId) -> bool {
+        matches!(self.auth, Auth::Signed(_)) || self.force_users.contains(user)
+    }
+
     /// Logs a warning when callers are not authenticated.
     pub fn warn_if_open(&self) {
-        match self.auth {
+        match &self.auth {
+            Auth::Signed(_) => {}
             Auth::Open => tracing::warn!(
                 auth.mode = "open",
                 "AUTH=open: callers are not authenticated, X-USER-ID is taken as sent"
@@ -121,6 +159,9 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
+    #[case(Some("signed"), Some("0123456789abcdef0123456789abcdef"), true, true)]
+    #[case(Some("signed"), Some("0123456789abcdef"), false, false)]
+    #[case(Some("signed"), None, false, false)]
     #[case(Some("open"), None, true, false)]
     #[case(Some("open"), Some("0123456789abcdef"), true, true)]
     #[case(Some("open"), Some("short"), true, false)]

@@ -204,9 +204,13 @@ fn replay(call: &Call, stored: StoredAnswer) -> Response {
     response
 }
 
-/// The name of the record: caller, route and key. The route is the pattern, not the path.
+/// The name of the record: the owner of the API key, caller, route and key. The route is the pattern,
+/// not the path. With `AUTH=open` there is no owner; no user id holds a `/`, so no name of one mode is
+/// one of the other.
 fn name_of(call: &Call, caller: &UserId, key: &Key) -> String {
-    format!("{caller}#{} {}#{}", call.method, call.route, hex::encode(key.0))
+    let owner = call.service.as_ref().map(|service| format!("{}/", service.owner));
+    let owner = owner.unwrap_or_default();
+    format!("{owner}{caller}#{} {}#{}", call.method, call.route, hex::encode(key.0))
 }
 
 /// The hash over every part of a request that a repeat must have in common with it.

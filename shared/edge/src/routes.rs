@@ -40,7 +40,8 @@ macro_rules! routes {
                     )
                 };
             )+
-            router.with_state($crate::App { deps, edge })
+            let app = $crate::App { deps: deps.clone(), edge: edge.clone() };
+            $crate::auth::protect(router.with_state(app), &deps, &edge)
         }
 
         #[derive(::utoipa::OpenApi)]

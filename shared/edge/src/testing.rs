@@ -1,7 +1,7 @@
 //! The fixture of the edge's own tests: virtual time, ids that count up, and an idempotency store
 //! in memory. Tests of whole requests use the real store (`tests/src/http.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request};
 use largesse_app::ports::{
-    Begun, Clock, Idempotency, Ids, Pause, PortResult, Retention, StoredAnswer,
+    Begun, Clock, Idempotency, Ids, Keys, Nonce, Pause, PortResult, Retention, StoredAnswer,
 };
-use largesse_domain::id::Ulid;
+use largesse_domain::id::{KeyId, Ulid};
+use largesse_domain::key::KeyRecord;
 use largesse_domain::time::Timestamp;
 use tower::ServiceExt;
 
@@ -31,11 +32,13 @@ struct Record {
     answer: Option<StoredAnswer>,
 }
 
-/// Time, ids and idempotency.
+/// Time, ids, idempotency and API keys.
 #[derive(Debug, Default)]
 pub(crate) struct Fixture {
     made: AtomicU64,
     records: Mutex<BTreeMap<String, Record>>,
+    keys: Mutex<BTreeMap<KeyId, KeyRecord>>,
+    nonces: Mutex<BTreeSet<String>>,
 }
 
 impl Fixture {
@@ -47,6 +50,21 @@ impl Fixture {
     /// Ends every lease without an answer, as a crash and the time after it do.
     pub(crate) fn lose_all_leases(&self) {
         self.records.lock().unwrap().values_mut().for_each(|record| record.leased = false);
+    }
+
+    /// Stores an API key.
+    pub(crate) fn put_key(&self, key: KeyRecord) {
+        self.keys.lock().unwrap().insert(key.id, key);
+    }
+
+    /// An API key as it is stored.
+    pub(crate) fn stored_key(&self, id: KeyId) -> KeyRecord {
+        self.keys.lock().unwrap()[&id].clone()
+    }
+
+    /// How many nonces were taken.
+    pub(crate) fn nonces(&self) -> usize {
+        self.nonces.lock().unwrap().len()
     }
 
     fn record(&self, key: &str, change: impl FnOnce(&mut Record)) {
@@ -99,6 +117,29 @@ impl Pause for Fixture {
     /// Takes virtual time: the tests that wait run with tokio's clock paused.
     async fn pause_ms(&self, ms: u64) {
         tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+impl Keys for Fixture {
+    async fn key(&self, id: KeyId) -> PortResult<Option<KeyRecord>> {
+        Ok(self.keys.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn touch_key(&self, id: KeyId, now: Timestamp) -> PortResult<()> {
+        if let Some(key) = self.keys.lock().unwrap().get_mut(&id) {
+            key.last_used = Some(now);
+        }
+        Ok(())
+    }
+
+    async fn take_nonce(
+        &self,
+        nonce: Nonce<'_>,
+        _now: Timestamp,
+        _until: Timestamp,
+    ) -> PortResult<bool> {
+        let name = format!("{} {}", nonce.key, nonce.text);
+        Ok(self.nonces.lock().unwrap().insert(name))
     }
 }
 

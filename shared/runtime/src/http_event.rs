@@ -18,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
-use largesse_app::invocation::MalformedRequest;
+use largesse_app::invocation::{MalformedRequest, SourceAddress};
 use largesse_app::settings::{SettingError, Variables};
 use serde::Deserialize;
 
@@ -46,6 +46,8 @@ struct RequestContext {
 #[serde(default)]
 struct HttpContext {
     method: Option<String>,
+    #[serde(rename = "sourceIp")]
+    source_ip: Option<String>,
 }
 
 /// The stage whose name is not part of the path.
@@ -87,8 +89,10 @@ impl HttpEvent {
     }
 
     fn request(self, path: &str) -> Result<Request<Body>, &'static str> {
-        let http = self.request_context.and_then(|context| context.http);
-        let method = http.and_then(|http| http.method).unwrap_or_default();
+        let http = self.request_context.and_then(|context| context.http).unwrap_or_default();
+        // What API Gateway saw. `x-forwarded-for` holds what the caller wrote into it.
+        let source = http.source_ip.and_then(|address| address.parse().ok());
+        let method = http.method.unwrap_or_default();
         let method = Method::from_bytes(method.as_bytes());
         let method = method.map_err(|_| "The event has no HTTP method.")?;
         let query = self.raw_query_string.unwrap_or_default();
@@ -105,6 +109,9 @@ impl HttpEvent {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        if let Some(source) = source {
+            request.extensions_mut().insert(SourceAddress(source));
+        }
         Ok(request)
     }
 }

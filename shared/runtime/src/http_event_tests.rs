@@ -177,3 +177,19 @@ proptest! {
         prop_assert!(request.uri().path().starts_with('/'));
     }
 }
+
+#[rstest]
+#[case(json!("203.0.113.7"), Some("203.0.113.7"))]
+#[case(json!("2001:db8::1"), Some("2001:db8::1"))]
+#[case(json!("somewhere"), None)]
+#[case(Value::Null, None)]
+fn the_source_address_is_that_of_the_event_and_no_headers(
+    #[case] source: Value,
+    #[case] expected: Option<&str>,
+) {
+    let context = json!({ "http": { "method": "GET", "sourceIp": source } });
+    let headers = json!({ "x-forwarded-for": "198.51.100.1", "forwarded": "for=198.51.100.1" });
+    let request = convert(&event(json!({ "requestContext": context, "headers": headers })), "");
+    let found = request.extensions().get::<SourceAddress>().map(|source| source.0.to_string());
+    assert_eq!(found.as_deref(), expected);
+}

@@ -188,7 +188,7 @@ fn environment(
 ) -> BTreeMap<String, String> {
     let mut environment = function.environment.clone();
     for secret in environment.values_mut().filter(|value| value.starts_with("{{resolve:")) {
-        "a benchmark's cursors are never used".clone_into(secret);
+        "a benchmark's secrets are never used".clone_into(secret);
     }
     let lambda = [
         ("AWS_LAMBDA_RUNTIME_API", runtime_api),

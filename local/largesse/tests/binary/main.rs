@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod life;
+mod signed;
 mod up;
 
 use std::io::{BufRead, BufReader, Read};

@@ -30,6 +30,7 @@ pub(crate) struct Up {
     pub(crate) child: Child,
     out: BufReader<ChildStdout>,
     pub(crate) client: Client,
+    pub(crate) address: String,
 }
 
 impl Up {
@@ -50,7 +51,17 @@ impl Up {
                 break rest.split('/').next().unwrap().to_owned();
             }
         };
-        Self { child, out, client: Client::new(format!("http://{address}")) }
+        Self { child, out, client: Client::new(format!("http://{address}")), address }
+    }
+
+    /// What stands behind the next line's first word, where that is the name.
+    pub(crate) fn said(&mut self, name: &str) -> String {
+        let lines = self.out.by_ref().lines().map_while(Result::ok);
+        let mut found = lines.filter_map(|line| {
+            let (first, rest) = line.trim().split_once(' ')?;
+            (first == name).then(|| rest.trim().to_owned())
+        });
+        found.next().expect("it is said")
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -6,7 +6,9 @@
 
 mod params;
 mod schemas;
+mod security;
 
+use http::Method;
 use serde_json::json;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -40,12 +42,20 @@ pub fn merge(parts: Vec<OpenApi>) -> OpenApi {
         (Code::name().into_owned(), Code::schema()),
     ];
     let components = ComponentsBuilder::from(document.components.take().unwrap_or_default());
-    document.components = Some(components.schemas_from_iter(schemas).build());
+    let components = security::schemes()
+        .into_iter()
+        .fold(components.schemas_from_iter(schemas), |components, (name, scheme)| {
+            components.security_scheme(name, scheme)
+        });
+    document.components = Some(components.build());
     document.servers = Some(vec![ServerBuilder::new().url("/").build()]);
     document.tags = Some(tags());
     for (path, item) in &mut document.paths.paths {
         let is_v1 = path.starts_with("/api/v1/");
-        operations(item).for_each(|operation| complete(operation, is_v1));
+        for (method, operation) in operations(item) {
+            security::require(method, path, operation);
+            complete(operation, is_v1);
+        }
     }
     document.extensions = Some(error_table());
     document
@@ -58,7 +68,9 @@ fn info() -> Info {
          Amounts are integers in the currency's minor unit, 1 to 1,000,000,000,000. Times are RFC \
          3339 in UTC. Ids are ULIDs. Every answer carries `X-Request-Id`, but for those of the \
          server to what is no HTTP request or has too large a head (400, 414, 431, with no body). \
-         v2 refuses unknown fields and parameters; v1 is the wire format of the first clients."
+         v2 refuses unknown fields and parameters; v1 is the wire format of the first clients.\n\n\
+         With `AUTH=signed` each request but the public ones needs an API key with the scope of its \
+         route and a signature; docs/auth.md says how to sign. With `AUTH=open` none does."
             .to_owned(),
     );
     info.license = Some(License::new("Apache-2.0"));
@@ -75,16 +87,18 @@ fn tags() -> Vec<utoipa::openapi::Tag> {
             "product",
             "Invest in products; what is raised is paid out, or refunded below its minimum.",
         ),
-        ("operate", "Health and this description."),
+        ("operate", "Health, API keys and this description."),
         ("v1", "The wire format of the first clients."),
     ];
     let tag = |(name, text)| TagBuilder::new().name(name).description(Some(text)).build();
     tags.map(tag).into()
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, .. } = item;
-    [get, put, post, delete].into_iter().flatten()
+    let methods = [Method::GET, Method::PUT, Method::POST, Method::DELETE];
+    let operations = methods.into_iter().zip([get, put, post, delete]);
+    operations.filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// Adds the answers that every operation can give, and the bodies of all refusals.

@@ -1,0 +1,15 @@
+//! Callers with keys and signatures: `AUTH=signed`.
+
+mod attacks;
+mod keys;
+mod local;
+mod rotation;
+mod routes;
+
+/// The master secret of these tests.
+pub(crate) const MASTER: &str = "the master secret of the tests of signatures";
+/// The one that takes its place.
+pub(crate) const NEW_MASTER: &str = "another master secret that takes its place";
+/// Every scope.
+pub(crate) const ALL: &str = "spray,drop,invest,wallet,campaign:write,campaign:approve,\
+                              campaign:force,operate,read";
