@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod batches;
+mod budgets;
 mod campaign;
 mod campaign_results;
 mod campaign_rows;
@@ -21,6 +22,7 @@ mod idempotency;
 mod indexes;
 mod meanwhile;
 mod messages;
+mod misses;
 mod operations;
 mod payments;
 mod permissions;

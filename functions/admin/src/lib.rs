@@ -1,7 +1,7 @@
 //! Creates rooms, adds and removes members; makes drops; creates products.
 
 use largesse_app::ports::{
-    Clock, DropReads, DropsMade, Idempotency, Ids, Pause, Products, Rooms, Wallets,
+    Budgets, Clock, DropReads, DropsMade, Idempotency, Ids, Pause, Products, Rooms, Wallets,
 };
 use largesse_app::room::RoomError;
 use largesse_edge::ApiError;
@@ -14,11 +14,14 @@ pub mod v2;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + MakesDrops + Products + Idempotency + Clock + Ids + Pause + 'static
+    Rooms + MakesDrops + Products + Budgets + Idempotency + Clock + Ids + Pause + 'static
 {
 }
 
-impl<T: Rooms + MakesDrops + Products + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
+impl<T: Rooms + MakesDrops + Products + Budgets + Idempotency + Clock + Ids + Pause + 'static> Deps
+    for T
+{
+}
 
 /// The ports through which drops are made.
 pub trait MakesDrops: DropsMade + DropReads + Wallets {}

@@ -17,7 +17,7 @@
 use largesse_app::campaign::ActPorts;
 use largesse_app::campaign::act::ActError;
 use largesse_app::campaign::preview::PreviewPorts;
-use largesse_app::ports::{CampaignRows, Idempotency, Ids};
+use largesse_app::ports::{Budgets, CampaignRows, Idempotency, Ids};
 use largesse_domain::campaign::Refused;
 use largesse_edge::{ApiError, Code};
 
@@ -30,9 +30,12 @@ pub mod settings;
 pub mod terms;
 
 /// The ports that the function uses.
-pub trait Deps: ActPorts + PreviewPorts + CampaignRows + Idempotency + Ids + 'static {}
+pub trait Deps:
+    ActPorts + PreviewPorts + CampaignRows + Budgets + Idempotency + Ids + 'static
+{
+}
 
-impl<T: ActPorts + PreviewPorts + CampaignRows + Idempotency + Ids + 'static> Deps for T {}
+impl<T: ActPorts + PreviewPorts + CampaignRows + Budgets + Idempotency + Ids + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     create::create<D>,

@@ -41,9 +41,12 @@ impl Settings {
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
+                edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read_with_cursors(variables)?.with_money(variables)?,
+            edge: EdgeConfig::read_with_cursors(variables)?
+                .with_money(variables)?
+                .with_misses(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

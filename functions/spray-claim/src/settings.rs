@@ -34,9 +34,10 @@ impl Settings {
                 rooms: table(variables, "TABLE_ROOMS")?,
                 tokens: table(variables, "TABLE_TOKENS")?,
                 pools: table(variables, "TABLE_POOLS")?,
+                edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read(variables)?,
+            edge: EdgeConfig::read(variables)?.with_misses(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

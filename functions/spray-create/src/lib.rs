@@ -1,7 +1,7 @@
 //! Creates sprays: a member splits an amount over the members of a room.
 
 use largesse_app::ports::{
-    Clock, Idempotency, Ids, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
+    Budgets, Clock, Idempotency, Ids, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
 };
 use largesse_app::spray::create::CreateError;
 use largesse_domain::time::Timestamp;
@@ -13,14 +13,19 @@ pub mod v2;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static
+    Sprays + Spends + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static
 {
 }
 
-impl<T: Sprays + TokenSpace + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static>
-    Deps for T
+impl<T: Sprays + Spends + Wallets + Rooms + Idempotency + Clock + Ids + Rng + Pause + 'static> Deps
+    for T
 {
 }
+
+/// What a creation takes from supplies that all members share.
+pub trait Spends: TokenSpace + Budgets {}
+
+impl<T: TokenSpace + Budgets> Spends for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::create<D>, v2::create<D>,

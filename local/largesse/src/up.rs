@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::serve::{self, StartError};
-use crate::{aws_front, plain};
+use crate::{aws_front, limits, plain};
 
 /// How often expired items are deleted. DynamoDB's TTL deletes them some days later.
 const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -45,9 +45,12 @@ pub async fn run(
     money: Option<&MoneyPlace>,
     webhook: Option<Address>,
 ) -> Result<(), StartError> {
-    log_to_stderr(&Variables::of_process())?;
+    let variables = Variables::of_process();
+    log_to_stderr(&variables)?;
+    let limits = limits::given(&variables)?;
     let listener = serve::bind(listen).await?;
     let settings = money.map(MoneyPlace::settings).unwrap_or_default();
+    let settings: Vec<_> = settings.into_iter().chain(limits).collect();
     let local = serve::assemble(data, &settings, webhook)?;
     serve::check_store(&local).await?;
     let address = listener.local_addr().map_err(StartError::Server)?;

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
+use largesse_domain::budget::{BudgetId, Lease};
 use largesse_domain::drop::{Drop, WaitingList};
 use largesse_domain::id::{CampaignId, DropId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
@@ -43,6 +44,8 @@ const ROOMS_MAX: usize = 256;
 const FULL_BUCKETS_MAX: usize = 16_384;
 /// Of how many drops one process remembers something.
 const DROPS_MAX: usize = 256;
+/// How many budgets one process remembers, and of how many it has a lease.
+const BUDGETS_MAX: usize = 10_000;
 /// How many products one process remembers, and the shards of how many.
 const PRODUCTS_MAX: usize = 1_024;
 
@@ -75,6 +78,11 @@ pub struct Store {
     pub(crate) drop_figures: Cache<DropId, DropFigures>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
+    /// What is used of budgets, in the window that is open.
+    pub(crate) budgets: Cache<BudgetId, u32>,
+    /// What this process has leased of budgets, in the window that is open.
+    pub(crate) leases: Cache<BudgetId, Lease>,
+    pub(crate) lease_locks: KeyedLocks<BudgetId>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
     pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
 }
@@ -136,6 +144,9 @@ impl Store {
             waiting_lists: Cache::new(DROPS_MAX),
             drop_figures: Cache::new(DROPS_MAX),
             snapshots: Cache::new(CACHE_LEN_MAX),
+            budgets: Cache::new(BUDGETS_MAX),
+            leases: Cache::new(BUDGETS_MAX),
+            lease_locks: KeyedLocks::default(),
             tokens_full: Mutex::default(),
         }
     }

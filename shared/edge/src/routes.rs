@@ -40,7 +40,8 @@ macro_rules! routes {
                     )
                 };
             )+
-            router.with_state($crate::App { deps, edge })
+            let state = $crate::App { deps: deps.clone(), edge: edge.clone() };
+            $crate::limits::filtered(router.with_state(state), deps, &edge)
         }
 
         #[derive(::utoipa::OpenApi)]
