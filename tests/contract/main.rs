@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod batches;
+mod budgets;
 mod campaign;
 mod campaign_results;
 mod campaign_rows;
@@ -25,6 +26,7 @@ mod indexes;
 mod keys;
 mod meanwhile;
 mod messages;
+mod misses;
 mod operations;
 mod pages;
 mod payments;

@@ -273,6 +273,17 @@ fn the_alarm_on_a_money_mismatch_watches_both_lines_of_the_adapter() {
 
 /// The metric filter finds the line by this field.
 #[test]
+fn the_alarm_on_guessed_tokens_watches_the_line_of_each_refusal() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["TokenMissesRefusedFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, r#"{ $.['limit.refused'] = "token-misses-*" }"#);
+    let limits = fs::read_to_string(root().join("shared/edge/src/limits/mod.rs")).unwrap();
+    assert_eq!(limits.matches("limit.refused = policy").count(), 1);
+    assert_eq!(limits.matches("=> \"token-misses-").count(), 3);
+}
+
+/// The metric filter finds the line by this field.
+#[test]
 fn the_alarm_on_lost_work_of_campaigns_watches_the_line_of_the_schedule() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["CampaignsResentFilter"]["Properties"]["FilterPattern"];

@@ -67,8 +67,17 @@ async fn spray_claim_may_do_what_it_does() {
     let calls = calls_of(&api.sandbox.world, async {
         api.claim(&room, "bob", &token).await.expect(201);
         api.claim(&room, "eve", large.token.as_str()).await.expect(201);
+        // A token that no spray carries is counted.
+        let unused = unused_token(&[&token, large.token.as_str()]);
+        api.claim(&room, "eve", &unused).await.expect(404);
     });
     assert_least("spray-claim", &with_auth(calls.await).await);
+}
+
+/// A token that no spray carries.
+fn unused_token(used: &[&str]) -> String {
+    let mut tokens = ["AAA", "AAB", "AAC"].into_iter();
+    tokens.find(|token| !used.contains(token)).unwrap().to_owned()
 }
 
 /// Others draw all parts of the bucket that the member tries first, by another process.
@@ -136,6 +145,8 @@ async fn query_may_do_what_it_does() {
         }
         api.get("ann", "/api/v2/sprays").await.expect(200);
         api.get("ann", format!("/api/v2/sprays/{unread}")).room(&room).await.expect(200);
+        let unused = unused_token(&[&token, &unread]);
+        api.get("ann", format!("/api/v2/sprays/{unused}")).room(&room).await.expect(404);
         policies_campaign::read(&api, &campaign).await;
         policies_products::read(&api, &product).await;
     });

@@ -1,10 +1,12 @@
 """`largesse up` in memory, on a free port of this machine."""
 
+import os
 import subprocess
 import time
 import urllib.request
 
 from emulator import free_port
+from stack import LIMIT_MAX, LIMITS
 
 STARTS_WITHIN_S = 60
 
@@ -17,6 +19,7 @@ class Local:
     def __enter__(self):
         self.process = subprocess.Popen(
             [self.largesse, "up", "--listen", f"127.0.0.1:{self.port}"],
+            env=os.environ | dict.fromkeys(LIMITS.values(), LIMIT_MAX),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -12,6 +12,18 @@ from caller import must
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "artifacts"
 DEPLOYS_WITHIN_S = 180
+# Limits that no caller reaches: a caller here sends more than a member does. By parameter, and the
+# environment variable that it becomes.
+LIMITS = {
+    "RequestsMemberPerS": "REQUESTS_MEMBER_PER_S",
+    "RequestsOwnerPerS": "REQUESTS_OWNER_PER_S",
+    "TokenMissesMemberMax": "TOKEN_MISSES_MEMBER_MAX",
+    "TokenMissesRoomMax": "TOKEN_MISSES_ROOM_MAX",
+    "TokenMissesOwnerMax": "TOKEN_MISSES_OWNER_MAX",
+    "CreationsMemberMax": "CREATIONS_MEMBER_MAX",
+    "CreationsOwnerMax": "CREATIONS_OWNER_MAX",
+}
+LIMIT_MAX = "1000000000"
 
 
 class Stack:
@@ -78,7 +90,7 @@ class Stack:
         """Creates the stack, or updates it."""
         there = self.status() is not None
         act = self.cloudformation.update_stack if there else self.cloudformation.create_stack
-        given = {"Auth": "open"} | parameters
+        given = {"Auth": "open"} | dict.fromkeys(LIMITS, LIMIT_MAX) | parameters
         # From the bucket, as `sam deploy` does: CloudFormation takes 51,200 bytes in a request.
         key = f"{self.name}.yaml"
         template = self.package()

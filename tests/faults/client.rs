@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::Request;
+use largesse_app::budget::miss::Misses;
 use largesse_app::spray::claim::{Claim, ClaimError, claim};
 use largesse_aws::Store;
 use largesse_domain::id::RoomId;
@@ -54,7 +55,8 @@ pub(crate) fn claim_by<'a>(
     spray: &Spray,
     name: &str,
 ) -> impl Future<Output = Result<Amount, ClaimError>> + use<'a> {
-    let request = Claim { room, token: spray.token, member: user(name) };
+    let (token, misses) = (spray.token, Misses::NONE);
+    let request = Claim { room, token, member: user(name), misses };
     async move { claim(store, &request).await }
 }
 

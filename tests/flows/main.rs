@@ -7,6 +7,7 @@ mod campaign;
 mod crowd;
 mod disk;
 mod expiry;
+mod limits;
 mod malformed;
 mod money;
 mod openapi;

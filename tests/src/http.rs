@@ -205,7 +205,18 @@ impl Api {
     /// A new world; the seed decides all its randomness.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let sandbox = Sandbox::new(seed);
+        Self::over(Sandbox::new(seed))
+    }
+
+    /// The same, with limits that callers reach: those given, beside others out of reach.
+    #[must_use]
+    pub fn with_limits(seed: u64, limits: &[(&'static str, u32)]) -> Self {
+        let limits: Vec<_> =
+            limits.iter().map(|(name, value)| (*name, value.to_string())).collect();
+        Self::over(Sandbox::with_settings(seed, &limits))
+    }
+
+    fn over(sandbox: Sandbox) -> Self {
         let (world, store) = (sandbox.world.clone(), sandbox.store.clone());
         let local = compose::compose(world, store, CURSOR_SECRET).expect("the stack");
         Self::of(sandbox, local.router)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::{AttributeValue as Av, PutRequest, WriteRequest};
-use largesse::compose;
+use largesse::{compose, limits};
 use largesse_app::drop::create as create_drop;
 use largesse_app::ports::{COUNT_SHARDS, Clock, Once, Rooms, Wallets};
 use largesse_app::spray::create::{self, Create};
@@ -24,8 +24,15 @@ use crate::money;
 /// When the tests' worlds begin: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINS_MS: i64 = 1_767_225_600_000;
 
-/// What template.yaml declares, parsed once for all worlds of a test binary.
-static STACK: LazyLock<Stack> = LazyLock::new(|| compose::stack().expect("the template parses"));
+/// What template.yaml declares, parsed once for all worlds of a test binary. A test sends more requests
+/// of one member than a member does, and its clock may stand still: limits are out of reach, but for
+/// the tests of limits.
+static STACK: LazyLock<Stack> = LazyLock::new(|| stack_with(&[]));
+
+fn stack_with(settings: &[(&'static str, String)]) -> Stack {
+    let settings: Vec<_> = limits::out_of_reach().iter().chain(settings).cloned().collect();
+    compose::stack_with(&settings).expect("the template parses")
+}
 
 /// A world in memory with a store over it. When it is dropped, money must be conserved; when a test
 /// fails, it names its seed.
@@ -58,18 +65,24 @@ impl Sandbox {
     /// before it tries again comes from a generator that belongs to the thread.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::at(WorldClock::at(BEGINS_MS), seed)
+        Self::at(&STACK, WorldClock::at(BEGINS_MS), seed)
     }
 
     /// The same at the time of this machine, for functions that run in processes of their own.
     #[must_use]
     pub fn at_machine_time(seed: u64) -> Self {
-        Self::at(WorldClock::real(), seed)
+        Self::at(&STACK, WorldClock::real(), seed)
     }
 
-    fn at(clock: WorldClock, seed: u64) -> Self {
+    /// A new world in which functions have other environment variables.
+    #[must_use]
+    pub fn with_settings(seed: u64, settings: &[(&'static str, String)]) -> Self {
+        Self::at(&stack_with(settings), WorldClock::at(BEGINS_MS), seed)
+    }
+
+    fn at(stack: &Stack, clock: WorldClock, seed: u64) -> Self {
         fastrand::seed(seed);
-        let world = World::memory_at(&STACK, clock).expect("a world in memory");
+        let world = World::memory_at(stack, clock).expect("a world in memory");
         let store = Arc::new(store_at(&world, seed, 0));
         Self { world, store, _seed: Seed(seed) }
     }

@@ -9,7 +9,7 @@ use largesse_domain::id::DropId;
 use largesse_domain::time::{Timestamp, Window};
 use largesse_edge::extract::{Whole, given};
 use largesse_edge::openapi::{CallerHeader, KeyHeader};
-use largesse_edge::{Answer, ApiError, App, Call, Code, FieldError, idempotency, time};
+use largesse_edge::{Answer, ApiError, App, Call, Code, FieldError, limits, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -141,7 +141,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
     let caller = funder.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, |op| async move {
         let made = make(deps, Create { id: DropId(op), funder, terms }).await.map_err(refuse)?;
         Answer::json(StatusCode::CREATED, &DropCreated::from(&made))
     })

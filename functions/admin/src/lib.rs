@@ -1,8 +1,8 @@
 //! Creates rooms, adds and removes members; makes drops; creates products; keeps API keys.
 
 use largesse_app::ports::{
-    Clock, DropReads, DropsMade, Idempotency, Ids, KeyAdmin, Keys, Pause, Products, Rng, Rooms,
-    Wallets,
+    Budgets, Clock, DropReads, DropsMade, Idempotency, Ids, KeyAdmin, Keys, Pause, Products, Rng,
+    Rooms, Wallets,
 };
 use largesse_app::room::RoomError;
 use largesse_edge::ApiError;
@@ -16,14 +16,19 @@ pub mod v2;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Rooms + MakesDrops + Products + KeepsKeys + Idempotency + Clock + Ids + Pause + 'static
+    Rooms + MakesDrops + Products + KeepsKeys + Spends + Clock + Ids + Pause + 'static
 {
 }
 
 impl<T> Deps for T where
-    T: Rooms + MakesDrops + Products + KeepsKeys + Idempotency + Clock + Ids + Pause + 'static
+    T: Rooms + MakesDrops + Products + KeepsKeys + Spends + Clock + Ids + Pause + 'static
 {
 }
+
+/// The ports that remember requests and count creations.
+pub trait Spends: Idempotency + Budgets {}
+
+impl<T: Idempotency + Budgets> Spends for T {}
 
 /// The ports through which keys are checked and kept.
 pub trait KeepsKeys: Keys + KeyAdmin + Rng {}

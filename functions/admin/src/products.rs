@@ -9,7 +9,7 @@ use largesse_domain::product::{Limits, Terms, TermsError, Title};
 use largesse_domain::time::{Timestamp, Window};
 use largesse_edge::extract::{Whole, given};
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency, time};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, limits, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -120,7 +120,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = request.read(&caller).map_err(|error| ApiError::invalid(vec![error]))?;
     let creator = caller.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, |op| async move {
         let request = Create { id: ProductId(op), creator, terms };
         let product = make(deps, request).await.map_err(refuse)?;
         let created = ProductCreated { product_id: product.id.to_string() };

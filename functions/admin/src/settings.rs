@@ -39,7 +39,7 @@ impl Settings {
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read(variables)?,
+            edge: EdgeConfig::read(variables)?.with_creations(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

@@ -8,7 +8,7 @@ use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::RoomName;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader};
 use largesse_edge::v1::{Issues, Limits};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency, limits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -80,7 +80,7 @@ pub async fn create_room<D: Deps>(
     let key = call.key()?;
     let creator = caller.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, |op| async move {
         let room = room::create(deps, RoomId(op), creator, name, Vec::new()).await?;
         let room_name = room.name.as_str().to_owned();
         Answer::json(StatusCode::OK, &V1RoomCreated { room_id: room.id.to_string(), room_name })

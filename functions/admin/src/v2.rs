@@ -8,7 +8,7 @@ use largesse_domain::id::{RoomId, UserId};
 use largesse_domain::room::{ROOM_FIRST_MEMBERS_MAX, RoomName};
 use largesse_edge::openapi::{CallerHeader, OptionalKeyHeader};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -78,7 +78,7 @@ pub async fn create_room<D: Deps>(
     let (name, members) = request.read().map_err(|error| ApiError::invalid(vec![error]))?;
     let creator = caller.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, |op| async move {
         let room = room::create(deps, RoomId(op), creator, name, members).await?;
         let name = room.name.as_str().to_owned();
         Answer::json(StatusCode::CREATED, &RoomCreated { room_id: room.id.to_string(), name })

@@ -17,7 +17,7 @@
 use largesse_app::campaign::ActPorts;
 use largesse_app::campaign::act::ActError;
 use largesse_app::campaign::preview::PreviewPorts;
-use largesse_app::ports::{CampaignRows, Idempotency, Ids, Keys};
+use largesse_app::ports::{Budgets, CampaignRows, Idempotency, Ids, Keys};
 use largesse_domain::campaign::Refused;
 use largesse_edge::{ApiError, Code};
 
@@ -31,11 +31,14 @@ pub mod terms;
 
 /// The ports that the function uses.
 pub trait Deps:
-    ActPorts + PreviewPorts + CampaignRows + Keys + Idempotency + Ids + 'static
+    ActPorts + PreviewPorts + CampaignRows + Budgets + Keys + Idempotency + Ids + 'static
 {
 }
 
-impl<T: ActPorts + PreviewPorts + CampaignRows + Keys + Idempotency + Ids + 'static> Deps for T {}
+impl<T> Deps for T where
+    T: ActPorts + PreviewPorts + CampaignRows + Budgets + Keys + Idempotency + Ids + 'static
+{
+}
 
 largesse_edge::routes! { D: Deps =>
     create::create<D>,

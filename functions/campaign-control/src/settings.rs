@@ -39,7 +39,8 @@ impl Settings {
             },
             edge: EdgeConfig::read(variables)?
                 .with_money(variables)?
-                .with_force_users(variables)?,
+                .with_force_users(variables)?
+                .with_creations(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

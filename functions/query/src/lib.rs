@@ -1,11 +1,11 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants, Ids,
-    Keys, Money, Pools, Products, Rooms, Sprays, Wallets,
+    Budgets, CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants,
+    Ids, Keys, Money, Pools, Products, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
-use largesse_edge::{ApiError, Code};
+use largesse_edge::{ApiError, Code, limits};
 
 pub mod about;
 pub mod campaign_files;
@@ -33,6 +33,7 @@ pub trait Deps:
     + CampaignReads
     + Products
     + Keys
+    + Budgets
     + Clock
     + Ids
     + 'static
@@ -50,6 +51,7 @@ impl<T> Deps for T where
         + CampaignReads
         + Products
         + Keys
+        + Budgets
         + Clock
         + Ids
         + 'static
@@ -101,6 +103,7 @@ largesse_edge::routes! { D: Deps =>
 
 fn refuse(error: ReadError) -> ApiError {
     match error {
+        ReadError::TooManyMisses(used_up) => limits::refuse(used_up),
         ReadError::NotFound => ApiError::not_found(),
         ReadError::NotTheSender => {
             ApiError::new(Code::Forbidden, "Only the sender can read a spray.")

@@ -44,7 +44,9 @@ impl Settings {
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read_with_cursors(variables)?.with_money(variables)?,
+            edge: EdgeConfig::read_with_cursors(variables)?
+                .with_money(variables)?
+                .with_misses(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

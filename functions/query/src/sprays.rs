@@ -8,7 +8,7 @@ use largesse_domain::id::{SprayId, Token};
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{CallerHeader, PageQuery};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, time};
+use largesse_edge::{Answer, ApiError, App, Call, limits, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -192,7 +192,8 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     } else {
         let room = call.room()?;
         let token: Token = call.path("token")?;
-        by_token(&*app.deps, token, Some(room), &caller).await.map_err(refuse)?
+        let misses = limits::misses_of(&app.edge, &call);
+        by_token(&*app.deps, token, Some(room), &caller, &misses).await.map_err(refuse)?
     };
     Answer::json(StatusCode::OK, &SprayView::of(&detail(&*app.deps, spray).await?))
 }

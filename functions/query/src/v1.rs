@@ -8,7 +8,7 @@ use largesse_domain::id::Token;
 use largesse_domain::spray::Spray;
 use largesse_edge::openapi::{V1CallerHeader, V1UserId};
 use largesse_edge::v1::{Issues, user_value};
-use largesse_edge::{Answer, ApiError, App, Call, time};
+use largesse_edge::{Answer, ApiError, App, Call, limits, time};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -80,7 +80,8 @@ pub async fn spray<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
     let Some(caller) = issues.caller(&call) else { return Err(issues.refuse()) };
     let token: Token = call.path("token")?;
     // A token is unique over all rooms, so v1 names no room here.
-    let spray = by_token(&*app.deps, token, None, &caller).await.map_err(refuse)?;
+    let misses = limits::misses_of(&app.edge, &call);
+    let spray = by_token(&*app.deps, token, None, &caller, &misses).await.map_err(refuse)?;
     let claims = claims_of(&*app.deps, &spray).await?;
     Answer::json(StatusCode::OK, &V1Spray::new(&spray, &claims))
 }

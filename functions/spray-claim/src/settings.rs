@@ -37,7 +37,7 @@ impl Settings {
                 edge: table(variables, "TABLE_EDGE")?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read(variables)?,
+            edge: EdgeConfig::read(variables)?.with_misses(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use largesse_app::spray::claim::ClaimError;
 use largesse_edge::openapi::{V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::Issues;
-use largesse_edge::{Answer, ApiError, App, Call};
+use largesse_edge::{Answer, ApiError, App, Call, limits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,12 +46,16 @@ pub async fn claim<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Ans
         return Err(issues.refuse());
     };
     let room = room.ok_or_else(ApiError::not_a_member)?;
-    let amount = claim_share(&*app.deps, member, room, token).await.map_err(refuse)?;
+    let misses = limits::misses_of(&app.edge, &call);
+    let amount = claim_share(&*app.deps, member, room, token, misses).await.map_err(refuse)?;
     Answer::json(StatusCode::OK, &V1Received { received_amount: amount.get() })
 }
 
 fn refuse(error: ClaimError) -> ApiError {
-    let keeps_status = matches!(error, ClaimError::NotAMember | ClaimError::Port(_));
+    let keeps_status = matches!(
+        error,
+        ClaimError::TooManyMisses(_) | ClaimError::NotAMember | ClaimError::Port(_)
+    );
     let refusal = crate::refuse(error);
     if keeps_status { refusal } else { refusal.status(StatusCode::BAD_REQUEST) }
 }
@@ -59,7 +63,9 @@ fn refuse(error: ClaimError) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use largesse_app::budget::{Scope, UsedUp};
     use largesse_app::ports::{PortError, PortErrorKind};
+    use largesse_domain::budget::Spending;
     use largesse_domain::money::Amount;
     use largesse_edge::meta::Version;
     use rstest::rstest;
@@ -68,12 +74,18 @@ mod tests {
         ClaimError::Already { amount: Amount::new(5).unwrap() }
     }
 
+    fn too_many() -> ClaimError {
+        let (spending, scope) = (Spending::TokenMiss, Scope::Member);
+        ClaimError::TooManyMisses(UsedUp { spending, scope, max: 20, wait_ms: 1 })
+    }
+
     fn busy() -> ClaimError {
         let kind = PortErrorKind::Throttled;
         ClaimError::Port(PortError { operation: "draw", kind, cause: None })
     }
 
     #[rstest]
+    #[case(too_many(), too_many(), 429, 429)]
     #[case(ClaimError::NotAMember, ClaimError::NotAMember, 403, 403)]
     #[case(ClaimError::NoSuchToken, ClaimError::NoSuchToken, 404, 400)]
     #[case(ClaimError::OwnSpray, ClaimError::OwnSpray, 403, 400)]

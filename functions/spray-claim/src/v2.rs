@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use largesse_edge::openapi::{CallerHeader, RoomHeader};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call};
+use largesse_edge::{Answer, ApiError, App, Call, limits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -39,7 +39,7 @@ pub struct ShareClaimed {
 pub async fn claim<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answer, ApiError> {
     let (member, room) = (call.caller()?, call.room()?);
     Query::of(&call, &[])?;
-    let amount =
-        claim_share(&*app.deps, member, room, call.param("token")).await.map_err(refuse)?;
+    let (token, misses) = (call.param("token"), limits::misses_of(&app.edge, &call));
+    let amount = claim_share(&*app.deps, member, room, token, misses).await.map_err(refuse)?;
     Answer::json(StatusCode::CREATED, &ShareClaimed { amount: amount.get() })
 }

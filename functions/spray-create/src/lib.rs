@@ -1,7 +1,7 @@
 //! Creates sprays: a member splits an amount over the members of a room.
 
 use largesse_app::ports::{
-    Clock, Idempotency, Ids, Keys, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
+    Budgets, Clock, Idempotency, Ids, Keys, Pause, Rng, Rooms, Sprays, TokenSpace, Wallets,
 };
 use largesse_app::spray::create::CreateError;
 use largesse_domain::time::Timestamp;
@@ -17,9 +17,14 @@ pub trait Deps: Makes + Rooms + Keys + Idempotency + Clock + Ids + Rng + Pause +
 impl<T> Deps for T where T: Makes + Rooms + Keys + Idempotency + Clock + Ids + Rng + Pause + 'static {}
 
 /// The ports through which sprays are made.
-pub trait Makes: Sprays + TokenSpace + Wallets {}
+pub trait Makes: Sprays + Spends + Wallets {}
 
-impl<T: Sprays + TokenSpace + Wallets> Makes for T {}
+impl<T: Sprays + Spends + Wallets> Makes for T {}
+
+/// What a creation takes from supplies that all members share.
+pub trait Spends: TokenSpace + Budgets {}
+
+impl<T: TokenSpace + Budgets> Spends for T {}
 
 largesse_edge::routes! { D: Deps =>
     v1::create<D>, v2::create<D>,

@@ -40,7 +40,7 @@ impl Settings {
                 live_sprays_max: variables.number("LIVE_SPRAYS_MAX", 1..=u32::MAX)?,
                 ..Names::default()
             },
-            edge: EdgeConfig::read(variables)?,
+            edge: EdgeConfig::read(variables)?.with_creations(variables)?,
             base_path: BasePath::read(variables)?,
         })
     }

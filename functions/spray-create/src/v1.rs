@@ -10,7 +10,7 @@ use largesse_domain::spray::{EXPIRES_IN_S_MAX, Terms};
 use largesse_domain::time::Timestamp;
 use largesse_edge::openapi::{OptionalKeyHeader, V1CallerHeader, V1RoomHeader};
 use largesse_edge::v1::{Issues, Limits};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, limits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -71,7 +71,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let room = room.ok_or_else(ApiError::not_a_member)?;
     let caller = sender.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, |op| async move {
         let order = Create { id: SprayId(op), room, sender, terms };
         let created = spray(deps, order).await.map_err(|error| refuse(error, deps.now()))?;
         Answer::json(StatusCode::OK, &V1SprayCreated { token: created.token.to_string() })

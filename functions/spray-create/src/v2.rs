@@ -11,7 +11,7 @@ use largesse_domain::split::Split;
 use largesse_domain::spray::{EXPIRES_IN_S_MAX, Spray, Terms, TermsError};
 use largesse_edge::extract::{Whole, given, parsed};
 use largesse_edge::openapi::{CallerHeader, KeyHeader, RoomHeader};
-use largesse_edge::{Answer, ApiError, App, Call, FieldError, idempotency, time};
+use largesse_edge::{Answer, ApiError, App, Call, FieldError, limits, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -134,7 +134,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
     let caller = sender.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, |op| async move {
         let order = Create { id: SprayId(op), room, sender, terms };
         let created = spray(deps, order).await;
         let created = created.map_err(|error| crate::refuse(error, deps.now()))?;

@@ -203,10 +203,21 @@ pub fn compose_serving(
     Ok(Local { world, store, router, auth: edge.auth.clone() })
 }
 
-/// How a function serves requests: with what the template tells it about campaigns.
+/// How a function serves requests: with what the template tells it about campaigns and limits.
 fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
     let variables = Variables::new(|name| function.environment.get(name).cloned());
-    edge.clone().with_money(&variables)?.with_force_users(&variables)
+    let mut edge = edge.clone().with_money(&variables)?.with_force_users(&variables)?;
+    let reads = |name: &str| function.environment.contains_key(name);
+    if reads("REQUESTS_MEMBER_PER_S") {
+        edge = edge.with_requests(&variables)?;
+    }
+    if reads("TOKEN_MISSES_MEMBER_MAX") {
+        edge = edge.with_misses(&variables)?;
+    }
+    if reads("CREATIONS_MEMBER_MAX") {
+        edge = edge.with_creations(&variables)?;
+    }
+    Ok(edge)
 }
 
 /// The routes of a function behind HTTP; `None` for the others.

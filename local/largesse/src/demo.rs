@@ -21,6 +21,7 @@ use crate::beside::MoneyBesideError;
 use crate::campaign::CampaignError;
 use crate::client::{Client, ClientError};
 use crate::compose::Local;
+use crate::limits;
 use crate::serve::{self, StartError};
 use crate::up::MoneyPlace;
 
@@ -87,7 +88,7 @@ impl Stage {
     /// # Errors
     /// [`StartError`].
     pub async fn start_on(data: Option<&Path>) -> Result<Self, StartError> {
-        Self::serve(serve::assemble(data, &[], None)?).await
+        Self::serve(serve::assemble(data, &limits::out_of_reach(), None)?).await
     }
 
     /// Starts a stack in memory that pays by an HTTP money service.
@@ -95,7 +96,8 @@ impl Stage {
     /// # Errors
     /// [`StartError`].
     pub async fn start_paying_by(money: &MoneyPlace) -> Result<Self, StartError> {
-        Self::serve(serve::assemble(None, &money.settings(), None)?).await
+        let settings: Vec<_> = money.settings().into_iter().chain(limits::out_of_reach()).collect();
+        Self::serve(serve::assemble(None, &settings, None)?).await
     }
 
     /// Starts a stack that is put together, on a free port of the loopback interface.

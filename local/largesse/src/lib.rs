@@ -16,6 +16,7 @@ pub mod compose;
 pub mod demo;
 pub mod dlq;
 pub mod key;
+pub mod limits;
 pub mod money_server;
 pub mod plain;
 pub mod prometheus;

@@ -260,7 +260,8 @@ async fn to_the_end(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use largesse_app::ports::{Ids, Room, Rooms};
+    use largesse_app::budget::miss::Misses;
+    use largesse_app::ports::{Clock, Ids, Room, Rooms};
     use largesse_app::spray::claim::{Claim, claim};
     use largesse_app::spray::create::{Create, create as spray};
     use largesse_app::wallet::deposit::{Deposit, deposit};
@@ -304,7 +305,8 @@ mod tests {
         let (id, terms) = (SprayId(store.ulid()), Terms::new(10, 1, Split::Equal, 600).unwrap());
         let wish = Create { id, room: room.id, sender: ann, terms };
         let token = spray(store, wish).await.unwrap().token;
-        claim(store, &Claim { room: room.id, token, member: bob }).await.unwrap();
+        let request = Claim { room: room.id, token, member: bob, misses: Misses::NONE };
+        claim(store, &request).await.unwrap();
         local.world.settle().await;
         let report = server.report();
         assert_eq!((report.calls, report.paid, report.paid_sum), (1, 1, 10));

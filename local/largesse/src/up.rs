@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::serve::{self, Mode, StartError};
-use crate::{aws_front, key, plain, prometheus};
+use crate::{aws_front, key, limits, plain, prometheus};
 
 /// How often expired items are deleted. DynamoDB's TTL deletes them some days later.
 const TTL_SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -61,8 +61,10 @@ pub async fn run(
     let variables = Variables::of_process();
     log_to_stderr(&variables)?;
     let metrics = prometheus::start()?;
+    let limits = limits::given(&variables)?;
     let listener = serve::bind(listen).await?;
     let settings = money.map(MoneyPlace::settings).unwrap_or_default();
+    let settings: Vec<_> = settings.into_iter().chain(limits).collect();
     let mode = match auth {
         AuthMode::Open => Mode::Open,
         AuthMode::Signed => Mode::Signed(key::of_environment(&variables)?),

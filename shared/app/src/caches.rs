@@ -62,6 +62,24 @@ pub const UNKNOWN_KEYS: Kept = Kept {
     len_max: 10_000,
 };
 
+/// What callers have used of their budgets.
+pub const BUDGETS: Kept = Kept {
+    name: "budgets",
+    what: "what is used of a budget, until its window closes",
+    stale: Stale::Ms(60_000),
+    follows: "a token that this process knows is looked up although the budget is used up elsewhere",
+    len_max: 10_000,
+};
+
+/// What a process took of a budget and has not spent.
+pub const LEASES: Kept = Kept {
+    name: "leases",
+    what: "what this process took of a budget and has not spent, until its window closes",
+    stale: Stale::Ms(60_000),
+    follows: "a caller may be refused while other processes keep a rest",
+    len_max: 10_000,
+};
+
 /// That a user is in a room.
 pub const MEMBERS: Kept = Kept {
     name: "members",
@@ -199,9 +217,11 @@ pub const BREAKER: Kept = Kept {
 };
 
 /// All of them.
-pub const ALL: [&Kept; 16] = [
+pub const ALL: [&Kept; 18] = [
     &KEYS,
     &UNKNOWN_KEYS,
+    &BUDGETS,
+    &LEASES,
     &MEMBERS,
     &RECENT_ROOMS,
     &ROOM_MEMBERS,
@@ -221,9 +241,10 @@ pub const ALL: [&Kept; 16] = [
 /// The table in Markdown.
 #[must_use]
 pub fn table() -> String {
-    let mut table = "| cache | what it keeps | how old at most | what follows | entries at most |\n\
+    let mut table =
+        "| cache | what it keeps | how old at most | what follows | entries at most |\n\
                      | --- | --- | --- | --- | --- |\n"
-        .to_owned();
+            .to_owned();
     for Kept { name, what, stale, follows, len_max } in ALL {
         let age = match stale {
             Stale::Never => "cannot change".to_owned(),

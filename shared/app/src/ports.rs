@@ -6,6 +6,7 @@
 //! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
 mod breaker;
+mod budget;
 mod campaign;
 mod campaign_results;
 mod campaign_rows;
@@ -26,6 +27,7 @@ mod spray;
 mod wallet;
 
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
+pub use budget::{Budgets, Spent};
 pub use campaign::{
     Backlog, COUNT_SHARDS, CampaignJob, CampaignJobs, CampaignMarks, Campaigns, Change,
     CountsChange, Mark, Versioned,

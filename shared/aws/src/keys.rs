@@ -4,6 +4,7 @@ use largesse_app::page::DueKey;
 use largesse_app::ports::{
     ChunkRange, ChunkSet, Closing, INDEX_SHARDS, PortResult, TOKEN_SHARDS, Upload,
 };
+use largesse_domain::budget::{BudgetId, Spending, Subject};
 use largesse_domain::campaign::{ChunkNumber, Hash, PartNumber, Place};
 use largesse_domain::id::{
     CampaignId, DropId, KeyId, PoolId, ProductId, RoomId, ServiceId, SprayId, Token, TransferId,
@@ -11,7 +12,7 @@ use largesse_domain::id::{
 };
 use largesse_domain::key::Owner;
 use largesse_domain::pool::BucketId;
-use largesse_domain::time::Timestamp;
+use largesse_domain::time::{Timestamp, Window};
 use ulid::Ulid;
 
 use crate::item::{Item, Reader, item, ms, s};
@@ -317,6 +318,26 @@ pub fn rate(service: &ServiceId) -> Item {
 /// The circuit breaker before a money service.
 pub fn breaker(service: &ServiceId) -> Item {
     item([(PK, s(format!("BREAKER#{service}")))])
+}
+
+/// What is used of a budget in a window.
+pub fn budget(id: &BudgetId, window: Window) -> Item {
+    item([(PK, s(budget_pk(id, window)))])
+}
+
+/// The partition key of [`budget`]. The window stands last, in digits only, so an owner's name may hold
+/// any character.
+pub fn budget_pk(id: &BudgetId, window: Window) -> String {
+    let spending = match id.spending {
+        Spending::TokenMiss => "MISS",
+        Spending::Creation => "NEW",
+    };
+    let opens_ms = window.opens.ms();
+    match &id.subject {
+        Subject::Member(member) => format!("BUDGET#{spending}#MEMBER#{member}#{opens_ms}"),
+        Subject::Room(room) => format!("BUDGET#{spending}#ROOM#{room}#{opens_ms}"),
+        Subject::Owner(owner) => format!("BUDGET#{spending}#OWNER#{owner}#{opens_ms}"),
+    }
 }
 
 /// The items of an upload: its content is part of the key, so another content under the number

@@ -14,6 +14,7 @@
 #![doc = include_str!("idempotency/SCHEMA.md")]
 #![doc = include_str!("key/SCHEMA.md")]
 #![doc = include_str!("governor/SCHEMA.md")]
+#![doc = include_str!("budget/SCHEMA.md")]
 #![doc = include_str!("campaign/SCHEMA.md")]
 #![doc = include_str!("campaign_rows/SCHEMA.md")]
 #![doc = include_str!("campaign_results/SCHEMA.md")]
@@ -24,6 +25,7 @@
 mod batch;
 mod blob;
 pub mod books;
+mod budget;
 mod cache;
 pub mod campaign;
 pub mod campaign_results;

@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::caches;
 use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
+use largesse_domain::budget::{BudgetId, Lease};
 use largesse_domain::drop::{Drop, WaitingList};
 use largesse_domain::id::{CampaignId, DropId, KeyId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::key::KeyRecord;
@@ -70,6 +71,11 @@ pub struct Store {
     pub(crate) waiting_drops: Cache<DropId, ()>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
+    /// What is used of budgets, in the window that is open.
+    pub(crate) budgets: Cache<BudgetId, u32>,
+    /// What this process has leased of budgets, in the window that is open.
+    pub(crate) leases: Cache<BudgetId, Lease>,
+    pub(crate) lease_locks: KeyedLocks<BudgetId>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
     pub(crate) tokens_full: Mutex<Option<(Timestamp, Timestamp)>>,
 }
@@ -135,6 +141,9 @@ impl Store {
             drop_figures: Cache::new(&caches::DROP_FIGURES),
             waiting_drops: Cache::new(&caches::WAITING_DROPS),
             snapshots: Cache::new(&caches::SNAPSHOTS),
+            budgets: Cache::new(&caches::BUDGETS),
+            leases: Cache::new(&caches::LEASES),
+            lease_locks: KeyedLocks::default(),
             tokens_full: Mutex::default(),
         }
     }

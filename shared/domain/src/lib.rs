@@ -12,6 +12,7 @@
 
 pub mod audit;
 pub mod breaker;
+pub mod budget;
 pub mod campaign;
 pub mod drop;
 pub mod grant;
@@ -25,4 +26,5 @@ pub mod rate;
 pub mod room;
 pub mod split;
 pub mod spray;
+pub mod throttle;
 pub mod time;

@@ -80,8 +80,14 @@ impl Moment {
         self.0.saturating_sub(earlier.0).div_ceil(NS_PER_MS)
     }
 
-    const fn plus_ns(self, ns: u64) -> Self {
+    pub(crate) const fn plus_ns(self, ns: u64) -> Self {
         Self(self.0.saturating_add(ns))
+    }
+
+    /// Nanoseconds from `earlier` to this; 0 when it is not earlier.
+    #[must_use]
+    pub const fn ns_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::error::ApiError;
+use crate::limits::Standing;
 
 /// Marks an answer that was given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -19,6 +20,8 @@ pub struct Answer {
     pub body: String,
     /// Whether it was given before.
     pub replayed: bool,
+    /// Where the caller stands with a limit that was counted.
+    pub standing: Option<Standing>,
 }
 
 impl Answer {
@@ -29,13 +32,13 @@ impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
         let body =
             serde_json::to_string(body).map_err(|error| ApiError::internal().because(error))?;
-        Ok(Self { status, body, replayed: false })
+        Ok(Self { status, body, replayed: false, standing: None })
     }
 
     /// An answer without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, body: String::new(), replayed: false }
+        Self { status, body: String::new(), replayed: false, standing: None }
     }
 }
 
@@ -48,6 +51,9 @@ impl IntoResponse for Answer {
         if has_body {
             let json = HeaderValue::from_static("application/json");
             headers.insert(header::CONTENT_TYPE, json);
+        }
+        if let Some(standing) = self.standing {
+            standing.write(headers);
         }
         if self.replayed {
             headers.insert(REPLAYED, HeaderValue::from_static("true"));

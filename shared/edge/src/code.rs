@@ -104,8 +104,11 @@ codes! {
         then "409: repeat after Retry-After seconds. 422: use a new key for a new request.",
         v1 "409 and 422";
     TooManyRequests = "ERR007", StatusCode::TOO_MANY_REQUESTS, "Too many requests",
-        when "A limit is reached. Retry-After says for how long. No route has such a limit yet.",
-        then "Wait, then repeat.",
+        when "A limit is reached: requests a second of a member or an owner, tokens that were \
+              missed, or creations in a minute. `RateLimit-Policy` names the limit, Retry-After and \
+              `RateLimit` say for how long. docs/limits.md has the figures. API Gateway \
+              answers 429 too, without a code.",
+        then "Wait for Retry-After seconds, then repeat.",
         v1 "429";
     Unavailable = "ERR008", StatusCode::SERVICE_UNAVAILABLE, "Unavailable",
         when "The service cannot answer now: the store is busy, or live sprays use all tokens. The \

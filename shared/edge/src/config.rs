@@ -1,5 +1,7 @@
 //! The settings of the edge.
 
+use largesse_app::budget::create::CreationLimits;
+use largesse_app::budget::miss::MissLimits;
 use largesse_app::settings::{SettingError, Variables};
 use largesse_domain::id::UserId;
 use largesse_domain::rate::RATE_LIMIT_MAX;
@@ -8,6 +10,7 @@ use crate::auth::SignatureSecrets;
 use crate::code::Code;
 use crate::cursor::CursorKey;
 use crate::error::ApiError;
+use crate::limits::{LIMIT_MAX, Limits};
 
 /// How callers are authenticated.
 #[derive(Clone, Debug)]
@@ -61,10 +64,12 @@ pub struct EdgeConfig {
     pub money: MoneyFacts,
     /// Who may force a campaign; only for the function that acts on campaigns.
     pub force_users: Vec<UserId>,
+    /// How much callers may do.
+    pub limits: Limits,
 }
 
 impl EdgeConfig {
-    /// Settings without authentication, with that key for cursors.
+    /// Settings without authentication and without limits, with that key for cursors.
     #[must_use]
     pub const fn open(cursors: CursorKey) -> Self {
         Self {
@@ -72,6 +77,7 @@ impl EdgeConfig {
             cursors: Some(cursors),
             money: MoneyFacts::LEDGER,
             force_users: Vec::new(),
+            limits: Limits::NONE,
         }
     }
 
@@ -86,14 +92,20 @@ impl EdgeConfig {
         }
     }
 
-    /// Settings from environment variables: `AUTH` and `SIGNATURE_SECRETS`. `AUTH` has no default,
-    /// because `open` authenticates no caller.
+    /// Settings from environment variables: `AUTH` and `SIGNATURE_SECRETS`, `REQUESTS_MEMBER_PER_S`
+    /// and `REQUESTS_OWNER_PER_S`. `AUTH` has no default, because `open` authenticates no caller.
     ///
     /// # Errors
     /// [`SettingError`].
     pub fn read(variables: &Variables<'_>) -> Result<Self, SettingError> {
-        let auth = Auth::read(variables)?;
-        Ok(Self { auth, cursors: None, money: MoneyFacts::LEDGER, force_users: Vec::new() })
+        let config = Self {
+            auth: Auth::read(variables)?,
+            cursors: None,
+            money: MoneyFacts::LEDGER,
+            force_users: Vec::new(),
+            limits: Limits::NONE,
+        };
+        config.with_requests(variables)
     }
 
     /// As [`EdgeConfig::read`], for a function that answers in pages: `CURSOR_SECRET` too.
@@ -104,6 +116,43 @@ impl EdgeConfig {
         let expected = format!("a secret of at least {} characters", CursorKey::SECRET_LEN_MIN);
         let cursors = variables.required("CURSOR_SECRET", &expected, CursorKey::new)?;
         Ok(Self { cursors: Some(cursors), ..Self::read(variables)? })
+    }
+
+    /// Adds how often callers may come: `REQUESTS_MEMBER_PER_S` and `REQUESTS_OWNER_PER_S`.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn with_requests(mut self, variables: &Variables<'_>) -> Result<Self, SettingError> {
+        self.limits.member_per_s = variables.number("REQUESTS_MEMBER_PER_S", 1..=LIMIT_MAX)?;
+        self.limits.owner_per_s = variables.number("REQUESTS_OWNER_PER_S", 1..=LIMIT_MAX)?;
+        Ok(self)
+    }
+
+    /// Adds how many tokens callers may miss in a minute: `TOKEN_MISSES_MEMBER_MAX`,
+    /// `TOKEN_MISSES_ROOM_MAX` and `TOKEN_MISSES_OWNER_MAX`.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn with_misses(mut self, variables: &Variables<'_>) -> Result<Self, SettingError> {
+        self.limits.misses = MissLimits {
+            member: variables.number("TOKEN_MISSES_MEMBER_MAX", 1..=LIMIT_MAX)?,
+            room: variables.number("TOKEN_MISSES_ROOM_MAX", 1..=LIMIT_MAX)?,
+            owner: variables.number("TOKEN_MISSES_OWNER_MAX", 1..=LIMIT_MAX)?,
+        };
+        Ok(self)
+    }
+
+    /// Adds how much callers may create in a minute: `CREATIONS_MEMBER_MAX` and
+    /// `CREATIONS_OWNER_MAX`.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn with_creations(mut self, variables: &Variables<'_>) -> Result<Self, SettingError> {
+        self.limits.creations = CreationLimits {
+            member: variables.number("CREATIONS_MEMBER_MAX", 1..=LIMIT_MAX)?,
+            owner: variables.number("CREATIONS_OWNER_MAX", 1..=LIMIT_MAX)?,
+        };
+        Ok(self)
     }
 
     /// Adds what estimates of campaigns need: `MONEY_RATE_PER_S` and `MONEY_URL`, which may be
@@ -175,6 +224,7 @@ mod tests {
     ) {
         let variables = Variables::new(|name| match name {
             "AUTH" => auth.map(str::to_owned),
+            "REQUESTS_MEMBER_PER_S" | "REQUESTS_OWNER_PER_S" => Some("1".to_owned()),
             _ => secret.map(str::to_owned),
         });
         assert_eq!(EdgeConfig::read(&variables).is_ok(), starts);

@@ -13,6 +13,7 @@ use largesse_app::ports::{PortError, causes_of};
 use serde_json::{Map, Value, json};
 
 use crate::code::Code;
+use crate::limits::Standing;
 use crate::meta::{Meta, Version};
 
 /// The part of the request that a field belongs to.
@@ -96,6 +97,7 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     members: Map<String, Value>,
     retry_after_s: Option<u32>,
+    standing: Option<Standing>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -109,6 +111,7 @@ impl ApiError {
             errors: Vec::new(),
             members: Map::new(),
             retry_after_s: None,
+            standing: None,
             cause: None,
         }
     }
@@ -140,6 +143,12 @@ impl ApiError {
     /// The service cannot answer now; the caller repeats after that many seconds.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::new(Code::Unavailable, detail) }
+    }
+
+    /// A limit is reached: the caller repeats when the limit has something left.
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, standing: Standing) -> Self {
+        let error = Self::new(Code::TooManyRequests, detail).retry_after(standing.reset_s);
+        Self { standing: Some(standing), ..error }
     }
 
     /// An expired spray, with the `token_status` that clients know.
@@ -206,6 +215,9 @@ impl ApiError {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(standing) = self.standing {
+            standing.write(response.headers_mut());
         }
         response.extensions_mut().insert(Rendered(Arc::new(self)));
         response

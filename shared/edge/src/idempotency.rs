@@ -196,7 +196,8 @@ fn log_failure(written: PortResult<()>) {
 fn replay(call: &Call, stored: StoredAnswer) -> Response {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let is_problem = status.as_u16() >= 400 && call.meta.version == Version::V2;
-    let mut response = Answer { status, body: stored.body, replayed: true }.into_response();
+    let mut response =
+        Answer { status, body: stored.body, replayed: true, standing: None }.into_response();
     if is_problem {
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -18,6 +18,7 @@ pub mod error;
 pub mod extract;
 pub mod idempotency;
 pub mod kernel;
+pub mod limits;
 pub mod meta;
 pub mod openapi;
 pub mod query;

@@ -41,7 +41,9 @@ macro_rules! routes {
                 };
             )+
             let app = $crate::App { deps: deps.clone(), edge: edge.clone() };
-            $crate::auth::protect(router.with_state(app), &deps, &edge)
+            // The filter needs the owner, whom the check of the key tells.
+            let router = $crate::limits::filtered(router.with_state(app), deps.clone(), &edge);
+            $crate::auth::protect(router, &deps, &edge)
         }
 
         #[derive(::utoipa::OpenApi)]

@@ -246,8 +246,11 @@ async fn a_lost_creates_repeat_is_answered_though_the_sender_has_left_the_room()
         let ask = api.post("ann", "/api/v2/sprays").room(&room).key("k");
         ask.json(json!({ "amount": 10, "recipients": 2 }))
     };
+    // The first two count the creation for ann and lease one of the owner's. The answer is not kept,
+    // however often the SDK tries.
     let lost = Matching::operation("UpdateItem").on("largesse-edge");
-    let faults = Faults::seeded(1).always(lost, Fault::ResetBeforeCommit);
+    let faults = (3..=7)
+        .fold(Faults::seeded(1), |plan, nth| plan.nth(nth, lost.clone(), Fault::ResetBeforeCommit));
     api.sandbox.world.set_fault_hook(Some(Arc::new(faults)));
     let first = create().await.expect(201);
     api.sandbox.world.set_fault_hook(None);

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use super::process::Watched;
 use super::{BenchError, process, started};
 use crate::client::Client;
+use crate::limits;
 
 /// The text before the address in the banner of `up`.
 const BANNER: &str = "open   http://";
@@ -25,7 +26,7 @@ impl Server {
         let own = std::env::current_exe();
         let own = own.map_err(|source| process("this binary has no path", source))?;
         let mut command = Command::new(own);
-        command.args(["up", "--listen", "127.0.0.1:0"]);
+        command.args(["up", "--listen", "127.0.0.1:0"]).envs(limits::out_of_reach());
         if let Some(data) = data {
             command.arg("--data").arg(data);
         }

@@ -8,6 +8,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use aws_types::SdkConfig;
 use largesse::compose::{self, WorldTime};
 use largesse::dlq::{Dlq, RetryReport};
+use largesse_app::budget::miss::Misses;
 use largesse_app::ports::{Clock, GrantMessage, Grants, Ids, Room, Rooms, Wallets};
 use largesse_app::spray::claim::{Claim, claim};
 use largesse_app::spray::create::{self, Create};
@@ -45,7 +46,8 @@ impl Scene {
         let world = World::memory_at(&compose::stack().unwrap(), clock).unwrap();
         let store = Arc::new(compose::store(&world, SecureRng::from_seed(1)));
         let spray = spray_of(&store, "ann", 10).await;
-        let request = Claim { room: spray.room, token: spray.token, member: user("bob") };
+        let (room, token, misses) = (spray.room, spray.token, Misses::NONE);
+        let request = Claim { room, token, member: user("bob"), misses };
         claim(&*store, &request).await.unwrap();
         let grant = store.books().await.unwrap().unpaid().pop().unwrap();
         Self { world, store, grant }

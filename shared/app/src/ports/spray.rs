@@ -31,6 +31,9 @@ pub trait Sprays: Send + Sync {
         token: Token,
     ) -> impl Future<Output = PortResult<Option<TokenEntry>>> + Send;
 
+    /// What this process remembers of the token: an entry whose window is open.
+    fn known_token(&self, token: Token) -> Option<TokenEntry>;
+
     /// Takes the token, makes the spray and the buckets of its pool, counts it as live, debits the
     /// wallet, writes the transfer: all or nothing, at most once for the spray's id.
     fn create_spray(

@@ -8,9 +8,11 @@ use largesse_domain::pool::{Bucket, Entry};
 use largesse_domain::spray::Spray;
 use largesse_domain::time::Timestamp;
 
+use crate::budget::UsedUp;
+use crate::budget::miss::{self, Misses};
 use crate::page::{PAGE_LIMIT_MAX, Page};
 use crate::pool::read::{buckets, statuses};
-use crate::ports::{Clock, Grants, Money, Pools, PortError, PortResult, Rooms, Sprays};
+use crate::ports::{Budgets, Clock, Grants, Money, Pools, PortError, PortResult, Rooms, Sprays};
 
 /// Live sprays of a list whose buckets are read at the same time.
 const CONCURRENCY: usize = 8;
@@ -44,6 +46,9 @@ pub struct SprayDetail {
 /// Why a spray is not shown, in order of precedence.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// Too many tokens were guessed.
+    #[error(transparent)]
+    TooManyMisses(#[from] UsedUp),
     /// No spray carries the token, or the caller has none of that id.
     #[error("there is no such spray")]
     NotFound,
@@ -59,7 +64,8 @@ pub enum ReadError {
 }
 
 /// The spray of a token: the sender only, for seven days. To a caller who is not in its room, or who
-/// names another room, the token looks like no token.
+/// names another room, the token looks like no token: a miss, which the budgets of caller and owner
+/// count. Whether the caller is in the room is not known before, so no room's budget does.
 ///
 /// # Errors
 /// [`ReadError`], the first in its order.
@@ -68,16 +74,27 @@ pub async fn by_token<D>(
     token: Token,
     room: Option<RoomId>,
     caller: &UserId,
+    misses: &Misses,
 ) -> Result<Spray, ReadError>
 where
-    D: Sprays + Rooms + Clock,
+    D: Sprays + Rooms + Budgets + Clock,
 {
-    let entry = deps.token_entry(token).await?;
-    let entry = entry.filter(|entry| room.is_none_or(|room| room == entry.room));
-    let entry = entry.ok_or(ReadError::NotFound)?;
+    let (now, budgets) = (deps.now(), misses.budgets(caller, None));
+    let (entry, used_up) = miss::guess(deps, token, &budgets, now).await?;
+    if let Some(used_up) = used_up {
+        return Err(used_up.into());
+    }
+    let is_visible = match &entry {
+        Some(entry) if room.is_some_and(|room| room != entry.room) => false,
+        Some(entry) => entry.sender == *caller || deps.is_member(entry.room, caller).await?,
+        None => false,
+    };
+    let Some(entry) = entry.filter(|_| is_visible) else {
+        let used_up = miss::count(deps, &budgets, now).await?;
+        return Err(used_up.map_or(ReadError::NotFound, ReadError::TooManyMisses));
+    };
     if entry.sender != *caller {
-        let is_member = deps.is_member(entry.room, caller).await?;
-        return Err(if is_member { ReadError::NotTheSender } else { ReadError::NotFound });
+        return Err(ReadError::NotTheSender);
     }
     let spray = deps.spray(entry.spray).await?.ok_or(ReadError::NotFound)?;
     if spray.is_readable(deps.now()) { Ok(spray) } else { Err(ReadError::TooOld) }

@@ -99,6 +99,10 @@ impl Sprays for Store {
         self.read_token_entry(token).await
     }
 
+    fn known_token(&self, token: Token) -> Option<TokenEntry> {
+        self.remembered_token(token)
+    }
+
     async fn create_spray(
         &self,
         spray: &Spray,

@@ -62,10 +62,15 @@ fn is_free(item: &Item, now: Timestamp) -> PortResult<bool> {
 }
 
 impl Store {
+    /// What this process remembers of the token.
+    pub(crate) fn remembered_token(&self, token: Token) -> Option<TokenEntry> {
+        self.tokens.get(&token, self.now())
+    }
+
     /// What the token stands for. Until its window closes no spray can take it, so an entry stays
     /// true that long.
     pub(crate) async fn read_token_entry(&self, token: Token) -> PortResult<Option<TokenEntry>> {
-        if let Some(entry) = self.tokens.get(&token, self.now()) {
+        if let Some(entry) = self.remembered_token(token) {
             return Ok(Some(entry));
         }
         let got = self

@@ -101,6 +101,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     operations.filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
+/// The headers of a limit (draft-ietf-httpapi-ratelimit-headers), beside `Retry-After`.
+const LIMIT_HEADERS: [(&str, &str); 2] = [
+    ("RateLimit-Policy", "The limit: its name, `q` how much it admits in `w` seconds."),
+    ("RateLimit", "What is left: the limit's name, `r` how much, `t` in how many seconds more."),
+];
+
 /// Adds the answers that every operation can give, and the bodies of all refusals.
 fn complete(operation: &mut Operation, is_v1: bool) {
     let responses = &mut operation.responses.responses;
@@ -119,6 +125,7 @@ fn complete(operation: &mut Operation, is_v1: bool) {
         // v1 reads a body without a content type as JSON and answers 422 to other types.
         ("415", "ERR001", has_body && !is_v1),
         ("422", "ERR006", has_key),
+        ("429", "ERR007", reads_input),
         ("500", "ERR003", reads_input),
         ("503", "ERR008", reads_input),
     ];
@@ -144,11 +151,17 @@ fn complete(operation: &mut Operation, is_v1: bool) {
             response.headers.insert(name.to_owned(), header.into());
         };
         add("X-Request-Id", "The id of the request.", Type::String);
-        if has_key && status.as_str() < "500" {
+        // 429 is never kept.
+        if has_key && status.as_str() < "500" && status != "429" {
             let text = "`true` when this is the first answer to the same key, repeated.";
             add("Idempotency-Replayed", text, Type::Boolean);
         }
-        if status == "503" || (has_key && status == "409") {
+        if status == "429" {
+            for (name, text) in LIMIT_HEADERS {
+                add(name, text, Type::String);
+            }
+        }
+        if matches!(status.as_str(), "429" | "503") || (has_key && status == "409") {
             add("Retry-After", "After how many seconds to repeat.", Type::Integer);
         }
         if status.as_str() < "400" {
