@@ -98,7 +98,8 @@ async fn a_crowd_gets_every_slot_of_a_drop_once_and_hears_sold_out_only_when_it_
     let people = 3 * slots;
     let rig = Rig::new(1, Kill::default());
     let drop = rig.sandbox.open_drop(slots, 0).await;
-    let times = |n: u64| if n % 100 == 0 { 10 } else { 1 + usize::from(n % 10 == 0) };
+    let times =
+        |n: u64| if n.is_multiple_of(100) { 10 } else { 1 + usize::from(n.is_multiple_of(10)) };
     // Requests of one member come one after the other, so they meet.
     let requests = (0..people).flat_map(|n| std::iter::repeat_n(format!("m{n}"), times(n)));
     let names: Vec<String> = requests.collect();
