@@ -151,6 +151,30 @@ fn the_ledger_cannot_be_deleted_unless_somebody_says_so() {
     assert_eq!(template["Parameters"]["ProtectLedger"]["Default"], "true");
 }
 
+#[test]
+fn every_queue_is_encrypted() {
+    let template = read("template.yaml");
+    let queues = of_type(&template, "AWS::SQS::Queue");
+    assert_eq!(queues.len(), 13);
+    for (id, queue) in queues {
+        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{id}");
+    }
+}
+
+/// Some variables are secrets. With Lambda's own key, those who may read a function's configuration
+/// read them.
+#[test]
+fn the_variables_of_functions_and_the_secret_of_cursors_are_encrypted_with_the_stacks_own_key() {
+    let template = read("template.yaml");
+    let key = json!({ "Fn::GetAtt": "SecretsKey.Arn" });
+    assert_eq!(template["Resources"]["SecretsKey"]["Type"], "AWS::KMS::Key");
+    assert_eq!(template["Globals"]["Function"]["KmsKeyArn"], key);
+    assert_eq!(template["Resources"]["CursorSecret"]["Properties"]["KmsKeyId"], key);
+    for (id, function) in of_type(&template, "AWS::Serverless::Function") {
+        assert_eq!(function["Properties"].get("KmsKeyArn"), None, "{id} has another key");
+    }
+}
+
 /// What a function reserves by default; nothing when the parameter says so.
 fn reserved(template: &Value, id: &str) -> Option<u64> {
     let reserved = template["Resources"][id]["Properties"].get("ReservedConcurrentExecutions")?;
