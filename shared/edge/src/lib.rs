@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod answer;
+pub mod auth;
 pub mod call;
 pub mod campaign;
 pub mod code;
