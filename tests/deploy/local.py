@@ -1,12 +1,16 @@
 """`largesse up` in memory, on a free port of this machine."""
 
+import socket
 import subprocess
 import time
 import urllib.request
 
-from emulator import free_port
-
 STARTS_WITHIN_S = 60
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 class Local:

@@ -79,16 +79,13 @@ pub struct DropView {
     /// `upcoming`, `open`, `sold_out` or `closed`; in lists, a drop that is sold out is `open`.
     #[schema(example = "open")]
     state: &'static str,
-    /// What it has given; absent in lists.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    figures: Option<FiguresView>,
     /// What was not taken and returned to the funder; absent before it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund: Option<RefundView>,
 }
 
 impl DropView {
-    fn new(record: &DropRecord, state: DropState, figures: Option<&DropFigures>) -> Self {
+    fn new(record: &DropRecord, state: DropState) -> Self {
         let drop = &record.drop;
         Self {
             drop_id: drop.id.to_string(),
@@ -101,17 +98,28 @@ impl DropView {
             opens_at: time::format(drop.window.opens),
             closes_at: time::format(drop.window.closes),
             state: state.as_str(),
-            figures: figures.map(FiguresView::from),
             refund: record.refund.map(|refund| RefundView::of(refund.amount, refund.at)),
         }
     }
 
-    fn of(detail: &DropDetail) -> Self {
-        Self::new(&detail.record, detail.state, Some(&detail.figures))
-    }
-
     fn row(record: &DropRecord, now: Timestamp) -> Self {
-        Self::new(record, DropState::of(&record.drop, 0, now), None)
+        Self::new(record, DropState::of(&record.drop, 0, now))
+    }
+}
+
+/// A drop, and what it has given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DropWithFigures {
+    #[serde(flatten)]
+    drop: DropView,
+    #[serde(flatten)]
+    figures: FiguresView,
+}
+
+impl From<&DropDetail> for DropWithFigures {
+    fn from(detail: &DropDetail) -> Self {
+        let drop = DropView::new(&detail.record, detail.state);
+        Self { drop, figures: FiguresView::from(&detail.figures) }
     }
 }
 
@@ -172,7 +180,7 @@ impl From<MemberStanding> for EntryView {
         ("id" = String, Path, description = "The drop.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
     ),
     responses(
-        (status = 200, description = "The drop.", body = DropView),
+        (status = 200, description = "The drop.", body = DropWithFigures),
         (status = 404, description = "ERR005"),
     )
 )]
@@ -181,7 +189,7 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     Query::of(&call, &[])?;
     let id: DropId = call.path("id")?;
     let detail = read::detail(&*app.deps, id).await?.ok_or_else(ApiError::not_found)?;
-    Answer::json(StatusCode::OK, &DropView::of(&detail))
+    Answer::json(StatusCode::OK, &DropWithFigures::from(&detail))
 }
 
 /// List all drops
