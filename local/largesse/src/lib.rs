@@ -19,4 +19,5 @@ pub mod money_server;
 pub mod plain;
 pub mod rate;
 pub mod serve;
+pub mod sign;
 pub mod up;

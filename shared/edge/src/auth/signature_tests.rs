@@ -33,7 +33,10 @@ fn the_text_has_nine_lines_in_a_fixed_order() {
 fn a_signature_is_what_another_implementation_finds() {
     let secret = derive_secret(MASTER, KEY_ID);
     assert_eq!(secret, "6361417eb15fb9a900720404e8d9e0d6aa32c11f1bb42574ac196c1e8f249209");
-    assert_eq!(sign(&secret, &signed_text(&parts())), "v1=49769ddb9d94173527726c06fefacc59b45db2b6f784a763c349555b79f0b26b");
+    assert_eq!(
+        sign(&secret, &signed_text(&parts())),
+        "v1=49769ddb9d94173527726c06fefacc59b45db2b6f784a763c349555b79f0b26b"
+    );
 }
 
 #[test]
