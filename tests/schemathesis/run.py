@@ -71,7 +71,8 @@ def main():
         environment = os.environ | made | {"PYTHONPATH": paths}
         ended = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL)
         found = statuses(answers)
-    print(f"{len(found)} operations in {time.monotonic() - began:.0f} s")
+        count = len(answers.read_text().splitlines())
+    print(f"{count} answers in {time.monotonic() - began:.0f} s")
     refused = {one: found[one] for one in operations() if not any(s < 400 for s in found[one])}
     must(refused.keys() == NEVER_SUCCEEDS, f"these never succeed: {refused}")
     return ended.returncode
