@@ -1,11 +1,9 @@
 //! What template.yaml and infra/ promise to those who deploy and operate: a stack that can be
 //! deployed again and beside another one, an alarm for each function, and a page for each alarm.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use largesse_emulator::template_json;
 use serde_json::{Value, json};
+
+use crate::template::{of_type, read, read_text};
 
 /// What moves money without a caller who would notice: none of it waits for the crowd's functions.
 const MOVES_MONEY: [&str; 5] = [
@@ -22,20 +20,6 @@ const CROWD: [&str; 3] = ["SprayClaimFunction", "DropEnterFunction", "QueryFunct
 /// Developer Guide, "Configuring reserved concurrency for a function").
 const ACCOUNT_CONCURRENCY: u64 = 1_000;
 const UNRESERVED_MIN: u64 = 100;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn read(path: &str) -> Value {
-    template_json(&fs::read_to_string(root().join(path)).unwrap()).unwrap()
-}
-
-fn of_type<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
-    let resources = template["Resources"].as_object().unwrap().iter();
-    let found = resources.filter(|(_, resource)| resource["Type"] == kind);
-    found.map(|(id, resource)| (id.as_str(), resource)).collect()
-}
 
 /// An alarm: its name without the stack's, its properties, and the logical id of the function that it
 /// watches, if it watches one.
@@ -110,7 +94,8 @@ fn every_name_that_the_template_chooses_carries_the_stacks() {
             _ => false,
         }
     };
-    let infra = ["alarms", "dashboard", "function-alarms"].map(|name| format!("infra/{name}.yaml"));
+    let infra = ["alarms", "dashboard", "features", "function-alarms"]
+        .map(|name| format!("infra/{name}.yaml"));
     let mut named = 0;
     for file in infra.iter().map(String::as_str).chain(["template.yaml"]) {
         for (id, resource) in read(file)["Resources"].as_object().unwrap() {
@@ -266,7 +251,7 @@ fn the_alarm_on_a_money_mismatch_watches_both_lines_of_the_adapter() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["MoneyMismatchFilter"]["Properties"]["FilterPattern"];
     assert_eq!(*filter, "{ $.['money.mismatch'] = * }");
-    let adapter = fs::read_to_string(root().join("shared/money/src/answer.rs")).unwrap();
+    let adapter = read_text("shared/money/src/answer.rs");
     assert_eq!(adapter.matches("tracing::error!").count(), 2);
     assert_eq!(adapter.matches("money.mismatch = ").count(), 2);
 }
@@ -288,7 +273,7 @@ fn the_alarm_on_lost_work_of_campaigns_watches_the_line_of_the_schedule() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["CampaignsResentFilter"]["Properties"]["FilterPattern"];
     assert_eq!(*filter, "{ $.['campaign.resent'] > 0 }");
-    let schedule = fs::read_to_string(root().join("functions/campaign-start/src/lib.rs")).unwrap();
+    let schedule = read_text("functions/campaign-start/src/lib.rs");
     assert_eq!(schedule.matches("campaign.resent = 1").count(), 1);
 }
 
@@ -306,7 +291,7 @@ fn the_alarm_on_a_webhook_that_refuses_watches_the_line_of_notify() {
 /// type; each such heading names an alarm that exists.
 #[test]
 fn the_operators_page_explains_every_alarm() {
-    let page = fs::read_to_string(root().join("docs/operate.md")).unwrap();
+    let page = read_text("docs/operate.md");
     let (_, chapter) = page.split_once("\n## Alarms\n").unwrap();
     let (chapter, _) = chapter.split_once("\n## ").unwrap();
     let mut explained = Vec::new();

@@ -38,7 +38,8 @@ class Caller:
         self.patience = patience
         self.keys = 0
 
-    def call(self, method, path, user=None, room=None, key=None, json_body=None):
+    def call(self, method, path, user=None, room=None, key=None, json_body=None, content=None):
+        """`content` is a body that is not JSON, behind its type."""
         headers = {"Host": self.host}
         headers |= {"X-USER-ID": user} if user else {}
         headers |= {"X-ROOM-ID": room} if room else {}
@@ -47,6 +48,8 @@ class Caller:
         if json_body is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(json_body)
+        if content is not None:
+            headers["Content-Type"], body = content
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,15 +12,11 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from local import free_port
 
 REGION = "us-east-1"
 HERE = Path(__file__).resolve().parent
 STARTS_WITHIN_S = 60
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Emulator:

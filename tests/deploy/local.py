@@ -1,14 +1,19 @@
 """`largesse up` in memory, on a free port of this machine."""
 
 import os
+import socket
 import subprocess
 import time
 import urllib.request
 
-from emulator import free_port
 from stack import LIMIT_MAX, LIMITS
 
 STARTS_WITHIN_S = 60
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 class Local:

@@ -15,6 +15,7 @@ mod paying;
 mod products;
 mod refused;
 mod routes;
+mod signing;
 mod sockets;
 mod v1;
 mod v2;

@@ -21,7 +21,12 @@ use crate::Deps;
 pub struct DropRequest {
     /// The name: 1 to 100 characters, counted and kept in Unicode's normal form C. At least one is
     /// visible; none is a control character or controls the direction of text.
-    #[schema(min_length = 1, max_length = 100, example = "Opening day")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        example = "Opening day"
+    )]
     name: String,
     /// The number of slots.
     #[schema(value_type = u64, minimum = 1, maximum = 100_000, example = 10_000)]

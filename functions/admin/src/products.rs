@@ -21,7 +21,12 @@ use crate::Deps;
 pub struct ProductRequest {
     /// The title: 1 to 100 characters, counted and kept in Unicode's normal form C. At least one is
     /// visible; none is a control character or controls the direction of text.
-    #[schema(min_length = 1, max_length = 100, example = "Solar park 7")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        example = "Solar park 7"
+    )]
     title: String,
     /// The amount that it raises at most.
     #[schema(value_type = u64, minimum = 1, maximum = 1_000_000_000_000_u64, example = 1_000_000)]

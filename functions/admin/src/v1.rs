@@ -19,7 +19,12 @@ use crate::Deps;
 pub struct V1RoomRequest {
     /// The name: 1 to 100 characters, counted and kept in Unicode's normal form C. At least one is
     /// visible; none is a control character or controls the direction of text.
-    #[schema(min_length = 1, max_length = 100, example = "Lunch")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        example = "Lunch"
+    )]
     pub room_name: String,
 }
 

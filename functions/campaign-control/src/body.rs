@@ -63,7 +63,7 @@ pub struct ForceRequest {
     pub content_hash: ContentHash,
     /// Why; it is kept in the audit.
     #[serde(deserialize_with = "parsed")]
-    #[schema(value_type = String, min_length = 1, max_length = 200, example = "payday is today")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "payday is today")]
     pub memo: Why,
 }
 
@@ -73,7 +73,7 @@ pub struct ForceRequest {
 pub struct StopRequest {
     /// Why; it is kept in the audit.
     #[serde(deserialize_with = "parsed")]
-    #[schema(value_type = String, min_length = 1, max_length = 200, example = "wrong amounts")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "wrong amounts")]
     pub memo: Why,
 }
 
@@ -83,7 +83,7 @@ pub struct StopRequest {
 pub struct RollbackRequest {
     /// Why; it is kept in the audit.
     #[serde(deserialize_with = "parsed")]
-    #[schema(value_type = String, min_length = 1, max_length = 200, example = "wrong amounts")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "wrong amounts")]
     pub memo: Why,
     /// Whether to tell only what a rollback would do, and do nothing.
     #[serde(default, deserialize_with = "given")]

@@ -49,11 +49,16 @@ impl FromStr for DuplicatesName {
 pub struct CampaignRequest {
     /// The name: 1 to 100 characters, counted and kept in Unicode's normal form C. At least one is
     /// visible; none is a control character or controls the direction of text.
-    #[schema(min_length = 1, max_length = 100, example = "Attendance in October")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        example = "Attendance in October"
+    )]
     name: String,
     /// The reason of a row that has none. Without it, or when it is blank, each row has its own.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = String, required = false, max_length = 200, example = "출석 보상")]
+    #[schema(value_type = String, required = false, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "출석 보상")]
     default_reason: Option<String>,
     /// The amount of a row that has none. Without it, each row has its own.
     #[serde(default, deserialize_with = "given")]

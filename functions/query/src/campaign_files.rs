@@ -38,6 +38,7 @@ struct FileQuery {
     #[param(minimum = 1, maximum = 3_000)]
     limit: Option<u32>,
     /// That of the `Link` of the previous page.
+    #[param(pattern = "^[A-Za-z0-9_-]{1,256}$")]
     cursor: Option<String>,
 }
 

@@ -109,7 +109,8 @@ impl Display for PlaceOfRow {
     get, path = "/api/v2/campaigns/{id}/rows", tag = "campaign", operation_id = "listCampaignRows",
     params(
         CallerHeader, CampaignPath,
-        ("status" = Option<String>, Query, description = "Only rows of this status."),
+        ("status" = Option<String>, Query, description = "Only rows of this status.",
+            pattern = "^(PENDING|PROCESSING|SUCCESS|FAILED|REVERSED|SHORTFALL)$"),
         PageQuery,
     ),
     responses(
@@ -234,7 +235,8 @@ pub struct ProgressView {
     params(
         CallerHeader, CampaignPath,
         ("from" = Option<String>, Query, description = "Only snapshots at or after this time (RFC \
-            3339), or from the start of this day in UTC."),
+            3339), or from the start of this day in UTC.",
+            pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$"),
     ),
     responses(
         (status = 200, description = "How far it is.", body = ProgressView),

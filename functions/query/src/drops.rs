@@ -51,14 +51,16 @@ impl FiguresView {
     }
 }
 
-/// How a drop begins with lots.
-#[derive(Debug, Serialize, ToSchema)]
+/// How a drop begins with lots; nothing when it does not.
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct ShuffleView {
     /// For how many seconds from `opens_at` on members enter by lot; absent when they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 30)]
-    shuffle_s: u32,
-    /// SHA-256 of the seed from which the order of the lots is computed.
-    seed_hash: String,
+    shuffle_s: Option<u32>,
+    /// SHA-256 of the seed from which the order of the lots is computed; absent without `shuffle_s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed_hash: Option<String>,
     /// When the lots were drawn; absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-01-31T09:01:02.345Z", format = DateTime)]
@@ -69,14 +71,14 @@ pub struct ShuffleView {
 }
 
 impl ShuffleView {
-    fn of(record: &DropRecord) -> Option<Self> {
-        let shuffle = record.drop.shuffle.as_ref()?;
-        Some(Self {
-            shuffle_s: shuffle.seconds,
-            seed_hash: hex::encode(shuffle.seed.commitment()),
+    fn of(record: &DropRecord) -> Self {
+        let Some(shuffle) = &record.drop.shuffle else { return Self::default() };
+        Self {
+            shuffle_s: Some(shuffle.seconds),
+            seed_hash: Some(hex::encode(shuffle.seed.commitment())),
             drawn_at: record.drawn.map(|drawn| time::format(drawn.at)),
             seed: record.revealed_seed().map(|seed| hex::encode(seed.0)),
-        })
+        }
     }
 }
 
@@ -113,19 +115,16 @@ pub struct DropView {
     /// `upcoming`, `open`, `sold_out` or `closed`; in lists, a drop that is sold out is `open`.
     #[schema(example = "open")]
     state: &'static str,
-    /// What it has given; absent in lists.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    figures: Option<FiguresView>,
-    /// How it begins with lots; absent when it does not.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    shuffle: Option<ShuffleView>,
+    /// How it begins with lots.
+    #[serde(flatten)]
+    shuffle: ShuffleView,
     /// What was not taken and returned to the funder; absent before it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund: Option<RefundView>,
 }
 
 impl DropView {
-    fn new(record: &DropRecord, state: DropState, figures: Option<&DropFigures>) -> Self {
+    fn new(record: &DropRecord, state: DropState) -> Self {
         let drop = &record.drop;
         Self {
             drop_id: drop.id.to_string(),
@@ -138,18 +137,30 @@ impl DropView {
             opens_at: time::format(drop.window.opens),
             closes_at: time::format(drop.window.closes),
             state: state.as_str(),
-            figures: figures.map(|figures| FiguresView::new(figures, drop.shuffle.is_some())),
             shuffle: ShuffleView::of(record),
             refund: record.refund.map(|refund| RefundView::of(refund.amount, refund.at)),
         }
     }
 
-    fn of(detail: &DropDetail) -> Self {
-        Self::new(&detail.record, detail.state, Some(&detail.figures))
-    }
-
     fn row(record: &DropRecord, now: Timestamp) -> Self {
-        Self::new(record, DropState::of(&record.drop, 0, now), None)
+        Self::new(record, DropState::of(&record.drop, 0, now))
+    }
+}
+
+/// A drop, and what it has given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DropWithFigures {
+    #[serde(flatten)]
+    drop: DropView,
+    #[serde(flatten)]
+    figures: FiguresView,
+}
+
+impl From<&DropDetail> for DropWithFigures {
+    fn from(detail: &DropDetail) -> Self {
+        let drop = DropView::new(&detail.record, detail.state);
+        let has_lots = detail.record.drop.shuffle.is_some();
+        Self { drop, figures: FiguresView::new(&detail.figures, has_lots) }
     }
 }
 
@@ -213,7 +224,7 @@ impl From<MemberStanding> for EntryView {
         ("id" = String, Path, description = "The drop.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
     ),
     responses(
-        (status = 200, description = "The drop.", body = DropView),
+        (status = 200, description = "The drop.", body = DropWithFigures),
         (status = 404, description = "ERR005"),
     )
 )]
@@ -222,7 +233,7 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     Query::of(&call, &[])?;
     let id: DropId = call.path("id")?;
     let detail = read::detail(&*app.deps, id).await?.ok_or_else(ApiError::not_found)?;
-    Answer::json(StatusCode::OK, &DropView::of(&detail))
+    Answer::json(StatusCode::OK, &DropWithFigures::from(&detail))
 }
 
 /// List all drops

@@ -47,9 +47,6 @@ pub struct ProductView {
     /// or `refunded`.
     #[schema(example = "recruiting")]
     state: &'static str,
-    /// The other terms; absent in lists.
-    #[serde(flatten)]
-    terms: Option<ProductTerms>,
 }
 
 /// Terms of a product that a list does not show.
@@ -72,14 +69,8 @@ pub struct ProductTerms {
 }
 
 impl ProductView {
-    fn new(row: &Row, has_terms: bool) -> Self {
+    fn new(row: &Row) -> Self {
         let terms = &row.product.terms;
-        let others = || ProductTerms {
-            min_investment: terms.min_investment.get(),
-            max_per_investor: terms.max_per_investor.map(Amount::get),
-            min_raise: terms.min_raise.map(Amount::get),
-            issuer: terms.issuer.to_string(),
-        };
         Self {
             product_id: row.product.id.to_string(),
             title: terms.title.as_str().to_owned(),
@@ -90,8 +81,29 @@ impl ProductView {
             opens_at: time::format(terms.window.opens),
             closes_at: time::format(terms.window.closes),
             state: row.state.as_str(),
-            terms: has_terms.then(others),
         }
+    }
+}
+
+/// A product with all of its terms.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProductWithTerms {
+    #[serde(flatten)]
+    product: ProductView,
+    #[serde(flatten)]
+    terms: ProductTerms,
+}
+
+impl From<&Row> for ProductWithTerms {
+    fn from(row: &Row) -> Self {
+        let terms = &row.product.terms;
+        let others = ProductTerms {
+            min_investment: terms.min_investment.get(),
+            max_per_investor: terms.max_per_investor.map(Amount::get),
+            min_raise: terms.min_raise.map(Amount::get),
+            issuer: terms.issuer.to_string(),
+        };
+        Self { product: ProductView::new(row), terms: others }
     }
 }
 
@@ -174,7 +186,7 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
         query.text("cursor").map(|text| cursors.open(&scope, text)).transpose()?;
     let page = read::recruiting(&*app.deps, after, limit).await?;
     let page = ProductPage {
-        products: page.rows.iter().map(|row| ProductView::new(row, false)).collect(),
+        products: page.rows.iter().map(ProductView::new).collect(),
         next_cursor: page.next.map(|next| cursors.seal(&scope, &next.to_string())),
     };
     Answer::json(StatusCode::OK, &page)
@@ -191,7 +203,7 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
             example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
     ),
     responses(
-        (status = 200, description = "The product.", body = ProductView),
+        (status = 200, description = "The product.", body = ProductWithTerms),
         (status = 404, description = "ERR005"),
     )
 )]
@@ -200,7 +212,7 @@ pub async fn one<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answe
     Query::of(&call, &[])?;
     let id: ProductId = call.path("id")?;
     let row = read::one(&*app.deps, id).await?.ok_or_else(ApiError::not_found)?;
-    Answer::json(StatusCode::OK, &ProductView::new(&row, true))
+    Answer::json(StatusCode::OK, &ProductWithTerms::from(&row))
 }
 
 /// List the caller's investments

@@ -173,6 +173,7 @@ pub struct SprayPage {
     params(
         CallerHeader,
         ("X-ROOM-ID" = Option<String>, Header, description = "The room; required with a token.",
+            pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$",
             example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"),
         ("token" = String, Path, description = "The spray's token, or its id.", example = "A7Q"),
     ),

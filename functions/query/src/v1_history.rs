@@ -34,16 +34,16 @@ const PAGE_MAX: i64 = 1_000_000_000;
 pub struct V1HistoryQuery {
     /// The first day (UTC) or moment; 30 days before the end by default. In a query, the `+` of an
     /// offset is written `%2B`.
-    #[param(example = "2026-01-01")]
+    #[param(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$", example = "2026-01-01")]
     pub start_date: Option<String>,
     /// The last day, to its end, or moment; now by default.
-    #[param(example = "2026-01-31")]
+    #[param(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$", example = "2026-01-31")]
     pub end_date: Option<String>,
     /// Only of this type: `CHARGE`, `SPRAY`, `RECEIVE`, `REFUND` or `REVERSAL`.
-    #[param(rename = "type")]
+    #[param(rename = "type", pattern = "^(CHARGE|SPRAY|RECEIVE|REFUND|REVERSAL)$")]
     pub kind: Option<String>,
     /// The page, from 1.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, maximum = 1_000_000_000, default = 1)]
     pub page: Option<i64>,
     /// The number of rows of a page.
     #[param(minimum = 1, maximum = 100, default = 20)]

@@ -157,13 +157,16 @@ pub async fn wallet<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
         ),
         ("type" = Option<String>, Query,
             description = "Only of this type: `deposit`, `spray`, `claim`, `campaign`, \
-                `drop`, `refund`, `reversal`, `investment` or `payout`."),
+                `drop`, `refund`, `reversal`, `investment` or `payout`.",
+            pattern = "^(deposit|spray|claim|campaign|drop|refund|reversal|investment|payout)$"),
         ("from" = Option<String>, Query, description = "Only at or after this time (RFC 3339), \
             or from the start of this day (`2026-01-01`, in UTC). In a query, the `+` of an offset \
             is written `%2B`.",
+            pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$",
             example = "2026-01-01T00:00:00Z"),
         ("to" = Option<String>, Query, description = "Only before this time (RFC 3339), or to \
-            the end of this day (in UTC)."),
+            the end of this day (in UTC).",
+            pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?$"),
         PageQuery,
     ),
     responses(

@@ -20,7 +20,7 @@ use crate::Deps;
 #[derive(Debug, ToSchema)]
 pub struct V1SprayRequest {
     /// The whole amount; at least `recipient_count`.
-    #[schema(minimum = 1, example = 10_000)]
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 10_000)]
     pub total_amount: i64,
     /// The number of shares.
     #[schema(minimum = 1, maximum = 1_000, example = 3)]

@@ -18,7 +18,7 @@ use crate::Deps;
 #[derive(Debug, ToSchema)]
 pub struct V1Charge {
     /// The amount.
-    #[schema(minimum = 1, example = 50_000)]
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 50_000)]
     pub amount: i64,
 }
 

@@ -24,7 +24,7 @@ pub struct DepositRequest {
     amount: Whole,
     /// A memo: at most 200 characters, no control characters.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = String, required = false, max_length = 200, example = "January")]
+    #[schema(value_type = String, required = false, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "January")]
     memo: Option<String>,
 }
 

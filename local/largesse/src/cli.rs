@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use largesse_app::settings::Variables;
+use largesse_aws::production::SystemClock;
 use largesse_domain::id::CampaignId;
 use largesse_domain::rate::RATE_LIMIT_MAX;
 use notify::webhook::Address;
@@ -19,8 +21,9 @@ use crate::demo::command::Scene;
 use crate::dlq::command::{Action, Ended, Where};
 use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
+use crate::sign::SignArgs;
 use crate::up::{AuthMode, MoneyPlace};
-use crate::{demo, dlq, key, plain, rate, up};
+use crate::{demo, dlq, key, plain, rate, sign, up};
 
 /// Where `up` listens, if no address is named.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3_000));
@@ -94,6 +97,8 @@ enum Command {
     MoneyServer(MoneyServerArgs),
     /// Print the OpenAPI document of all routes.
     Openapi,
+    /// Sign one request: print its headers, or a curl command.
+    Sign(SignArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -291,6 +296,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             return ended(campaign::verify::audit(&api, &campaign::Output, id).await);
         }
         Some(Command::MoneyServer(args)) => money_server::run(args).await?,
+        Some(Command::Sign(args)) => {
+            let (clock, rng) = (Arc::new(SystemClock), dlq::rng()?);
+            print(&sign::run(&args, &Variables::of_process(), clock, rng)?)?;
+        }
         Some(Command::Openapi) => {
             print(include_str!("../../../docs/openapi.json").trim_end())?;
         }

@@ -22,4 +22,5 @@ pub mod plain;
 pub mod prometheus;
 pub mod rate;
 pub mod serve;
+pub mod sign;
 pub mod up;

@@ -55,7 +55,8 @@ const DEFAULT_STAGE: &str = "$default";
 
 /// The request of an event in JSON. A request that cannot be is replaced by an empty one that
 /// carries [`MalformedRequest`], which the kernel answers with 400.
-pub(crate) fn request_of(json: &str, base_path: &BasePath) -> Request<Body> {
+#[must_use]
+pub fn request_of(json: &str, base_path: &BasePath) -> Request<Body> {
     let Ok(event) = serde_json::from_str::<HttpEvent>(json) else {
         return malformed(Uri::default(), "The event is no request of an HTTP API.");
     };

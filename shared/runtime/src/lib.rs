@@ -27,7 +27,7 @@ pub use lambda_runtime::Error;
 
 pub use ended::Ended;
 pub use http::run_http;
-pub use http_event::BasePath;
+pub use http_event::{BasePath, request_of};
 pub use logging::{LogFilter, log_filter, start_logging};
 pub use schedule::{RunError, STOP_MARGIN_MS, run_schedule};
 pub use sqs::run_sqs;

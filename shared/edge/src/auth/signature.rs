@@ -140,3 +140,8 @@ pub fn decoded_path(path: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 #[path = "signature_tests.rs"]
 mod tests;
+
+/// The example for Rust, run as a test of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/signing.md")]
+struct Example;

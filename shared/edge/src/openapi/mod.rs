@@ -10,8 +10,8 @@ mod security;
 
 use http::Method;
 use serde_json::json;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     ComponentsBuilder, Content, HeaderBuilder, Info, License, OpenApi, PathItem, Paths, Ref, RefOr,
@@ -109,6 +109,11 @@ const LIMIT_HEADERS: [(&str, &str); 2] = [
 
 /// Adds the answers that every operation can give, and the bodies of all refusals.
 fn complete(operation: &mut Operation, is_v1: bool) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            not_null(parameter);
+        }
+    }
     let responses = &mut operation.responses.responses;
     let has_body = operation.request_body.is_some();
     let reads_input = operation.parameters.is_some() || has_body;
@@ -170,6 +175,17 @@ fn complete(operation: &mut Operation, is_v1: bool) {
         response.description = describe(&response.description);
         let content = Content::new(Some(Ref::from_schema_name(schema)));
         response.content.insert(kind.to_owned(), content.into());
+    }
+}
+
+/// A parameter that may be missing has no value `null`: a caller could only send it as an empty text,
+/// which the API refuses. utoipa derives one from `Option`.
+fn not_null(parameter: &mut Parameter) {
+    let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
+    if let SchemaType::Array(types) = &schema.schema_type
+        && let Some(kind) = types.iter().find(|kind| **kind != Type::Null)
+    {
+        schema.schema_type = SchemaType::Type(kind.clone());
     }
 }
 

@@ -18,8 +18,7 @@ pub struct RoomHeader {
     /// The chat room, by its id.
     #[param(
         rename = "X-ROOM-ID",
-        min_length = 26,
-        max_length = 26,
+        pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$",
         example = "01K9Z3NDEKTSV4RRFFQ69G5FAV"
     )]
     pub room: String,
@@ -33,8 +32,7 @@ pub struct KeyHeader {
     /// `Idempotency-Replayed: true`. It covers the exact bytes of the body.
     #[param(
         rename = "Idempotency-Key",
-        min_length = 1,
-        max_length = 255,
+        pattern = "^[!-~]{1,255}$",
         example = "7e5f4a52-9c0d-4d0e-8f0a-2b6f3c1d9e11"
     )]
     pub key: String,
@@ -48,8 +46,7 @@ pub struct CampaignKeyHeader {
     /// `Idempotency-Replayed: true`. It covers the exact bytes of the body.
     #[param(
         rename = "Idempotency-Key",
-        min_length = 1,
-        max_length = 255,
+        pattern = "^[!-~]{1,255}$",
         example = "7e5f4a52-9c0d-4d0e-8f0a-2b6f3c1d9e11"
     )]
     pub key: String,
@@ -61,7 +58,7 @@ pub struct CampaignKeyHeader {
 pub struct OptionalKeyHeader {
     /// The key of this request: for 24 hours, a repeat with the same key gets the first answer, with
     /// `Idempotency-Replayed: true`. It covers the exact bytes of the body.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
+    #[param(rename = "Idempotency-Key", pattern = "^[!-~]{1,255}$")]
     pub key: Option<String>,
 }
 
@@ -79,7 +76,7 @@ pub struct V1CallerHeader {
 #[into_params(parameter_in = Header)]
 pub struct V1RoomHeader {
     /// The chat room, by its id.
-    #[param(rename = "X-ROOM-ID", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
+    #[param(rename = "X-ROOM-ID", min_length = 1, example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")]
     pub room: String,
 }
 
@@ -100,5 +97,6 @@ pub struct PageQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub limit: Option<u32>,
     /// The `next_cursor` of the previous page, with the same filters.
+    #[param(pattern = "^[A-Za-z0-9_-]{1,256}$")]
     pub cursor: Option<String>,
 }
