@@ -262,7 +262,7 @@ fn the_alarm_on_guessed_tokens_watches_the_line_of_each_refusal() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["TokenMissesRefusedFilter"]["Properties"]["FilterPattern"];
     assert_eq!(*filter, r#"{ $.['limit.refused'] = "token-misses-*" }"#);
-    let limits = fs::read_to_string(root().join("shared/edge/src/limits/mod.rs")).unwrap();
+    let limits = read_text("shared/edge/src/limits/mod.rs");
     assert_eq!(limits.matches("limit.refused = policy").count(), 1);
     assert_eq!(limits.matches("=> \"token-misses-").count(), 3);
 }
@@ -283,7 +283,7 @@ fn the_alarm_on_a_webhook_that_refuses_watches_the_line_of_notify() {
     let alarms = read("infra/alarms.yaml");
     let filter = &alarms["Resources"]["NotifyRefusedFilter"]["Properties"]["FilterPattern"];
     assert_eq!(*filter, "{ $.['notify.refused'] > 0 }");
-    let notify = fs::read_to_string(root().join("functions/notify/src/lib.rs")).unwrap();
+    let notify = read_text("functions/notify/src/lib.rs");
     assert_eq!(notify.matches("notify.refused = status").count(), 1);
 }
 
