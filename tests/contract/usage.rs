@@ -51,7 +51,8 @@ async fn work_is_told_each_call_and_each_unit_that_it_used() {
 async fn an_attempt_that_fails_is_a_call_without_units() {
     let sandbox = Sandbox::new(2);
     let spray = sprayed(&sandbox, 3).await;
-    let lost = Faults::seeded(0).nth(1, Matching::operation("UpdateItem"), Fault::ResetBeforeCommit);
+    let lost =
+        Faults::seeded(0).nth(1, Matching::operation("UpdateItem"), Fault::ResetBeforeCommit);
     sandbox.world.set_fault_hook(Some(Arc::new(lost)));
     let draw = request("m", sandbox.store.now(), 1);
     let (won, used) = usage::counted(sandbox.store.draw(first(&spray), &draw)).await;
