@@ -41,8 +41,7 @@ fn every_test_that_a_page_names_exists() {
     // A metric is named as a test is, and is none.
     let is_metric = |part: &&str| telemetry::ALL.iter().any(|metric| metric.name == *part);
     let parts = texts.iter().flat_map(|text| text.split('`'));
-    let named: BTreeSet<&str> =
-        parts.filter(|part| is_name(part) && !is_metric(part)).collect();
+    let named: BTreeSet<&str> = parts.filter(|part| is_name(part) && !is_metric(part)).collect();
     assert!(named.len() > 30, "the pages name tests: {}", named.len());
     let missing: Vec<_> = named.difference(&functions).collect();
     assert!(missing.is_empty(), "no test has the name {missing:#?}");

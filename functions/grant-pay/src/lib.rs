@@ -130,7 +130,11 @@ fn delay_after<D: Deps>(
             None
         }
         Outcome::GivenUp => {
-            tracing::error!(grant.id = id, trace.id = trace, "given up, and in the dead-letter queue");
+            tracing::error!(
+                grant.id = id,
+                trace.id = trace,
+                "given up, and in the dead-letter queue"
+            );
             None
         }
         Outcome::PassedOn => {

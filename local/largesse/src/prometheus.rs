@@ -13,9 +13,8 @@ pub const PATH: &str = "/metrics";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The upper bounds of the distribution of latencies, in milliseconds: up to the timeout of a function
 /// behind HTTP (template.yaml).
-const BOUNDS_MS: [f64; 13] = [
-    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
-];
+const BOUNDS_MS: [f64; 13] =
+    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
 
 /// Begins to count, for this whole process.
 ///

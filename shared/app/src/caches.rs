@@ -189,9 +189,10 @@ pub const ALL: [&Kept; 13] = [
 /// The table in Markdown.
 #[must_use]
 pub fn table() -> String {
-    let mut table = "| cache | what it keeps | how old at most | what follows | entries at most |\n\
+    let mut table =
+        "| cache | what it keeps | how old at most | what follows | entries at most |\n\
                      | --- | --- | --- | --- | --- |\n"
-        .to_owned();
+            .to_owned();
     for Kept { name, what, stale, follows, len_max } in ALL {
         let age = match stale {
             Stale::Never => "cannot change".to_owned(),

@@ -82,8 +82,7 @@ where
     D: Clock + Ids + Send + Sync + 'static,
 {
     let started = deps.now();
-    let request_id =
-        invocation::request_id().or_else(|| request_id_of_caller(request.headers()));
+    let request_id = invocation::request_id().or_else(|| request_id_of_caller(request.headers()));
     let (request_id, trace) = telemetry::identities(request.headers(), request_id, &*deps);
     let version = Version::of_path(request.uri().path());
     let meta = Meta { request_id, version };
