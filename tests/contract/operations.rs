@@ -85,7 +85,7 @@ fn no_schedule_has_a_name_that_a_second_stack_would_take() {
             }
         }
     }
-    assert_eq!(schedules, 3);
+    assert_eq!(schedules, 4);
 }
 
 /// A second stack beside the first: every name that is chosen carries the stack's.
@@ -237,7 +237,7 @@ fn a_new_stack_rings_no_alarm_and_a_schedule_that_stopped_rings_one() {
             assert_eq!(*missing, "notBreaching", "{}", alarm.name);
         }
     }
-    assert_eq!(schedules, 3);
+    assert_eq!(schedules, 4);
 }
 
 #[test]
@@ -279,6 +279,16 @@ fn the_alarm_on_lost_work_of_campaigns_watches_the_line_of_the_schedule() {
     assert_eq!(*filter, "{ $.['campaign.resent'] > 0 }");
     let schedule = fs::read_to_string(root().join("functions/campaign-start/src/lib.rs")).unwrap();
     assert_eq!(schedule.matches("campaign.resent = 1").count(), 1);
+}
+
+/// The metric filter finds the lines by this field.
+#[test]
+fn the_alarm_on_the_proof_watches_every_line_about_a_finding() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["ReconcileFoundFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['reconcile.found'] > 0 }");
+    let run = fs::read_to_string(root().join("shared/app/src/reconcile/daily.rs")).unwrap();
+    assert_eq!(run.matches("reconcile.found = 1").count(), 4);
 }
 
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to

@@ -23,7 +23,7 @@
 
 use largesse_app::drop::close;
 use largesse_app::ports::{
-    Clock, DropReads, DropsClosed, Pools, Products, Refunds, Rng, Settlements, Sprays,
+    Clock, DropReads, DropsClosed, Freezes, Pools, Products, Refunds, Rng, Settlements, Sprays,
 };
 use largesse_app::spray::refund;
 use largesse_domain::time::Timestamp;
@@ -35,12 +35,21 @@ pub mod settings;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Rng + Clock
+    Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Freezes + Rng + Clock
 {
 }
 
 impl<T> Deps for T where
-    T: Sprays + Pools + Refunds + DropReads + DropsClosed + Products + Settlements + Rng + Clock
+    T: Sprays
+        + Pools
+        + Refunds
+        + DropReads
+        + DropsClosed
+        + Products
+        + Settlements
+        + Freezes
+        + Rng
+        + Clock
 {
 }
 
@@ -69,11 +78,12 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
     let (done, settled) =
         futures::future::join(refund::run(deps, stop_at), products::run(deps, stop_at)).await;
     let (done, (products, unsettled, has_unsettled)) = (done?, settled?);
-    let refund::BatchReport { refunded, returned, wallet_full, failed, has_more } = done;
+    let refund::BatchReport { refunded, returned, wallet_full, frozen, failed, has_more } = done;
     // Drops come second: they are few, and the time that sprays leave is enough for them.
     let drops = close::run(deps, stop_at).await?;
     let returned = returned.saturating_add(drops.returned);
     let wallet_full = wallet_full.saturating_add(drops.wallet_full);
+    let frozen = frozen.saturating_add(drops.frozen);
     let failed = failed.saturating_add(drops.failed);
     let has_more = has_more || drops.has_more;
     let closed = drops.closed;
@@ -82,6 +92,7 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
         refund.closed = closed,
         refund.returned = returned,
         refund.wallet_full = wallet_full,
+        refund.frozen = frozen,
         refund.failed = failed,
         refund.has_more = has_more,
     );

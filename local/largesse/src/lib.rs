@@ -20,3 +20,4 @@ pub mod plain;
 pub mod rate;
 pub mod serve;
 pub mod up;
+pub mod verify;

@@ -15,6 +15,7 @@ pub mod page;
 pub mod pool;
 pub mod ports;
 pub mod product;
+pub mod reconcile;
 pub mod room;
 pub mod settings;
 pub mod spray;

@@ -50,6 +50,9 @@ pub const SWEEP: &str = "sweep";
 /// Sparse index of the tokens that are free.
 pub const FREE: &str = "free";
 
+/// Partition key of the pools that are frozen.
+pub(crate) const FROZEN: &str = "FROZEN";
+
 /// What stands before a sender's id in a partition key.
 pub const SENDER_PREFIX: &str = "SENDER#";
 
@@ -166,6 +169,16 @@ pub(crate) fn read_bucket_id(reader: &Reader<'_>) -> PortResult<BucketId> {
         Some(BucketId { pool: pool.parse().ok()?, number: number.parse().ok()? })
     });
     id.ok_or_else(|| reader.corrupt())
+}
+
+/// The pass of reconcile.
+pub(crate) fn reconcile_pass() -> Item {
+    pk_sk("PASS".to_owned(), "PASS".to_owned())
+}
+
+/// A pool that is frozen.
+pub(crate) fn frozen(pool: PoolId) -> Item {
+    pk_sk(FROZEN.to_owned(), pool.to_string())
 }
 
 pub(crate) fn spray(id: SprayId) -> Item {

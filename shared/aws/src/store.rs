@@ -1,6 +1,6 @@
 //! The one value that implements all ports.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::auth::SharedAuthScheme;
 use aws_types::SdkConfig;
 use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
 use largesse_domain::drop::{Drop, WaitingList};
-use largesse_domain::id::{CampaignId, DropId, ProductId, RoomId, Token, Ulid, UserId};
+use largesse_domain::id::{CampaignId, DropId, PoolId, ProductId, RoomId, Token, Ulid, UserId};
 use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::product::Product;
 use largesse_domain::spray::TokenEntry;
@@ -73,6 +73,8 @@ pub struct Store {
     /// Waiting lists and figures of drops that were read a moment ago.
     pub(crate) waiting_lists: Cache<DropId, Arc<WaitingList>>,
     pub(crate) drop_figures: Cache<DropId, DropFigures>,
+    /// The pools that are frozen, as read a moment ago.
+    pub(crate) frozen: Cache<(), Arc<BTreeSet<PoolId>>>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// Until when, and since when a token may be free again, if none was a moment ago.
@@ -135,6 +137,7 @@ impl Store {
             drops: Cache::new(DROPS_MAX),
             waiting_lists: Cache::new(DROPS_MAX),
             drop_figures: Cache::new(DROPS_MAX),
+            frozen: Cache::new(1),
             snapshots: Cache::new(CACHE_LEN_MAX),
             tokens_full: Mutex::default(),
         }

@@ -30,6 +30,8 @@ pub(crate) struct Up {
     pub(crate) child: Child,
     out: BufReader<ChildStdout>,
     pub(crate) client: Client,
+    /// Where the emulator is served.
+    pub(crate) endpoint: String,
 }
 
 impl Up {
@@ -50,7 +52,9 @@ impl Up {
                 break rest.split('/').next().unwrap().to_owned();
             }
         };
-        Self { child, out, client: Client::new(format!("http://{address}")) }
+        let url = format!("http://{address}");
+        let endpoint = format!("{url}/_aws");
+        Self { child, out, client: Client::new(url), endpoint }
     }
 
     pub(crate) fn signal(&self, name: &str) {

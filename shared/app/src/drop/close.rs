@@ -13,14 +13,14 @@
 
 use futures::StreamExt;
 use largesse_domain::drop::Drop;
-use largesse_domain::id::DropId;
+use largesse_domain::id::{DropId, PoolId};
 use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::time::Timestamp;
 
 use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DropReads, DropReturned, DropsClosed, INDEX_SHARDS, Pools, PortError, PortErrorKind,
-    PortResult, Rng,
+    Clock, DropReads, DropReturned, DropsClosed, Freezes, INDEX_SHARDS, Pools, PortError,
+    PortErrorKind, PortResult, Rng,
 };
 
 /// Buckets closed at the same time.
@@ -122,6 +122,8 @@ pub struct CloseReport {
     pub returned: u64,
     /// Drops whose funder's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
+    /// Drops that are frozen, and wait for an operator.
+    pub frozen: u64,
     /// Drops that could not be closed now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything due was looked at.
@@ -135,7 +137,7 @@ pub struct CloseReport {
 /// [`PortError`] when the index cannot be read; a drop that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<CloseReport>
 where
-    D: DropReads + DropsClosed + Pools + Rng + Clock,
+    D: DropReads + DropsClosed + Pools + Freezes + Rng + Clock,
 {
     let mut report = CloseReport::default();
     let first = deps.below(INDEX_SHARDS);
@@ -153,6 +155,10 @@ where
                 if deps.now() >= stop_at {
                     report.has_more = true;
                     return Ok(report);
+                }
+                if deps.is_frozen(PoolId::Drop(due.id)).await? {
+                    report.frozen = report.frozen.saturating_add(1);
+                    continue;
                 }
                 count(&mut report, due.id, close(deps, due.id).await);
             }

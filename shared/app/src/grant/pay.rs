@@ -16,6 +16,10 @@
 //! 4. The slot of a drop goes to a member who waits ([`crate::drop::promote`]), in one transaction; then
 //!    the message is done. Else:
 //! 5. The message is in the dead-letter queue. It may be there twice; its grant is paid once.
+//!
+//! # Guarantees
+//! * A grant of a frozen pool is not paid, counts nothing, and holds up no grant of another pool:
+//!   `a_frozen_pool_pays_nothing_and_others_go_on`.
 
 use futures::future::join_all;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, RetryPolicy};
@@ -23,7 +27,7 @@ use largesse_domain::id::PoolId;
 
 use crate::drop::promote::{PassedOn, pass_on};
 use crate::ports::{
-    Clock, Deliveries, Drops, Event, Events, GrantMessage, Grants, Money, Payment, Pools,
+    Clock, Deliveries, Drops, Event, Events, Freezes, GrantMessage, Grants, Money, Payment, Pools,
     PortError, PortErrorKind, PortResult, Promotions, Refusal, Standing, Written,
 };
 
@@ -31,6 +35,9 @@ use crate::ports::{
 pub trait PassOn: Drops + Pools + Promotions {}
 
 impl<T: Drops + Pools + Promotions> PassOn for T {}
+
+/// How long the grant of a frozen pool waits: an operator lifts the freeze, which takes its time.
+const FROZEN_RETRY_MS: u64 = 600_000;
 
 /// A message as a worker received it.
 #[derive(Clone, Debug)]
@@ -85,7 +92,7 @@ pub async fn pay<M, D>(
 ) -> Vec<Outcome>
 where
     M: Money,
-    D: Grants + Events + Deliveries + PassOn + Clock,
+    D: Grants + Events + Deliveries + PassOn + Freezes + Clock,
 {
     // One by one: a look-up that fails keeps no other grant from being paid.
     let known = join_all(deliveries.iter().map(|delivery| known(money, deps, delivery))).await;
@@ -107,8 +114,17 @@ where
 async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Option<Payment>
 where
     M: Money,
-    D: Grants,
+    D: Grants + Freezes,
 {
+    match deps.is_frozen(delivery.message.grant.source).await {
+        Ok(false) => {}
+        Ok(true) => {
+            let (operation, kind) = ("pay: the pool is frozen", PortErrorKind::Throttled);
+            let cause = PortError { operation, kind, cause: None };
+            return Some(Payment::NotNow { retry_after_ms: Some(FROZEN_RETRY_MS), cause });
+        }
+        Err(cause) => return Some(Payment::NotNow { retry_after_ms: None, cause }),
+    }
     if !money.must_look_up() || !delivery.is_again() {
         return None;
     }

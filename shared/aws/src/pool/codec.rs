@@ -14,6 +14,8 @@ use crate::keys;
 pub(crate) const STATUS: &str = "status";
 pub(crate) const OPEN: &str = "OPEN";
 pub(crate) const CLOSED: &str = "CLOSED";
+/// An open bucket of a pool that is frozen: it gives nothing, and is not closed.
+pub(crate) const FROZEN: &str = "FROZEN";
 pub(crate) const OPENS: &str = "opens_ms";
 pub(crate) const CLOSES: &str = "closes_ms";
 pub(crate) const SIZE: &str = "size";
@@ -66,7 +68,7 @@ pub(crate) fn bucket_item(bucket: &Bucket) -> Item {
 pub fn read_bucket(item: &Item) -> PortResult<Bucket> {
     let reader = Reader { item, what: "bucket item" };
     let status = match reader.text(STATUS)? {
-        OPEN => BucketStatus::Open,
+        OPEN | FROZEN => BucketStatus::Open,
         CLOSED => BucketStatus::Closed,
         _ => return Err(reader.corrupt()),
     };
