@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
-use largesse_app::ports::{Clock, Ids, InvestOrder, Passes, Products};
+use largesse_app::ports::{Clock, Ids, InvestOrder, Passes, Pause, Products};
 use largesse_app::reconcile::daily::{self, Ran};
 use largesse_app::reconcile::{Pass, Walk};
 use largesse_app::wallet::deposit::{Deposit, deposit};
@@ -24,6 +24,8 @@ use crate::rig::{Distance, Kill, Rig, refund_all};
 const PROCESSES: usize = 16;
 /// What each process does: so many rounds of a claim, a deposit and an investment.
 const ROUNDS: usize = 25;
+/// Proofs at the same time.
+const PROOFS: u64 = 4;
 /// No run waits this often.
 const AWAITS_MAX: usize = 3_000;
 
@@ -69,32 +71,37 @@ async fn a_busy_ledger_gives_no_false_alarm() {
     let stores: Vec<_> =
         (0..PROCESSES as u64).map(|n| rig.sandbox.another_process(n + 50)).collect();
     let is_done = AtomicBool::new(false);
+    let is_busy = || !is_done.load(Ordering::SeqCst);
     let work = async {
         let work = stores.iter().enumerate();
         let work = work.map(|(n, store)| busy(store.clone(), room, &spray, &product, n));
         join_all(work).await;
         is_done.store(true, Ordering::SeqCst);
     };
-    let proofs = async {
-        let process = rig.sandbox.another_process(90);
-        let mut while_busy = 0;
-        while !is_done.load(Ordering::SeqCst) {
-            let mut walk = Walk::new(Pass::new(process.now()));
-            while !walk.is_over() {
-                assert_eq!(walk.round(&*process).await.unwrap(), []);
-            }
-            assert!(walk.pass().flow.adds_up());
-            while_busy += 1;
+    let paying = async {
+        while is_busy() {
             rig.sandbox.world.settle().await;
+            stores[0].pause_ms(20).await;
         }
-        while_busy
     };
-    let ((), while_busy) = futures::future::join(work, proofs).await;
-    assert!(while_busy >= 3, "{while_busy} passes while money moved");
+    // Each begins at another moment, and while money moves.
+    let proofs = (0..PROOFS).map(async |n| {
+        let process = rig.sandbox.another_process(90 + n);
+        process.pause_ms(n * 30).await;
+        assert!(is_busy(), "proof {n} began too late");
+        let mut walk = Walk::new(Pass::new(process.now()));
+        while !walk.is_over() {
+            assert_eq!(walk.round(&*process).await.unwrap(), []);
+        }
+        assert!(walk.pass().flow.adds_up());
+        walk.pass().flow.transfers
+    });
+    let ((), (), seen) = futures::future::join3(work, paying, join_all(proofs)).await;
     rig.sandbox.world.set_fault_hook(None);
     rig.pay().await;
-    let pass = largesse::verify::prove(&rig.sandbox.another_process(91)).await.unwrap();
+    let pass = largesse::verify::prove(&rig.sandbox.another_process(99)).await.unwrap();
     assert_eq!((pass.found, pass.counts.moving), (0, 0));
+    assert!(seen.iter().any(|seen| *seen < pass.flow.transfers), "money moved: {seen:?}");
     assert_eq!(
         pass.flow.escrows(),
         Some(money::assert_conserved(&rig.sandbox.world).escrows.into())

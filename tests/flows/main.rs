@@ -14,5 +14,6 @@ mod products;
 mod refused;
 mod routes;
 mod sockets;
+mod stats;
 mod v1;
 mod v2;

@@ -1,8 +1,8 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants, Money,
-    Pools, Products, Rooms, Sprays, Wallets,
+    CampaignResults, CampaignRows, Campaigns, Clock, DailyStats, DropCache, DropReads, Drops,
+    Grants, Money, Pools, Products, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code};
@@ -17,6 +17,7 @@ pub mod products;
 pub mod rooms;
 pub mod settings;
 pub mod sprays;
+pub mod stats;
 pub mod v1;
 pub mod v1_history;
 pub mod wallets;
@@ -32,6 +33,7 @@ pub trait Deps:
     + Grants
     + CampaignReads
     + Products
+    + DailyStats
     + Clock
     + 'static
 {
@@ -47,6 +49,7 @@ impl<T> Deps for T where
         + Grants
         + CampaignReads
         + Products
+        + DailyStats
         + Clock
         + 'static
 {
@@ -89,6 +92,7 @@ largesse_edge::routes! { D: Deps =>
     products::list<D>,
     products::one<D>,
     products::mine<D>,
+    stats::stats<D>,
     about::health,
     about::openapi,
     about::docs,

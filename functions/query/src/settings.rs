@@ -41,6 +41,7 @@ impl Settings {
                 campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
+                reconcile: table(variables, "TABLE_RECONCILE")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read_with_cursors(variables)?.with_money(variables)?,

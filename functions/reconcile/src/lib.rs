@@ -1,16 +1,17 @@
-//! The schedule of the proof: once a day the whole ledger is proved, and each pool that does not add up is
-//! frozen.
+//! The schedule of the proof: once a day the whole ledger is proved, and each pool that does not
+//! add up is frozen.
 //!
-//! A run works until shortly before its deadline, or until the pass is over; the next one goes on behind the
-//! last page that was saved. A run that finds the day's pass done, or its hour not come, costs one read.
+//! A run works until shortly before its deadline, or until the pass is over; the next one goes on
+//! behind the last page that was saved. A run that finds the day's pass done, or its hour not come,
+//! costs one read.
 //!
 //! # How long a pass takes
-//! Eight segments are read side by side, each a page of 1 MB at a time. Behind the page of a segment come
-//! the reads of its pools, sixteen at a time: with 4,000 transfers of as many pools on it, two calls each
-//! and 10 ms a call, 5 s. So a run of 14 minutes proves about 1,300 MB of the ledger, 5 million
-//! transfers. What is larger takes more runs: one every fifteen minutes.
+//! Eight segments are read side by side, each a page of 1 MB at a time. Behind the page of a
+//! segment come the reads of its pools, sixteen at a time: with 4,000 transfers of as many pools on
+//! it, two calls each and 10 ms a call, 5 s. So a run of 14 minutes proves about 1,300 MB of the
+//! ledger, 5 million transfers. What is larger takes more runs: one every fifteen minutes.
 
-use largesse_app::ports::{Freezes, Passes};
+use largesse_app::ports::{DailyStats, Freezes, Passes};
 use largesse_app::reconcile::Reads;
 use largesse_app::reconcile::daily::{self, Ran};
 use largesse_domain::time::Timestamp;
@@ -20,9 +21,9 @@ use serde::Serialize;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: Reads + Passes + Freezes {}
+pub trait Deps: Reads + Passes + Freezes + DailyStats {}
 
-impl<T: Reads + Passes + Freezes> Deps for T {}
+impl<T: Reads + Passes + Freezes + DailyStats> Deps for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -19,4 +19,5 @@ pub mod reconcile;
 pub mod room;
 pub mod settings;
 pub mod spray;
+pub mod stats;
 pub mod wallet;

@@ -59,7 +59,7 @@ pub use product::{
     SettleOutcome, Settlements,
 };
 pub use reconcile::{
-    Freezes, FrozenPool, LedgerRow, OwnerRow, Passes, ScanKey, Scanned, Scans, Segment,
+    DailyStats, Freezes, FrozenPool, LedgerRow, OwnerRow, Passes, ScanKey, Scanned, Scans, Segment,
 };
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{

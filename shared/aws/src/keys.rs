@@ -176,6 +176,16 @@ pub(crate) fn reconcile_pass() -> Item {
     pk_sk("PASS".to_owned(), "PASS".to_owned())
 }
 
+/// The figures of the day of UTC that begins at a moment: 13 digits, so that days sort by their times.
+pub(crate) fn stats_day(day: Timestamp) -> Item {
+    pk_sk("STATS".to_owned(), format!("DAY#{:013}", day.ms_unsigned()))
+}
+
+/// Until when the figures are complete.
+pub(crate) fn stats_complete() -> Item {
+    pk_sk("STATS".to_owned(), "COMPLETE".to_owned())
+}
+
 /// A pool that is frozen.
 pub(crate) fn frozen(pool: PoolId) -> Item {
     pk_sk(FROZEN.to_owned(), pool.to_string())

@@ -109,8 +109,8 @@ pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
 }
 
 /// Checks pools and products by books that hold all of each: buckets, failed grants, shards and
-/// investments, and every transfer that these lead to. The books may be those of one pool among many:
-/// wallets and totals are left out. Returns what lies in the escrows.
+/// investments, and every transfer that these lead to. The books may be those of one pool among
+/// many: wallets and totals are left out. Returns what lies in the escrows.
 ///
 /// # Errors
 /// One sentence for each discrepancy.

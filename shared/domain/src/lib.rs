@@ -24,4 +24,5 @@ pub mod rate;
 pub mod room;
 pub mod split;
 pub mod spray;
+pub mod stats;
 pub mod time;

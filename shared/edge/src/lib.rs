@@ -25,6 +25,7 @@ pub mod routes;
 mod testing;
 pub mod time;
 pub mod v1;
+pub mod zone;
 
 pub use answer::Answer;
 pub use call::{App, Call};

@@ -1,11 +1,12 @@
-//! Reading whole tables, a part at a time, to prove that the money is where it should be; and freezing
-//! what does not add up.
+//! Reading whole tables, a part at a time, to prove that the money is where it should be; and
+//! freezing what does not add up.
 
 use std::future::Future;
 
 use largesse_domain::id::{PoolId, ProductId, TransferId, UserId};
 use largesse_domain::ledger::{Posted, Transfer, Wallet};
 use largesse_domain::pool::BucketId;
+use largesse_domain::stats::Stats;
 use largesse_domain::time::Timestamp;
 
 use super::{PortResult, Versioned, Written};
@@ -62,8 +63,8 @@ pub enum OwnerRow<T> {
     Unreadable(String),
 }
 
-/// Scans for a proof of the ledger. Every read is strongly consistent for the item; together they are no
-/// snapshot.
+/// Scans for a proof of the ledger. Every read is strongly consistent for the item; together they
+/// are no snapshot.
 pub trait Scans: Send + Sync {
     /// A page of a segment of the ledger: 1 MB.
     fn scan_ledger(
@@ -72,7 +73,8 @@ pub trait Scans: Send + Sync {
         after: Option<ScanKey>,
     ) -> impl Future<Output = PortResult<Scanned<LedgerRow>>> + Send;
 
-    /// The place in the ledger behind a wallet and all of its transfers, also those that come later.
+    /// The place in the ledger behind a wallet and all of its transfers, also those that come
+    /// later.
     fn behind_wallet(&self, user: &UserId) -> ScanKey;
 
     /// A page of one wallet and its transfers.
@@ -82,7 +84,8 @@ pub trait Scans: Send + Sync {
         after: Option<ScanKey>,
     ) -> impl Future<Output = PortResult<Scanned<LedgerRow>>> + Send;
 
-    /// What lies under transfers' ids; those that do not exist are left out. No key may be named twice.
+    /// What lies under transfers' ids; those that do not exist are left out. No key may be named
+    /// twice.
     fn postings(
         &self,
         keys: &[(UserId, TransferId)],
@@ -105,16 +108,35 @@ pub trait Scans: Send + Sync {
 
 /// How far the daily proof has come.
 pub trait Passes: Send + Sync {
-    /// The latest pass, and how often it was written; `None` and 0 before the first. Strongly consistent.
+    /// The latest pass, and how often it was written; `None` and 0 before the first. Strongly
+    /// consistent.
     fn latest_pass(&self) -> impl Future<Output = PortResult<Versioned<Option<Pass>>>> + Send;
 
-    /// Writes the pass, if the stored one was written as often as `seen_version` says: of two runs at once
-    /// one goes on. A repeat after a lost reply finds it [`Written::Changed`].
+    /// Writes the pass, if the stored one was written as often as `seen_version` says: of two runs
+    /// at once one goes on. A repeat after a lost reply finds it [`Written::Changed`].
     fn save_pass(
         &self,
         pass: &Pass,
         seen_version: u64,
     ) -> impl Future<Output = PortResult<Written>> + Send;
+}
+
+/// The figures of each feature, by days of UTC.
+pub trait DailyStats: Send + Sync {
+    /// The figures of days, each named by its first moment, and until when figures are complete;
+    /// `None` before the first pass.
+    fn daily_stats(
+        &self,
+        days: &[Timestamp],
+    ) -> impl Future<Output = PortResult<(Option<Timestamp>, Stats)>> + Send;
+
+    /// Writes the figures of days over what is there, and then until when they are complete.
+    fn put_stats(
+        &self,
+        days: &[Timestamp],
+        stats: &Stats,
+        complete_until: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// A pool from which nothing is drawn, paid, refunded or settled.
@@ -130,8 +152,8 @@ pub struct FrozenPool {
 
 /// Pools that are frozen until an operator lifts it.
 pub trait Freezes: Send + Sync {
-    /// Whether the pool is frozen: at most one second old. One read a second for a process, whatever it
-    /// pays.
+    /// Whether the pool is frozen: at most one second old. One read a second for a process,
+    /// whatever it pays.
     fn is_frozen(&self, pool: PoolId) -> impl Future<Output = PortResult<bool>> + Send;
 
     /// All of them. Strongly consistent.
@@ -143,8 +165,8 @@ pub trait Freezes: Send + Sync {
     /// Takes the mark away. Whether there was one.
     fn clear_frozen(&self, pool: PoolId) -> impl Future<Output = PortResult<bool>> + Send;
 
-    /// Makes an open bucket give nothing, or gives again what was made so. Its entries stay, and it counts
-    /// as open to all who read it. Does nothing to a bucket that is closed or not there.
+    /// Makes an open bucket give nothing, or gives again what was made so. Its entries stay, and it
+    /// counts as open to all who read it. Does nothing to a bucket that is closed or not there.
     fn hold_bucket(
         &self,
         bucket: BucketId,

@@ -1,12 +1,12 @@
-//! The daily proof: begun once a day, worked on by runs that each stop before their deadline, and saved after
-//! each page, so that the next run goes on where the last one stopped or was killed.
+//! The daily proof: begun once a day, worked on by runs that each stop before their deadline, and
+//! saved after each page, so that the next run goes on where the last one stopped or was killed.
 
 use largesse_domain::audit::{Finding, Subject};
 use largesse_domain::time::Timestamp;
 
 use super::freeze::freeze;
 use super::{Pass, Reads, Walk};
-use crate::ports::{Freezes, Passes, PortResult, Versioned, Written};
+use crate::ports::{DailyStats, Freezes, Passes, PortResult, Versioned, Written};
 
 /// Milliseconds of an hour and of a day.
 const HOUR_MS: u64 = 3_600_000;
@@ -41,11 +41,11 @@ fn is_due(latest: Option<&Pass>, now: Timestamp, hour: u32) -> bool {
 /// Works until `stop_at` on the pass of the day, and freezes each pool that does not add up.
 ///
 /// # Errors
-/// [`crate::ports::PortError`]: something could not be read or written now. The next run goes on from the
-/// last page that was saved.
+/// [`crate::ports::PortError`]: something could not be read or written now. The next run goes on
+/// from the last page that was saved.
 pub async fn run<D>(deps: &D, stop_at: Timestamp, hour: u32) -> PortResult<Ran>
 where
-    D: Reads + Passes + Freezes,
+    D: Reads + Passes + Freezes + DailyStats,
 {
     let Versioned { value: latest, mut version } = deps.latest_pass().await?;
     let pass = match latest {
@@ -59,7 +59,13 @@ where
         let found = walk.round(deps).await?;
         count = count.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
         frozen = frozen.saturating_add(report(deps, &found).await?);
-        // A pool is frozen before its finding is saved: a run that is killed in between finds it again.
+        let pass = walk.pass();
+        if walk.is_over() {
+            // Before the end is saved: a run that is killed in between writes them again.
+            deps.put_stats(&pass.stats_days(), &pass.stats, pass.began).await?;
+        }
+        // A pool is frozen before its finding is saved: a run that is killed in between finds it
+        // again.
         if deps.save_pass(walk.pass(), version).await? == Written::Changed {
             return Ok(Ran::Overtaken);
         }

@@ -1,9 +1,9 @@
-//! A pool that does not add up is frozen: nothing is drawn, paid, refunded or settled from it until an
-//! operator lifts it. All other pools go on.
+//! A pool that does not add up is frozen: nothing is drawn, paid, refunded or settled from it until
+//! an operator lifts it. All other pools go on.
 //!
 //! The mark comes first, then each open bucket is held; lifting goes the other way round. So a
-//! freeze that is cut off is finished by the next one, and a pool without a mark has no bucket that is
-//! held for ever. ADR 0017 says why draws go by the buckets and everything else by the mark.
+//! freeze that is cut off is finished by the next one, and a pool without a mark has no bucket that
+//! is held for ever. ADR 0017 says why draws go by the buckets and everything else by the mark.
 
 use futures::StreamExt;
 use largesse_domain::id::PoolId;

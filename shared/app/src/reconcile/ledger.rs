@@ -4,9 +4,10 @@ use futures::StreamExt;
 use largesse_domain::audit::{Chain, Finding, Flow, Subject};
 use largesse_domain::id::UserId;
 use largesse_domain::ledger::Transfer;
+use largesse_domain::stats::Stats;
 
 use super::pass::{Counts, Place};
-use super::walk::PageDone;
+use super::walk::{Counted, PageDone};
 use super::{CONCURRENCY, Reads, confirm, reasons};
 use crate::ports::{LedgerRow, PortResult, ScanKey, Segment};
 
@@ -16,11 +17,13 @@ pub(super) struct Opened {
     next: Option<ScanKey>,
     /// The wallet whose transfers may go on there.
     chain: Option<Chain>,
+    /// What its transfers add to the figures.
+    stats: Stats,
 }
 
 impl Opened {
-    pub(super) const fn at(next: Option<ScanKey>) -> Self {
-        Self { next, chain: None }
+    pub(super) fn at(next: Option<ScanKey>) -> Self {
+        Self { next, chain: None, stats: Stats::default() }
     }
 }
 
@@ -29,30 +32,35 @@ pub(super) async fn ledger_page<D: Reads>(
     deps: &D,
     segment: Segment,
     opened: &mut Opened,
+    counted: Counted,
 ) -> PortResult<PageDone> {
     let page = deps.scan_ledger(segment, opened.next.take()).await?;
     let is_last = page.next.is_none();
     let mut read = PageRead::default();
-    let mut chain = opened.chain.take();
+    let (mut chain, mut of_chain) = (opened.chain.take(), std::mem::take(&mut opened.stats));
+    let mut stats = Stats::default();
     for row in page.rows {
         match row {
             LedgerRow::Wallet(wallet) => {
-                read.ended.extend(chain.take());
+                read.end(chain.take(), &mut of_chain, &mut stats);
                 let user = wallet.user.clone();
                 chain = Some(Chain::new(&user, Some(wallet)));
             }
             LedgerRow::Posted(transfer) => {
                 let user = &transfer.order.wallet;
                 if !is_of(chain.as_ref(), user) {
-                    read.ended.extend(chain.take());
+                    read.end(chain.take(), &mut of_chain, &mut stats);
                 }
                 chain.get_or_insert_with(|| Chain::new(user, None)).add(&transfer);
+                if counted.has(transfer.order.at) {
+                    of_chain.add_transfer(&transfer.order);
+                }
                 read.transfers.push(transfer);
             }
             // A member whose only payment was voided has no wallet.
             LedgerRow::Voided(user, _) => {
                 if !is_of(chain.as_ref(), &user) {
-                    read.ended.extend(chain.take());
+                    read.end(chain.take(), &mut of_chain, &mut stats);
                 }
             }
             LedgerRow::Unreadable(key) => {
@@ -62,14 +70,14 @@ pub(super) async fn ledger_page<D: Reads>(
         }
     }
     if is_last {
-        read.ended.extend(chain.take());
+        read.end(chain.take(), &mut of_chain, &mut stats);
     }
     // What lies behind the last wallet that ended is read again by the next process.
     let behind = read.ended.last().map(|chain| Place::Behind(deps.behind_wallet(chain.user())));
     let place = if is_last { Some(Place::End) } else { behind };
     let (flow, findings) = read.judge(deps).await?;
-    (opened.next, opened.chain) = (page.next, chain);
-    Ok(PageDone { place, flow, counts: Counts::default(), findings })
+    *opened = Opened { next: page.next, chain, stats: of_chain };
+    Ok(PageDone { place, flow, counts: Counts::default(), stats, findings })
 }
 
 fn is_of(chain: Option<&Chain>, user: &UserId) -> bool {
@@ -86,6 +94,13 @@ struct PageRead {
 }
 
 impl PageRead {
+    /// A wallet ends: it and what its transfers add are kept together, so that a wallet that is
+    /// read again is counted once.
+    fn end(&mut self, chain: Option<Chain>, of_chain: &mut Stats, stats: &mut Stats) {
+        self.ended.extend(chain);
+        stats.merge(&std::mem::take(of_chain));
+    }
+
     async fn judge<D: Reads>(self, deps: &D) -> PortResult<(Flow, Vec<Finding>)> {
         let mut findings = self.findings;
         let mut flow = Flow::default();

@@ -1,17 +1,24 @@
 //! How far a pass has come, and what it has found.
 
 use largesse_domain::audit::{Finding, Flow, Subject};
+use largesse_domain::stats::{DAY_MS, Stats};
 use largesse_domain::time::Timestamp;
 
 use crate::ports::ScanKey;
+use crate::stats::day_of;
 
 /// Segments scanned side by side. A page of each is in memory: 1 MB on the wire.
 pub const SEGMENTS: u32 = 8;
 /// How many findings are kept in words; all are counted.
 pub const FINDINGS_MAX: usize = 100;
-/// How much is kept of the words of one: together 200 KB at most, half of what an item holds (Amazon
-/// DynamoDB Developer Guide, "Item size").
+/// How much is kept of the words of one: together 200 KB at most, half of what an item holds
+/// (Amazon DynamoDB Developer Guide, "Item size").
 const WORDS_MAX: usize = 500;
+
+/// Days before the one on which a pass begins whose figures it counts anew: a draw that is paid
+/// later stands on its day until then. With eight days of 96 cells for five features, the figures
+/// fit into an item.
+const STATS_DAYS: u64 = 7;
 
 /// What is being scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +93,8 @@ pub struct Pass {
     pub flow: Flow,
     /// How much was proved so far.
     pub counts: Counts,
+    /// The figures so far, of what was decided since [`Pass::stats_from`].
+    pub stats: Stats,
     /// What does not add up, each once: the first [`FINDINGS_MAX`].
     pub findings: Vec<Finding>,
     /// How many findings there are.
@@ -104,14 +113,28 @@ impl Pass {
             places: starts(),
             flow: Flow::default(),
             counts: Counts::default(),
+            stats: Stats::default(),
             findings: Vec::new(),
             found: 0,
             ended: None,
         }
     }
 
-    /// Goes on to the next stage when all segments are at their end. At the end the totals must add up.
-    /// Returns what does not.
+    /// The start of the first day whose figures are counted.
+    #[must_use]
+    pub fn stats_from(&self) -> Timestamp {
+        day_of(self.began).minus_ms(STATS_DAYS.saturating_mul(DAY_MS))
+    }
+
+    /// The days whose figures are counted, by their first moments.
+    #[must_use]
+    pub fn stats_days(&self) -> Vec<Timestamp> {
+        let first = self.stats_from();
+        (0..=STATS_DAYS).map(|day| first.plus_ms(day.saturating_mul(DAY_MS))).collect()
+    }
+
+    /// Goes on to the next stage when all segments are at their end. At the end the totals must add
+    /// up. Returns what does not.
     pub(super) fn advance(&mut self, now: Timestamp) -> Option<Finding> {
         if self.places.iter().any(|place| *place != Place::End) {
             return None;

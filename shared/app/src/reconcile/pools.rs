@@ -1,17 +1,18 @@
-//! A spray or a drop: what was put in is drawn, returned or left, and each entry is paid once, voided, or
-//! not paid yet.
+//! A spray or a drop: what was put in is drawn, returned or left, and each entry is paid once,
+//! voided, or not paid yet.
 
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
 use largesse_domain::audit::{Books, Finding, Record, Subject, audit_pools, orders};
 use largesse_domain::drop::{Drop, WaitingList};
-use largesse_domain::grant::FailedGrant;
+use largesse_domain::grant::{FailedGrant, GrantStatus};
 use largesse_domain::id::{PoolId, TransferId, UserId};
 use largesse_domain::ledger::Posted;
-use largesse_domain::pool::{Bucket, bucket_count};
+use largesse_domain::pool::{Bucket, PoolKind, bucket_count};
+use largesse_domain::stats::{Cell, Feature, Stats};
 
-use super::walk::PageDone;
+use super::walk::{Counted, PageDone};
 use super::{CONCURRENCY, Reads, pause_after};
 use crate::pool::read::buckets;
 use crate::ports::{
@@ -28,8 +29,8 @@ const PROMOTED_STEP: usize = 100;
 
 /// A pool, as it is stored.
 pub(super) enum Whole {
-    /// What it was made as, and all its buckets: of a drop also those of its waiting list and of what
-    /// was passed on.
+    /// What it was made as, and all its buckets: of a drop also those of its waiting list and of
+    /// what was passed on.
     Read(Record, Vec<Bucket>),
     /// It was never made.
     Missing,
@@ -94,6 +95,7 @@ pub(super) async fn page<D: Reads>(
     deps: &D,
     segment: Segment,
     after: Option<ScanKey>,
+    counted: Counted,
 ) -> PortResult<PageDone> {
     let page = deps.scan_pools(segment, after).await?;
     let mut done = PageDone::behind(page.next);
@@ -105,10 +107,12 @@ pub(super) async fn page<D: Reads>(
             OwnerRow::Unreadable(key) => done.findings.push(unreadable(&key)),
         }
     }
-    let proofs: Vec<_> = pools.into_iter().map(|pool| prove(deps, pool)).collect();
+    let proofs: Vec<_> = pools.into_iter().map(|pool| prove(deps, pool, counted)).collect();
     let mut proofs = futures::stream::iter(proofs).buffer_unordered(CONCURRENCY);
     while let Some(found) = proofs.next().await {
-        done.findings.extend(found?);
+        let (found, stats) = found?;
+        done.findings.extend(found);
+        done.stats.merge(&stats);
         done.counts.pools = done.counts.pools.saturating_add(1);
     }
     Ok(done)
@@ -127,26 +131,33 @@ pub(super) fn unreadable(key: &str) -> Finding {
 }
 
 /// What is wrong with a pool, also when it is read again.
-async fn prove<D: Reads>(deps: &D, pool: PoolId) -> PortResult<Vec<Finding>> {
+async fn prove<D: Reads>(
+    deps: &D,
+    pool: PoolId,
+    counted: Counted,
+) -> PortResult<(Vec<Finding>, Stats)> {
     let mut tried = 0_u32;
     loop {
-        let wrong = match prove_once(deps, pool).await {
-            Ok(wrong) => wrong,
-            Err(error) if error.kind == PortErrorKind::Corrupt => vec![error.causes()],
+        let (wrong, stats) = match prove_once(deps, pool, counted).await {
+            Ok(proof) => proof,
+            Err(error) if error.kind == PortErrorKind::Corrupt => {
+                (vec![error.causes()], Stats::default())
+            }
             Err(error) => return Err(error),
         };
         if wrong.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), stats));
         }
         let Some(ms) = pause_after(tried) else {
-            return Ok(wrong.into_iter().map(|what| Finding::of_pool(pool, what)).collect());
+            let found = wrong.into_iter().map(|what| Finding::of_pool(pool, what));
+            return Ok((found.collect(), stats));
         };
         deps.pause_ms(ms).await;
         tried = tried.saturating_add(1);
     }
 }
 
-async fn prove_once<D>(deps: &D, pool: PoolId) -> PortResult<Vec<String>>
+async fn prove_once<D>(deps: &D, pool: PoolId, counted: Counted) -> PortResult<(Vec<String>, Stats)>
 where
     D: Scans + Sprays + Pools + DropReads + Grants + Clock,
 {
@@ -156,7 +167,7 @@ where
         Whole::Read(record, buckets) => (Some(record), buckets),
         // The first bucket of a drop whose creation ended before the drop was paid for.
         Whole::Missing => (None, deps.buckets(pool, &[0]).await?),
-        Whole::Damaged(what) => return Ok(vec![what]),
+        Whole::Damaged(what) => return Ok((vec![what], Stats::default())),
     };
     let mut books = Books { buckets, failed, ..Books::default() };
     if let Some(record) = &record {
@@ -166,10 +177,12 @@ where
         let returns = voided.map(|grant| grant.void_return()).map(|order| (order.wallet, order.id));
         let returns: Vec<_> = returns.collect();
         post(deps, &mut books, returns).await?;
+        forget_paid(&mut books);
     }
     let mut wrong = audit_pools(&books).err().unwrap_or_default();
     if let Some(record) = record {
-        // What a funding or a return moved is decided by the pool. A payment is compared by its entry.
+        // What a funding or a return moved is decided by the pool. A payment is compared by its
+        // entry.
         let pool = record.pool();
         let strange = books.transfers.iter().filter(|t| t.order.pool != Some(pool));
         wrong.extend(strange.map(|t| format!("transfer {} is of another pool", t.order.id)));
@@ -177,7 +190,41 @@ where
     wrong.extend(
         unreadable.into_iter().map(|member| format!("a failed grant of {member} cannot be read")),
     );
-    Ok(wrong)
+    Ok((wrong, figures(&books, counted)))
+}
+
+/// What members drew, and whose payment was given up. Promotions are no draws: they pass one on.
+fn figures(books: &Books, counted: Counted) -> Stats {
+    let mut stats = Stats::default();
+    let buckets = books
+        .buckets
+        .iter()
+        .filter(|bucket| matches!(bucket.kind, PoolKind::Share | PoolKind::Slot));
+    for bucket in buckets {
+        for entry in bucket.draws.values().filter(|entry| counted.has(entry.at)) {
+            let drawn = Cell { drawn: 1, ..Cell::default() };
+            stats.add(entry.at, Feature::of(bucket.id.pool), drawn);
+        }
+    }
+    let given_up = books.failed.iter().filter(|failed| failed.status != GrantStatus::Failed);
+    for failed in given_up {
+        let at = failed.grant.decided_at();
+        if counted.has(at) {
+            let failed_one = Cell { failed: 1, ..Cell::default() };
+            stats.add(at, Feature::of(failed.grant.source), failed_one);
+        }
+    }
+    stats
+}
+
+/// A grant that failed and was paid since keeps its item until the message is received again: minutes,
+/// where the worker was killed in between. It harms nothing. A voided grant that is paid stays.
+fn forget_paid(books: &mut Books) {
+    let paid: BTreeSet<TransferId> = books.transfers.iter().map(|t| t.order.id).collect();
+    let is_left = |failed: &FailedGrant| {
+        failed.status == GrantStatus::Voided || !paid.contains(&failed.grant.id.transfer())
+    };
+    books.failed.retain(is_left);
 }
 
 async fn failed<D: Grants>(deps: &D, pool: PoolId) -> PortResult<(Vec<FailedGrant>, Vec<String>)> {

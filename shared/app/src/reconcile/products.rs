@@ -1,5 +1,5 @@
-//! A product: the capacity that was taken, the investments and their transfers are the same sum, and its end
-//! is what it says.
+//! A product: the capacity that was taken, the investments and their transfers are the same sum,
+//! and its end is what it says.
 
 use futures::StreamExt;
 use largesse_domain::audit::{Books, Finding, audit_pools};
@@ -109,8 +109,8 @@ where
     if later.as_ref() == Some(&product) && shards_later == shards {
         return Ok(Proof::Still(audit_pools(&books).err().unwrap_or_default()));
     }
-    // Each investment takes its capacity in its own transaction: what was taken before the investments
-    // were read is among them, and what they sum to was taken after.
+    // Each investment takes its capacity in its own transaction: what was taken before the
+    // investments were read is among them, and what they sum to was taken after.
     let invested = books.investments.iter().map(|one| one.amount.get());
     let invested = invested.fold(0, u64::saturating_add);
     let (least, most) = (Sums::of(&shards).raised, Sums::of(&shards_later).raised);

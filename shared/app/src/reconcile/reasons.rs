@@ -77,8 +77,8 @@ fn without_reason(pool: PoolId, order: &TransferOrder) -> Finding {
     moved(pool, order, "nothing in the pool leads to it")
 }
 
-/// The transfers of a drop that are not the payment of the member's slot: each member's slot is found by
-/// the walk of the draw, whose full buckets this process remembers.
+/// The transfers of a drop that are not the payment of the member's slot: each member's slot is
+/// found by the walk of the draw, whose full buckets this process remembers.
 async fn not_owned<D: Reads>(
     deps: &D,
     id: DropId,
@@ -155,8 +155,8 @@ fn damaged(pool: PoolId, error: PortError) -> PortResult<Vec<Finding>> {
     }
 }
 
-/// Whether an investment of the member leads to a transfer, or the end of the product does. The product
-/// was read after the transfer.
+/// Whether an investment of the member leads to a transfer, or the end of the product does. The
+/// product was read after the transfer.
 async fn is_of_product<D>(deps: &D, product: &Product, order: &TransferOrder) -> PortResult<bool>
 where
     D: Products + Settlements,

@@ -2,6 +2,8 @@
 
 use futures::future::join_all;
 use largesse_domain::audit::{Finding, Flow};
+use largesse_domain::stats::Stats;
+use largesse_domain::time::Timestamp;
 
 use super::ledger::{Opened, ledger_page};
 use super::pass::{Counts, Pass, Place, SEGMENTS, Stage};
@@ -10,12 +12,15 @@ use crate::ports::{PortResult, ScanKey, Segment};
 
 /// What a page of one segment came to.
 pub(super) struct PageDone {
-    /// How far the segment has come; `None`: no further than before, since the wallet is not at its end.
+    /// How far the segment has come; `None`: no further than before, since the wallet is not at its
+    /// end.
     pub(super) place: Option<Place>,
     /// The sums over the wallets that ended.
     pub(super) flow: Flow,
     /// How much was proved.
     pub(super) counts: Counts,
+    /// What features did.
+    pub(super) stats: Stats,
     /// What does not add up.
     pub(super) findings: Vec<Finding>,
 }
@@ -26,13 +31,14 @@ impl PageDone {
             place: Some(next.map_or(Place::End, Place::Behind)),
             flow: Flow::default(),
             counts: Counts::default(),
+            stats: Stats::default(),
             findings: Vec::new(),
         }
     }
 }
 
-/// A pass that a process works on. What it holds beside the pass is read again by the next process: the
-/// wallets whose transfers go on on the next page.
+/// A pass that a process works on. What it holds beside the pass is read again by the next process:
+/// the wallets whose transfers go on on the next page.
 pub struct Walk {
     pass: Pass,
     opened: Vec<Opened>,
@@ -57,21 +63,25 @@ impl Walk {
         self.pass.stage == Stage::Ended
     }
 
+    fn counted(&self) -> Counted {
+        Counted { from: self.pass.stats_from(), to: self.pass.began }
+    }
+
     /// Reads the next page of each segment, and returns what it has found that it had not before.
     ///
     /// # Errors
-    /// [`crate::ports::PortError`]: something could not be read now. The walk must not go on; a new one
-    /// goes on from the pass as it was before the call.
+    /// [`crate::ports::PortError`]: something could not be read now. The walk must not go on; a new
+    /// one goes on from the pass as it was before the call.
     pub async fn round<D: Reads>(&mut self, deps: &D) -> PortResult<Vec<Finding>> {
-        let stage = self.pass.stage;
+        let (stage, counted) = (self.pass.stage, self.counted());
         let places = self.pass.places.iter().zip(&mut self.opened);
         let numbered = (0..).zip(places).filter(|(_, (place, _))| **place != Place::End);
         let pages: Vec<_> = numbered
             .map(async |(number, (place, opened))| {
                 let segment = Segment { number, total: SEGMENTS };
                 let page = match stage {
-                    Stage::Ledger => ledger_page(deps, segment, opened).await,
-                    Stage::Pools => pools::page(deps, segment, key_of(place)).await,
+                    Stage::Ledger => ledger_page(deps, segment, opened, counted).await,
+                    Stage::Pools => pools::page(deps, segment, key_of(place), counted).await,
                     Stage::Products => products::page(deps, segment, key_of(place)).await,
                     Stage::Ended => Ok(PageDone::behind(None)),
                 };
@@ -90,6 +100,7 @@ impl Walk {
             counts.pools = counts.pools.saturating_add(more.pools);
             counts.products = counts.products.saturating_add(more.products);
             counts.moving = counts.moving.saturating_add(more.moving);
+            self.pass.stats.merge(&page.stats);
             found.extend(self.pass.add(page.findings));
         }
         found.extend(self.pass.advance(deps.now()));
@@ -97,6 +108,19 @@ impl Walk {
             self.opened = opened(&self.pass);
         }
         Ok(found)
+    }
+}
+
+/// Which moments' figures a pass counts: what is decided after its start is the next one's.
+#[derive(Clone, Copy)]
+pub(super) struct Counted {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Counted {
+    pub(super) fn has(self, at: Timestamp) -> bool {
+        (self.from..self.to).contains(&at)
     }
 }
 

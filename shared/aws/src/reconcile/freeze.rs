@@ -107,7 +107,8 @@ impl Freezes for Store {
             .table_name(&self.names.pools)
             .set_key(Some(keys::bucket(bucket)))
             .update_expression("SET #status = :to")
-            // It is open, or held: a closed bucket stays closed, and one that is not there is not made.
+            // It is open, or held: a closed bucket stays closed, and one that is not there is not
+            // made.
             .condition_expression("#status = :from")
             .expression_attribute_names("#status", STATUS)
             .expression_attribute_values(":from", s(from))

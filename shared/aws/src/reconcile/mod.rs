@@ -16,6 +16,7 @@ use crate::wallet::{read_posted, read_wallet};
 
 mod freeze;
 mod pass;
+mod stats;
 
 fn start(key: ScanKey) -> Item {
     let pk = std::iter::once((PK.to_owned(), s(key.pk)));

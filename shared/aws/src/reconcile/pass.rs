@@ -11,6 +11,8 @@ use crate::item::{Item, Reader, item, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
+use super::stats;
+
 const VERSION: &str = "version";
 
 fn place_value(place: &Place) -> Av {
@@ -65,6 +67,7 @@ fn pass_item(pass: &Pass, version: u64) -> Item {
     put("moving", n(moving));
     put("findings", Av::L(pass.findings.iter().map(finding).collect()));
     put("found", n(pass.found));
+    put(stats::CELLS, stats::pack(&pass.stats));
     if let Some(ended) = pass.ended {
         put("ended_ms", ms(ended));
     }
@@ -113,6 +116,7 @@ fn read_pass(item: &Item) -> PortResult<Pass> {
         },
         findings: read_list(&reader, "findings", finding)?,
         found: reader.number("found")?,
+        stats: stats::read(&reader)?,
         ended: reader.optional("ended_ms", Reader::ms)?,
     })
 }
@@ -180,6 +184,8 @@ mod tests {
             held: 8,
         };
         pass.counts = Counts { pools: 9, products: 10, moving: 11 };
+        let cell = largesse_domain::stats::Cell { made: 1, ..Default::default() };
+        pass.stats.add(Timestamp::from_ms(7), largesse_domain::stats::Feature::Drop, cell);
         pass.findings = vec![Finding { subject: Subject::Totals, what: "x".to_owned() }];
         (pass.found, pass.ended) = (1, Some(Timestamp::from_ms(9)));
         assert_eq!(read_pass(&pass_item(&pass, 1)).unwrap(), pass);

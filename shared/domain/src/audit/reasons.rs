@@ -1,8 +1,10 @@
-//! Why money moved between a wallet and a spray or a drop: the pool's own items lead to each transfer.
+//! Why money moved between a wallet and a spray or a drop: the pool's own items lead to each
+//! transfer.
 //!
 //! An item that a transfer follows from is written before it or with it, and is never removed: the
 //! entry before its payment, the funding with the buckets, the closed buckets with the refund. So
-//! whenever a transfer was read, a later read of the pool explains it, whatever else moves meanwhile.
+//! whenever a transfer was read, a later read of the pool explains it, whatever else moves
+//! meanwhile.
 
 use crate::drop::Drop;
 use crate::grant::Grant;
@@ -56,7 +58,8 @@ fn grants(buckets: &[Bucket]) -> impl Iterator<Item = Grant> {
     draws.filter_map(|(bucket, (member, entry))| bucket.grant(member, *entry))
 }
 
-/// The wallets and ids of all transfers that a pool leads to, but for the returns of voided payments.
+/// The wallets and ids of all transfers that a pool leads to, but for the returns of voided
+/// payments.
 #[must_use]
 pub fn orders(record: &Record, buckets: &[Bucket]) -> Vec<(UserId, TransferId)> {
     let (funder, funding, ..) = record.funding();
