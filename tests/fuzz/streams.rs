@@ -57,7 +57,7 @@ fn marked() -> Value {
 #[test]
 fn the_samples_are_read() {
     let (old, new) = images(&drawn()).unwrap();
-    assert!(!new_entries(old, new).unwrap().grants.is_empty());
+    assert!(!new_entries(old, new).unwrap().messages.is_empty());
     let (_, new) = images(&audited()).unwrap();
     assert!(matches!(consequence(new).unwrap(), Consequence::Job(_)));
     let (old, new) = images(&marked()).unwrap();
@@ -76,7 +76,7 @@ proptest! {
             _ => 0,
         };
         let Ok(found) = new_entries(old, new) else { return Ok(()) };
-        prop_assert!(found.grants.len() + found.impossible.len() <= entries, "{}", record);
+        prop_assert!(found.messages.len() + found.impossible.len() <= entries, "{}", record);
     }
 
     #[test]
