@@ -19,12 +19,14 @@ fn every_queue_is_encrypted() {
 /// Some variables are secrets. With Lambda's own key, those who may read a function's configuration
 /// read them.
 #[test]
-fn the_variables_of_functions_and_the_secret_of_cursors_are_encrypted_with_the_stacks_own_key() {
+fn variables_of_functions_and_secrets_are_encrypted_with_the_stacks_own_key() {
     let template = read("template.yaml");
     let key = json!({ "Fn::GetAtt": "SecretsKey.Arn" });
     assert_eq!(template["Resources"]["SecretsKey"]["Type"], "AWS::KMS::Key");
     assert_eq!(template["Globals"]["Function"]["KmsKeyArn"], key);
-    assert_eq!(template["Resources"]["CursorSecret"]["Properties"]["KmsKeyId"], key);
+    for (id, secret) in of_type(&template, "AWS::SecretsManager::Secret") {
+        assert_eq!(secret["Properties"]["KmsKeyId"], key, "{id}");
+    }
     for (id, function) in of_type(&template, "AWS::Serverless::Function") {
         assert_eq!(function["Properties"].get("KmsKeyArn"), None, "{id} has another key");
     }

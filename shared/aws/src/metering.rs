@@ -50,18 +50,15 @@ fn ask(input: &mut Input) {
 /// What an operation reports: read and write units.
 fn reported(output: &Output) -> (Units, Units) {
     macro_rules! units {
-        ($($output:ty => $order:expr),+) => {
+        ($($output:ty => $is_write:literal),+) => {
             $(if let Some(output) = output.downcast_ref::<$output>() {
-                let units = sum(output.consumed_capacity.as_slice().iter().flat_map(each));
-                return $order(units);
+                return sum(output.consumed_capacity.as_slice().iter().flat_map(each), $is_write);
             })+
         };
     }
-    let read = |units| (units, Units::default());
-    let write = |units| (Units::default(), units);
-    units!(GetItemOutput => read, BatchGetItemOutput => read, QueryOutput => read, ScanOutput => read);
-    units!(UpdateItemOutput => write, TransactWriteItemsOutput => write, PutItemOutput => write);
-    units!(DeleteItemOutput => write, BatchWriteItemOutput => write);
+    units!(GetItemOutput => false, BatchGetItemOutput => false, QueryOutput => false);
+    units!(UpdateItemOutput => true, TransactWriteItemsOutput => true, PutItemOutput => true);
+    units!(DeleteItemOutput => true, BatchWriteItemOutput => true, ScanOutput => false);
     (Units::default(), Units::default())
 }
 
@@ -86,9 +83,17 @@ fn each(reports: &impl Reports) -> &[ConsumedCapacity] {
     reports.reports()
 }
 
-fn sum<'a>(reports: impl Iterator<Item = &'a ConsumedCapacity>) -> Units {
-    let units = reports.filter_map(|report| report.capacity_units);
-    units.map(units_of).fold(Units::default(), Units::plus)
+fn sum<'a>(reports: impl Iterator<Item = &'a ConsumedCapacity>, is_write: bool) -> (Units, Units) {
+    reports.fold((Units::default(), Units::default()), |(read, write), report| {
+        let (reads, writes) = match (report.read_capacity_units, report.write_capacity_units) {
+            (None, None) if is_write => (None, report.capacity_units),
+            (None, None) => (report.capacity_units, None),
+            // A transaction that is repeated under its request token reads what it wrote.
+            both => both,
+        };
+        let units = |units: Option<f64>| units.map_or(Units::default(), units_of);
+        (read.plus(units(reads)), write.plus(units(writes)))
+    })
 }
 
 /// The SDK gives a float. Its decimal digits are read, so that no sum is rounded.
@@ -152,5 +157,16 @@ mod tests {
         }
         assert_eq!(units_of(f64::NAN).hundredths(), 0);
         assert_eq!(units_of(-1.0).hundredths(), 0);
+    }
+
+    #[test]
+    fn a_transaction_that_is_repeated_under_its_token_counts_as_reads() {
+        let first = ConsumedCapacity::builder().capacity_units(4.0).build();
+        let again =
+            ConsumedCapacity::builder().capacity_units(2.0).read_capacity_units(2.0).build();
+        let output = TransactWriteItemsOutput::builder();
+        let output = output.consumed_capacity(first).consumed_capacity(again).build();
+        let (read, write) = reported(&Output::erase(output));
+        assert_eq!((read.hundredths(), write.hundredths()), (200, 400));
     }
 }

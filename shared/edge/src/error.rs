@@ -97,7 +97,7 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     members: Map<String, Value>,
     retry_after_s: Option<u32>,
-    standing: Option<Standing>,
+    standing: Option<Box<Standing>>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -148,7 +148,7 @@ impl ApiError {
     /// A limit is reached: the caller repeats when the limit has something left.
     pub fn too_many(detail: impl Into<Cow<'static, str>>, standing: Standing) -> Self {
         let error = Self::new(Code::TooManyRequests, detail).retry_after(standing.reset_s);
-        Self { standing: Some(standing), ..error }
+        Self { standing: Some(Box::new(standing)), ..error }
     }
 
     /// An expired spray, with the `token_status` that clients know.
@@ -216,7 +216,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(standing) = self.standing {
+        if let Some(standing) = &self.standing {
             standing.write(response.headers_mut());
         }
         response.extensions_mut().insert(Rendered(Arc::new(self)));

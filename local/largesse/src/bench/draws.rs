@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use largesse_app::invocation;
 use largesse_app::pool::draw::draw;
-use largesse_app::ports::{Clock, Rng};
+use largesse_app::ports::{Clock, Ids, Rng};
+use largesse_app::trace::TraceId;
 use largesse_aws::Store;
 use largesse_domain::pool::{Draw, Nonce};
 use largesse_domain::spray::Spray;
@@ -119,6 +121,8 @@ async fn draw_one(lab: &Lab, store: &Store, spray: &Spray, n: u32) -> Result<(),
     store.fill(&mut bits);
     let nonce = Nonce::from_bits(u64::from_be_bytes(bits));
     let request = Draw { member: user_id(&lab.member(n))?, at: store.now(), nonce };
-    let won = draw(store, spray.pool(), spray.recipients, &request).await?;
+    // A draw writes the trace of its request.
+    let drawn = draw(store, spray.pool(), spray.recipients, &request);
+    let won = invocation::traced(TraceId::of_ulid(store.ulid()), drawn).await?;
     won.map(drop).map_err(|refused| BenchError::Broken(format!("not drawn: {refused:?}")))
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use largesse_app::drop::create::{self, Create};
 use largesse_app::drop::enter::{EnterError, Entered, enter};
+use largesse_app::invocation;
 use largesse_app::pool::read::buckets;
 use largesse_app::ports::{Clock, Ids};
+use largesse_app::trace::TraceId;
 use largesse_aws::Store;
 use largesse_domain::drop::{Drop, DropName, Terms};
 use largesse_domain::id::DropId;
@@ -209,7 +211,9 @@ async fn fill(lab: &Lab, size: Size, callers: usize, sum: &mut Sum) -> Result<()
         let store = store.unwrap_or_else(|| lab.store.clone());
         let (id, member) = (drop.id, user_id(&lab.member(arrival.member)));
         async move {
-            match enter(&*store, id, member?).await {
+            // An entry writes the trace of its request.
+            let entering = enter(&*store, id, member?);
+            match invocation::traced(TraceId::of_ulid(store.ulid()), entering).await {
                 Ok(Entered::Won { slot, .. }) => Ok(Taken::Got { number: slot }),
                 Err(EnterError::Already { .. }) => Ok(Taken::Already),
                 Err(EnterError::SoldOut) => Ok(Taken::Full),

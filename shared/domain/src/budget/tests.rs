@@ -84,7 +84,7 @@ proptest! {
             if lease.left == 0 {
                 lease = lease.plus(lease.next());
             }
-            prop_assert!(lease.left <= lease.taken.max(1).min(LEASE_MAX));
+            prop_assert!(lease.left <= lease.taken.clamp(1, LEASE_MAX));
             lease = lease.take().unwrap();
         }
         prop_assert_eq!(usize::try_from(lease.taken).unwrap(), uses);
