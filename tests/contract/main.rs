@@ -39,6 +39,7 @@ mod policies_drop;
 mod policies_products;
 mod pools;
 mod product;
+mod reconcile;
 mod refunds;
 mod refused;
 mod rooms;

@@ -69,7 +69,7 @@ fn no_schedule_has_a_name_that_a_second_stack_would_take() {
             }
         }
     }
-    assert_eq!(schedules, 3);
+    assert_eq!(schedules, 4);
 }
 
 /// A second stack beside the first: every name that is chosen carries the stack's.
@@ -222,7 +222,7 @@ fn a_new_stack_rings_no_alarm_and_a_schedule_that_stopped_rings_one() {
             assert_eq!(*missing, "notBreaching", "{}", alarm.name);
         }
     }
-    assert_eq!(schedules, 3);
+    assert_eq!(schedules, 4);
 }
 
 #[test]
@@ -285,6 +285,16 @@ fn the_alarm_on_a_webhook_that_refuses_watches_the_line_of_notify() {
     assert_eq!(*filter, "{ $.['notify.refused'] > 0 }");
     let notify = read_text("functions/notify/src/lib.rs");
     assert_eq!(notify.matches("notify.refused = status").count(), 1);
+}
+
+/// The metric filter finds the lines by this field.
+#[test]
+fn the_alarm_on_the_proof_watches_every_line_about_a_finding() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["ReconcileFoundFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['reconcile.found'] > 0 }");
+    let run = read_text("shared/app/src/reconcile/daily.rs");
+    assert_eq!(run.matches("reconcile.found = 1").count(), 4);
 }
 
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to

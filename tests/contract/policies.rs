@@ -140,6 +140,7 @@ async fn query_may_do_what_it_does() {
             format!("/api/v2/wallets/bob/transactions/{id}"),
             format!("/api/v2/rooms/{room}"),
             "/api/v2/health".to_owned(),
+            "/api/v2/stats?from=2026-01-01&to=2026-01-02".to_owned(),
         ] {
             api.get("bob", path).await.expect(200);
         }

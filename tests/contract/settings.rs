@@ -66,6 +66,7 @@ fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
         "pool-sweep" => pool_sweep::settings::Settings::read(variables).map(drop),
         "product-invest" => product_invest::settings::Settings::read(variables).map(drop),
         "query" => query::settings::Settings::read(variables).map(drop),
+        "reconcile" => reconcile::settings::Settings::read(variables).map(drop),
         "refund-batch" => refund_batch::settings::Settings::read(variables).map(drop),
         "spray-claim" => spray_claim::settings::Settings::read(variables).map(drop),
         "spray-create" => spray_create::settings::Settings::read(variables).map(drop),

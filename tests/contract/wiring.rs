@@ -96,7 +96,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
         keys.map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<String>>()
     };
     type Indexes<'a> = &'a [(&'a str, [&'a str; 2])];
-    let expected: [(&str, Indexes<'_>); 11] = [
+    let expected: [(&str, Indexes<'_>); 12] = [
         ("rooms", &[]),
         ("ledger", &[]),
         ("tokens", &[(keys::FREE, [keys::FREE_SHARD, keys::PK])]),
@@ -127,6 +127,7 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
                 (keys::DUE, [keys::DUE_SHARD, keys::DUE_MS]),
             ],
         ),
+        ("reconcile", &[]),
     ];
     assert_eq!(stack.tables.len(), expected.len());
     for (name, indexes) in expected {
@@ -137,7 +138,8 @@ fn the_indexes_and_keys_that_the_adapters_name_are_the_templates() {
             let found = found.unwrap_or_else(|| panic!("no index {index}"));
             assert_eq!(names(&found["KeySchema"]), *keys, "{index}");
         }
-        let sorted = ["rooms", "ledger", "grants", "campaigns", "campaign-rows", "products"];
+        let sorted =
+            ["rooms", "ledger", "grants", "campaigns", "campaign-rows", "products", "reconcile"];
         let has_sort_key = sorted.contains(&name);
         let expected = if has_sort_key { &[keys::PK, keys::SK][..] } else { &[keys::PK][..] };
         let keys: Vec<&String> = table.keys.iter().map(|(key, _)| key).collect();

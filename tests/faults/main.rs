@@ -39,6 +39,7 @@ mod products;
 mod products_killed;
 mod race;
 mod race_draws;
+mod reconcile;
 mod refused;
 mod rig;
 mod seeded;

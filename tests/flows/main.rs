@@ -17,5 +17,6 @@ mod refused;
 mod routes;
 mod signing;
 mod sockets;
+mod stats;
 mod v1;
 mod v2;

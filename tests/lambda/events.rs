@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 18] = [
+const DRIVEN: [&str; 19] = [
     "admin",
     "campaign-control",
     "campaign-fanout",
@@ -23,6 +23,7 @@ const DRIVEN: [&str; 18] = [
     "pool-sweep",
     "product-invest",
     "query",
+    "reconcile",
     "refund-batch",
     "spray-claim",
     "spray-create",

@@ -73,6 +73,23 @@ async fn refund_batch_returns_the_unclaimed_rest_whatever_its_event_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn reconcile_proves_the_ledger_whatever_its_event_says() {
+    for case in CASES {
+        let scene = with_a_lost_draw(SystemClock.now()).await;
+        let mut reconcile = Bootstrap::start(&scene, "reconcile").await;
+        let of = |outcome: &str, done: u64| {
+            json!({
+                "outcome": outcome, "is_over": done == 1, "wallets": done, "transfers": 2 * done,
+                "pools": done, "found": 0, "frozen": 0,
+            })
+        };
+        for expected in [of("worked", 1), of("idle", 0)] {
+            assert_eq!(reconcile.invoke(&event("reconcile", case)).await.body, expected, "{case}");
+        }
+    }
+}
+
 /// A campaign of alice that was made an hour ago, was sealed, and waits for the schedule.
 async fn queued_campaign(scene: &Scene) -> CampaignId {
     let made = SystemClock.now().minus_ms(HOUR_MS);

@@ -18,16 +18,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use largesse_app::grant::pay::{Delivery, Outcome, PassOn, pay};
-use largesse_app::ports::{Clock, Deliveries, Events, Grants, Money, Rng};
+use largesse_app::ports::{Clock, Deliveries, Events, Freezes, Grants, Money, Rng};
 use largesse_aws::grant::message::read_body;
 use largesse_domain::grant::RetryPolicy;
 
 pub mod settings;
 
 /// The ports that the function uses, beside the money service.
-pub trait Deps: Grants + Events + Deliveries + PassOn + Clock + Rng {}
+pub trait Deps: Grants + Events + Deliveries + PassOn + Freezes + Clock + Rng {}
 
-impl<T: Grants + Events + Deliveries + PassOn + Clock + Rng> Deps for T {}
+impl<T: Grants + Events + Deliveries + PassOn + Freezes + Clock + Rng> Deps for T {}
 
 /// The delay after the first failure of infrastructure; each further one doubles it.
 const LATER_S_FIRST: u32 = 2;

@@ -37,6 +37,7 @@ impl Settings {
                 drops: table(variables, "TABLE_DROPS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
                 edge: table(variables, "TABLE_EDGE")?,
+                reconcile: table(variables, "TABLE_RECONCILE")?,
                 queue_grants_url: queue(variables, "QUEUE_GRANTS_URL")?,
                 queue_grants_dlq_url: queue(variables, "QUEUE_GRANTS_DLQ_URL")?,
                 bus_events: bus(variables, "BUS_EVENTS")?,

@@ -1,7 +1,7 @@
 use super::*;
 use largesse_app::ports::{
-    Event, FailedGrants, GrantMessage, Payment, PortError, PortErrorKind, PortResult, Refusal,
-    Reversal, Standing, Written,
+    Event, FailedGrants, FrozenPool, GrantMessage, Payment, PortError, PortErrorKind, PortResult,
+    Refusal, Reversal, Standing, Written,
 };
 use largesse_app::settings::Variables;
 use largesse_aws::grant::message::write_body;
@@ -9,6 +9,7 @@ use largesse_domain::drop::Drop;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, Reason};
 use largesse_domain::id::{GrantId, PoolId, Ulid, UserId};
 use largesse_domain::money::Amount;
+use largesse_domain::pool::BucketId;
 use largesse_domain::time::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ const POOL: &str = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
 #[derive(Default)]
 struct Bank {
     refuses: Option<&'static str>,
+    /// The pool that is frozen.
+    frozen: Option<&'static str>,
     is_down: bool,
     /// Where members' grants stand, for a service that is looked up; `None` as the outcome: the
     /// look-up fails.
@@ -113,6 +116,28 @@ impl Grants for Bank {
     }
 }
 
+impl Freezes for Bank {
+    async fn is_frozen(&self, pool: PoolId) -> PortResult<bool> {
+        Ok(self.frozen.is_some_and(|frozen| pool.to_string() == frozen))
+    }
+
+    async fn frozen_pools(&self) -> PortResult<Vec<FrozenPool>> {
+        panic!("a payment lists nothing")
+    }
+
+    async fn mark_frozen(&self, _frozen: &FrozenPool) -> PortResult<bool> {
+        panic!("a payment freezes nothing")
+    }
+
+    async fn clear_frozen(&self, _pool: PoolId) -> PortResult<bool> {
+        panic!("a payment lifts nothing")
+    }
+
+    async fn hold_bucket(&self, _bucket: BucketId, _is_held: bool) -> PortResult<()> {
+        panic!("a payment holds nothing")
+    }
+}
+
 impl Events for Bank {
     async fn publish(&self, _event: &Event) -> PortResult<()> {
         *self.published.lock().unwrap() += 1;
@@ -200,6 +225,20 @@ async fn after_a_failure_the_rest_of_its_group_waits() {
     assert_eq!(failures(&bank, &batch(&["b", "a", "b"]), 1).await, ["0", "2"]);
     let delayed = bank.delayed.lock().unwrap();
     assert_eq!(*delayed, [("r0".to_owned(), 3), ("r2".to_owned(), 3)]);
+}
+
+#[tokio::test]
+async fn a_frozen_pool_pays_nothing_and_others_go_on() {
+    let other = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAW";
+    let bank = Bank { frozen: Some(POOL), ..Bank::default() };
+    let grant = Grant { source: other.parse().unwrap(), ..grant_of("b") };
+    let mut messages = batch(&["a"]);
+    messages.push(("b", write_body(&GrantMessage::first(grant)).unwrap()));
+    assert_eq!(failures(&bank, &messages, 1).await, ["0"]);
+    assert_eq!(*bank.calls.lock().unwrap(), [vec!["b"]]);
+    // It counts nothing, and waits for an operator.
+    assert!(bank.failed.lock().unwrap().is_empty());
+    assert_eq!(*bank.delayed.lock().unwrap(), [("r0".to_owned(), 600)]);
 }
 
 #[tokio::test]

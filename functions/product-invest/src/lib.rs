@@ -1,6 +1,6 @@
 //! Invests in products.
 
-use largesse_app::ports::{Clock, Idempotency, Ids, Keys, Pause, Products};
+use largesse_app::ports::{Clock, Freezes, Idempotency, Ids, Keys, Pause, Products};
 use largesse_app::product::invest::InvestError;
 use largesse_domain::product::{Product, Refusal};
 use largesse_edge::{ApiError, Code, time};
@@ -9,9 +9,9 @@ pub mod settings;
 pub mod v2;
 
 /// The ports that the function uses.
-pub trait Deps: Products + Keys + Idempotency + Clock + Ids + Pause + 'static {}
+pub trait Deps: Products + Freezes + Keys + Idempotency + Clock + Ids + Pause + 'static {}
 
-impl<T: Products + Keys + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
+impl<T: Products + Freezes + Keys + Idempotency + Clock + Ids + Pause + 'static> Deps for T {}
 
 largesse_edge::routes! { D: Deps =>
     v2::invest<D>,

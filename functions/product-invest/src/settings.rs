@@ -34,6 +34,7 @@ impl Settings {
                 ledger: table(variables, "TABLE_LEDGER")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
                 edge: table(variables, "TABLE_EDGE")?,
+                reconcile: table(variables, "TABLE_RECONCILE")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read(variables)?,

@@ -1,8 +1,8 @@
 //! All reads, the description of the API, and `$default`: the requests that match no route.
 
 use largesse_app::ports::{
-    Budgets, CampaignResults, CampaignRows, Campaigns, Clock, DropCache, DropReads, Drops, Grants,
-    Ids, Keys, Money, Pools, Products, Rooms, Sprays, Wallets,
+    Budgets, CampaignResults, CampaignRows, Campaigns, Clock, DailyStats, DropCache, DropReads,
+    Drops, Grants, Ids, Keys, Money, Pools, Products, Rooms, Sprays, Wallets,
 };
 use largesse_app::spray::read::ReadError;
 use largesse_edge::{ApiError, Code, limits};
@@ -17,6 +17,7 @@ pub mod products;
 pub mod rooms;
 pub mod settings;
 pub mod sprays;
+pub mod stats;
 pub mod v1;
 pub mod v1_history;
 pub mod wallets;
@@ -34,6 +35,7 @@ pub trait Deps:
     + Products
     + Keys
     + Budgets
+    + DailyStats
     + Clock
     + Ids
     + 'static
@@ -52,6 +54,7 @@ impl<T> Deps for T where
         + Products
         + Keys
         + Budgets
+        + DailyStats
         + Clock
         + Ids
         + 'static
@@ -95,6 +98,7 @@ largesse_edge::routes! { D: Deps =>
     products::list<D>,
     products::one<D>,
     products::mine<D>,
+    stats::stats<D>,
     about::health,
     about::openapi,
     about::docs,

@@ -42,6 +42,7 @@ impl Settings {
                 campaign_rows: table(variables, "TABLE_CAMPAIGN_ROWS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
                 edge: table(variables, "TABLE_EDGE")?,
+                reconcile: table(variables, "TABLE_RECONCILE")?,
                 ..Names::default()
             },
             edge: EdgeConfig::read_with_cursors(variables)?

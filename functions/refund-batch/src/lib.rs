@@ -23,7 +23,7 @@
 
 use largesse_app::drop::close;
 use largesse_app::ports::{
-    Clock, DropReads, DropsClosed, Pools, PortError, PortResult, Products, Refunds, Rng,
+    Clock, DropReads, DropsClosed, Freezes, Pools, PortError, PortResult, Products, Refunds, Rng,
     Settlements, Shuffles, Sprays,
 };
 use largesse_app::spray::refund;
@@ -36,12 +36,12 @@ pub mod settings;
 
 /// The ports that the function uses.
 pub trait Deps:
-    Sprays + Pools + Refunds + SettlesDrops + Products + Settlements + Rng + Clock
+    Sprays + Pools + Refunds + SettlesDrops + Products + Settlements + Freezes + Rng + Clock
 {
 }
 
 impl<T> Deps for T where
-    T: Sprays + Pools + Refunds + SettlesDrops + Products + Settlements + Rng + Clock
+    T: Sprays + Pools + Refunds + SettlesDrops + Products + Settlements + Freezes + Rng + Clock
 {
 }
 
@@ -92,11 +92,13 @@ pub async fn handle<D: Deps>(deps: &D, stop_at: Timestamp) -> Result<Report, Run
         has_more: sprays.has_more || drops.has_more || has_unsettled,
     };
     let failed = sprays.failed.saturating_add(drops.failed);
+    let frozen = sprays.frozen.saturating_add(drops.frozen);
     tracing::info!(
         refund.refunded = report.refunded,
         refund.closed = report.closed,
         refund.returned = report.returned,
         refund.wallet_full = report.wallet_full,
+        refund.frozen = frozen,
         refund.failed = failed,
         refund.has_more = sprays.has_more || drops.has_more,
     );

@@ -37,6 +37,7 @@ pub(crate) async fn run<D: Deps>(deps: &D, stop_at: Timestamp) -> PortResult<Run
         settle.refunded = done.refunded,
         settle.returned = done.returned,
         settle.wallet_full = done.wallet_full,
+        settle.frozen = done.frozen,
         settle.failed = done.failed,
         settle.has_more = done.has_more,
     );

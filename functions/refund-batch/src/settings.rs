@@ -32,6 +32,7 @@ impl Settings {
                 drops: table(variables, "TABLE_DROPS")?,
                 pools: table(variables, "TABLE_POOLS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
+                reconcile: table(variables, "TABLE_RECONCILE")?,
                 ..Names::default()
             },
         })

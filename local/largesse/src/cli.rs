@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use largesse_app::settings::Variables;
 use largesse_aws::production::SystemClock;
-use largesse_domain::id::CampaignId;
+use largesse_domain::id::{CampaignId, PoolId};
 use largesse_domain::rate::RATE_LIMIT_MAX;
 use notify::webhook::Address;
 
@@ -23,7 +23,7 @@ use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
 use crate::sign::SignArgs;
 use crate::up::{AuthMode, MoneyPlace};
-use crate::{demo, dlq, key, plain, rate, sign, up};
+use crate::{demo, dlq, key, plain, rate, sign, up, verify};
 
 /// Where `up` listens, if no address is named.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3_000));
@@ -90,8 +90,6 @@ enum Command {
     Verify {
         #[command(subcommand)]
         what: Verified,
-        #[command(flatten)]
-        place: campaigns::Place,
     },
     /// Run a reference of the HTTP money API on this machine, with faults on demand.
     MoneyServer(MoneyServerArgs),
@@ -107,6 +105,25 @@ enum Verified {
     Audit {
         /// The id of the campaign.
         id: CampaignId,
+        #[command(flatten)]
+        place: campaigns::Place,
+    },
+    /// The ledger: that all money is where it should be, also while it moves.
+    Ledger {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// List the pools that are frozen, since when and why.
+    Frozen {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Lift the freeze of a pool: members draw from it, and it pays, refunds and settles again.
+    Unfreeze {
+        /// The pool, as SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV.
+        pool: PoolId,
+        #[command(flatten)]
+        place: Where,
     },
 }
 
@@ -291,9 +308,20 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             let output = campaign::Output;
             return ended(campaigns::run(action, &place, &output).await);
         }
-        Some(Command::Verify { what: Verified::Audit { id }, place }) => {
+        Some(Command::Verify { what: Verified::Audit { id, place } }) => {
             let api = place.api()?;
             return ended(campaign::verify::audit(&api, &campaign::Output, id).await);
+        }
+        Some(Command::Verify { what: Verified::Ledger { place } }) => {
+            let proved = verify::ledger(&place).await?;
+            print(&proved.text)?;
+            return Ok(if proved.is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Some(Command::Verify { what: Verified::Frozen { place } }) => {
+            print(&verify::frozen(&place).await?)?;
+        }
+        Some(Command::Verify { what: Verified::Unfreeze { pool, place } }) => {
+            print(&verify::lift(&place, pool).await?)?;
         }
         Some(Command::MoneyServer(args)) => money_server::run(args).await?,
         Some(Command::Sign(args)) => {

@@ -118,6 +118,7 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
         campaigns: name("TABLE_CAMPAIGNS"),
         campaign_rows: name("TABLE_CAMPAIGN_ROWS"),
         products: name("TABLE_PRODUCTS"),
+        reconcile: name("TABLE_RECONCILE"),
         queue_grants_url: name("QUEUE_GRANTS_URL"),
         queue_grants_dlq_url: name("QUEUE_GRANTS_DLQ_URL"),
         queue_outbox_dlq_url: name("QUEUE_OUTBOX_DLQ_URL"),
@@ -293,6 +294,13 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
         "pool-sweep" => {
             attach_schedules(world, store, function, |store, stop_at| async move {
                 pool_sweep::handle(&*store, stop_at).await
+            });
+        }
+        "reconcile" => {
+            let variables = Variables::new(|name| function.environment.get(name).cloned());
+            let hour = reconcile::settings::hour(&variables)?;
+            attach_schedules(world, store, function, move |store, stop_at| async move {
+                reconcile::handle(&*store, stop_at, hour).await
             });
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),

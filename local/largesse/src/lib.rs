@@ -24,3 +24,4 @@ pub mod rate;
 pub mod serve;
 pub mod sign;
 pub mod up;
+pub mod verify;

@@ -204,6 +204,17 @@ pub const SNAPSHOTS: Kept = Kept {
     len_max: 10_000,
 };
 
+/// The pools that are frozen.
+pub const FROZEN: Kept = Kept {
+    name: "frozen",
+    what: "which pools are frozen, all of them in one entry",
+    // One read a second, whatever a process pays.
+    stale: Stale::Ms(1_000),
+    follows: "a pool that was frozen can still be paid from in that second; its buckets give nothing \
+              at once",
+    len_max: 1,
+};
+
 /// How old the view of a circuit breaker may be, in milliseconds.
 pub(crate) const BREAKER_MS: u64 = 1_000;
 
@@ -217,7 +228,7 @@ pub const BREAKER: Kept = Kept {
 };
 
 /// All of them.
-pub const ALL: [&Kept; 18] = [
+pub const ALL: [&Kept; 19] = [
     &KEYS,
     &UNKNOWN_KEYS,
     &BUDGETS,
@@ -235,6 +246,7 @@ pub const ALL: [&Kept; 18] = [
     &PRODUCTS,
     &PRODUCT_SHARDS,
     &SNAPSHOTS,
+    &FROZEN,
     &BREAKER,
 ];
 

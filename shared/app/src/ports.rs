@@ -22,6 +22,7 @@ mod notice;
 mod permits;
 mod pool;
 mod product;
+mod reconcile;
 mod room;
 mod spray;
 mod wallet;
@@ -60,6 +61,9 @@ pub use pool::{DeadRecords, INDEX_SHARDS, NotDrawn, Pools, Sweepable, Unreadable
 pub use product::{
     Closing, DueProduct, InvestOrder, InvestmentRefund, NotInvested, PartKey, Products,
     SettleOutcome, Settlements,
+};
+pub use reconcile::{
+    DailyStats, Freezes, FrozenPool, LedgerRow, OwnerRow, Passes, ScanKey, Scanned, Scans, Segment,
 };
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{

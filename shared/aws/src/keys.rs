@@ -53,6 +53,9 @@ pub const SWEEP: &str = "sweep";
 /// Sparse index of the tokens that are free.
 pub const FREE: &str = "free";
 
+/// Partition key of the pools that are frozen.
+pub(crate) const FROZEN: &str = "FROZEN";
+
 /// What stands before a sender's id in a partition key.
 pub const SENDER_PREFIX: &str = "SENDER#";
 
@@ -169,6 +172,26 @@ pub(crate) fn read_bucket_id(reader: &Reader<'_>) -> PortResult<BucketId> {
         Some(BucketId { pool: pool.parse().ok()?, number: number.parse().ok()? })
     });
     id.ok_or_else(|| reader.corrupt())
+}
+
+/// The pass of reconcile.
+pub(crate) fn reconcile_pass() -> Item {
+    pk_sk("PASS".to_owned(), "PASS".to_owned())
+}
+
+/// The figures of the day of UTC that begins at a moment: 13 digits, so that days sort by their times.
+pub(crate) fn stats_day(day: Timestamp) -> Item {
+    pk_sk("STATS".to_owned(), format!("DAY#{:013}", day.ms_unsigned()))
+}
+
+/// Until when the figures are complete.
+pub(crate) fn stats_complete() -> Item {
+    pk_sk("STATS".to_owned(), "COMPLETE".to_owned())
+}
+
+/// A pool that is frozen.
+pub(crate) fn frozen(pool: PoolId) -> Item {
+    pk_sk(FROZEN.to_owned(), pool.to_string())
 }
 
 pub(crate) fn spray(id: SprayId) -> Item {

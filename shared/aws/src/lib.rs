@@ -19,6 +19,7 @@
 #![doc = include_str!("campaign_rows/SCHEMA.md")]
 #![doc = include_str!("campaign_results/SCHEMA.md")]
 #![doc = include_str!("product/SCHEMA.md")]
+#![doc = include_str!("reconcile/SCHEMA.md")]
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -49,6 +50,7 @@ pub mod pool;
 pub mod probe;
 pub mod product;
 pub mod production;
+mod reconcile;
 mod retry;
 mod room;
 mod spray;

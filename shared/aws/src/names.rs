@@ -28,6 +28,8 @@ pub struct Names {
     pub campaign_rows: String,
     /// Table of products, their capacity and investments: `TABLE_PRODUCTS`.
     pub products: String,
+    /// Table of the proof of the ledger, and of pools that are frozen: `TABLE_RECONCILE`.
+    pub reconcile: String,
     /// Queue of grants to pay, by URL: `QUEUE_GRANTS_URL`.
     pub queue_grants_url: String,
     /// Dead-letter queue of grants, by URL: `QUEUE_GRANTS_DLQ_URL`.

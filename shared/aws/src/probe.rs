@@ -20,7 +20,7 @@ use crate::store::Store;
 
 /// What stands before the id of a probe in a partition key. The outbox's filter lets no item
 /// without `draws` through, and a probe has none.
-const PROBE: &str = "PROBE#";
+pub(crate) const PROBE: &str = "PROBE#";
 /// The counter of the probe: added to a stamp, it changes the last digits only.
 const TAKEN: u32 = 7;
 

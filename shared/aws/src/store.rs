@@ -1,6 +1,6 @@
 //! The one value that implements all ports.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,9 @@ use largesse_app::caches;
 use largesse_app::ports::{Clock, DropFigures, Ids, Pause, Rng};
 use largesse_domain::budget::{BudgetId, Lease};
 use largesse_domain::drop::{Drop, WaitingList};
-use largesse_domain::id::{CampaignId, DropId, KeyId, ProductId, RoomId, Token, Ulid, UserId};
+use largesse_domain::id::{
+    CampaignId, DropId, KeyId, PoolId, ProductId, RoomId, Token, Ulid, UserId,
+};
 use largesse_domain::key::KeyRecord;
 use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::product::Product;
@@ -69,6 +71,8 @@ pub struct Store {
     pub(crate) drop_figures: Cache<DropId, DropFigures>,
     /// Drops that waited for their shuffle a moment ago.
     pub(crate) waiting_drops: Cache<DropId, ()>,
+    /// The pools that are frozen, as read a moment ago.
+    pub(crate) frozen: Cache<(), Arc<BTreeSet<PoolId>>>,
     /// Time slots of campaigns that have a snapshot.
     pub(crate) snapshots: Cache<(CampaignId, Timestamp), ()>,
     /// What is used of budgets, in the window that is open.
@@ -140,6 +144,7 @@ impl Store {
             waiting_lists: Cache::new(&caches::WAITING_LISTS),
             drop_figures: Cache::new(&caches::DROP_FIGURES),
             waiting_drops: Cache::new(&caches::WAITING_DROPS),
+            frozen: Cache::new(&caches::FROZEN),
             snapshots: Cache::new(&caches::SNAPSHOTS),
             budgets: Cache::new(&caches::BUDGETS),
             leases: Cache::new(&caches::LEASES),

@@ -26,5 +26,6 @@ pub mod rate;
 pub mod room;
 pub mod split;
 pub mod spray;
+pub mod stats;
 pub mod throttle;
 pub mod time;

@@ -28,6 +28,7 @@ mod telemetry;
 mod testing;
 pub mod time;
 pub mod v1;
+pub mod zone;
 
 pub use answer::Answer;
 pub use call::{App, Call};

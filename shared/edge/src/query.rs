@@ -64,6 +64,23 @@ impl Query {
         Ok(Some(value))
     }
 
+    /// The error about a parameter that must be there.
+    #[must_use]
+    pub fn missing(&self, name: &'static str) -> ApiError {
+        self.refused(name, "required", "the parameter is missing")
+    }
+
+    /// The error about a parameter that is refused.
+    #[must_use]
+    pub fn refused(
+        &self,
+        name: &'static str,
+        code: &'static str,
+        detail: &'static str,
+    ) -> ApiError {
+        ApiError::invalid(vec![FieldError::new(Place::Query, name, code, detail)])
+    }
+
     /// The parameter as a bound of a range of times, read by `read`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod up;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::up::{Up, command, failure, folder};
@@ -89,6 +90,26 @@ fn an_address_that_cannot_be_used_is_explained() {
     let (code, said) = failure(&["up", "--listen", "192.0.2.1:80"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("this machine has no such address"), "{said}");
+}
+
+#[tokio::test]
+async fn the_ledger_of_a_running_stack_is_proved_by_hand() {
+    let up = Up::start(&[]);
+    let (path, body) = ("/api/v2/wallets/ann/deposits", serde_json::json!({ "amount": 500 }));
+    let sent = up.client.send(Method::POST, path, "ann", None, Some("k"), Some(&body)).await;
+    assert_eq!(sent.unwrap().status, 201);
+    let run = |words: &[&str]| {
+        let words = [&["verify"], words, &["--endpoint", &up.endpoint]].concat();
+        let output = command(&words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = run(&["ledger"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("issued            500\n"), "{said}");
+    assert!(said.ends_with("\neverything adds up\n"), "{said}");
+    assert_eq!(run(&["frozen"]), (Some(0), "no pool is frozen\n".to_owned()));
+    let pool = "SPRAY#01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    assert_eq!(run(&["unfreeze", pool]), (Some(0), format!("{pool} was not frozen\n")));
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Up {
     out: BufReader<ChildStdout>,
     pub(crate) client: Client,
     pub(crate) address: String,
+    /// Where the emulator is served.
+    pub(crate) endpoint: String,
 }
 
 impl Up {
@@ -51,7 +53,9 @@ impl Up {
                 break rest.split('/').next().unwrap().to_owned();
             }
         };
-        Self { child, out, client: Client::new(format!("http://{address}")), address }
+        let url = format!("http://{address}");
+        let endpoint = format!("{url}/_aws");
+        Self { child, out, client: Client::new(url), address, endpoint }
     }
 
     /// What stands behind the next line's first word, where that is the name.

@@ -21,8 +21,8 @@ use super::shuffle::shuffle;
 use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DropReads, DropReturned, DropsClosed, Pools, PortError, PortErrorKind, PortResult, Rng,
-    Shuffles,
+    Clock, DropReads, DropReturned, DropsClosed, Freezes, Pools, PortError, PortErrorKind,
+    PortResult, Rng, Shuffles,
 };
 
 /// Buckets closed at the same time.
@@ -136,6 +136,8 @@ pub struct CloseReport {
     pub returned: u64,
     /// Drops whose funder's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
+    /// Drops that are frozen, and wait for an operator.
+    pub frozen: u64,
     /// Drops that could not be closed now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything due was looked at.
@@ -149,7 +151,7 @@ pub struct CloseReport {
 /// [`PortError`] when the index cannot be read; a drop that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<CloseReport>
 where
-    D: DropReads + DropsClosed + Shuffles + Pools + Rng + Clock,
+    D: DropReads + DropsClosed + Shuffles + Pools + Freezes + Rng + Clock,
 {
     let mut report = CloseReport::default();
     let mut walk = DueWalk::until(stop_at, deps);
@@ -159,6 +161,11 @@ where
         for due in &page.rows {
             if walk.is_over(deps) {
                 break;
+            }
+            // It stays in the index until an operator lifts the freeze.
+            if deps.is_frozen(PoolId::Drop(due.id)).await? {
+                report.frozen = report.frozen.saturating_add(1);
+                continue;
             }
             count(&mut report, due.id, close(deps, due.id).await);
         }

@@ -26,6 +26,8 @@
 //!   `a_call_that_was_under_way_when_its_grant_was_given_up_keeps_the_slot`.
 //! * A grant that was voided or given up is sent by no message:
 //!   `what_was_voided_or_given_up_is_not_sent_by_a_message_that_comes_late`.
+//! * A grant of a frozen pool is not paid, counts nothing, and holds up no grant of another pool:
+//!   `a_frozen_pool_pays_nothing_and_others_go_on`.
 
 use futures::future::join_all;
 use largesse_domain::grant::{FailedGrant, Grant, GrantStatus, RetryPolicy};
@@ -33,7 +35,7 @@ use largesse_domain::id::PoolId;
 
 use crate::drop::promote::{CALLS_END_MS, PassedOn, pass_on};
 use crate::ports::{
-    Clock, Deliveries, Drops, Event, Events, GrantMessage, Grants, Money, Payment, Pools,
+    Clock, Deliveries, Drops, Event, Events, Freezes, GrantMessage, Grants, Money, Payment, Pools,
     PortError, PortErrorKind, PortResult, Promotions, Refusal, Standing, Written,
 };
 
@@ -41,6 +43,9 @@ use crate::ports::{
 pub trait PassOn: Drops + Pools + Promotions {}
 
 impl<T: Drops + Pools + Promotions> PassOn for T {}
+
+/// How long the grant of a frozen pool waits: an operator lifts the freeze, which takes its time.
+const FROZEN_RETRY_MS: u64 = 600_000;
 
 /// A message as a worker received it.
 #[derive(Clone, Debug)]
@@ -105,7 +110,7 @@ pub async fn pay<M, D>(
 ) -> Vec<Outcome>
 where
     M: Money,
-    D: Grants + Events + Deliveries + PassOn + Clock,
+    D: Grants + Events + Deliveries + PassOn + Freezes + Clock,
 {
     // One by one: a look-up that fails keeps no other grant from being paid.
     let known = join_all(deliveries.iter().map(|delivery| known(money, deps, delivery))).await;
@@ -148,8 +153,20 @@ fn pass_on_after_ms<M: Money>(money: &M) -> u64 {
 async fn known<M, D>(money: &M, deps: &D, delivery: &Delivery) -> Known
 where
     M: Money,
-    D: Grants,
+    D: Grants + Freezes,
 {
+    match deps.is_frozen(delivery.message.grant.source).await {
+        Ok(false) => {}
+        Ok(true) => {
+            let (operation, kind) = ("pay: the pool is frozen", PortErrorKind::Throttled);
+            let cause = PortError { operation, kind, cause: None };
+            return Known::Settled(Payment::NotNow {
+                retry_after_ms: Some(FROZEN_RETRY_MS),
+                cause,
+            });
+        }
+        Err(cause) => return Known::Settled(Payment::NotNow { retry_after_ms: None, cause }),
+    }
     if !money.must_look_up() {
         return Known::Open;
     }

@@ -14,7 +14,7 @@ use largesse_domain::money::{Amount, Balance};
 use largesse_domain::product::{Investment, Product, Refusal};
 
 use super::sold_out;
-use crate::ports::{Clock, InvestOrder, NotInvested, PortError, Products};
+use crate::ports::{Clock, Freezes, InvestOrder, NotInvested, PortError, PortErrorKind, Products};
 
 /// A request to invest, under the id that makes it happen once.
 #[derive(Clone, Debug)]
@@ -60,9 +60,14 @@ pub enum InvestError {
 /// [`InvestError`], the first in its order.
 pub async fn invest<D>(deps: &D, request: Invest) -> Result<Investment, InvestError>
 where
-    D: Products + Clock,
+    D: Products + Freezes + Clock,
 {
     let product = deps.known_product(request.product).await?.ok_or(InvestError::NotFound)?;
+    if deps.is_frozen(product.pool()).await? {
+        // No answer for the member: it may be made later.
+        let (operation, kind) = ("invest: the product is frozen", PortErrorKind::Throttled);
+        return Err(PortError { operation, kind, cause: None }.into());
+    }
     let Invest { id, investor, amount, .. } = request;
     match deps.invest(&product, &InvestOrder { id, investor, amount }).await? {
         Ok(done) => {

@@ -19,14 +19,15 @@
 //! * A full wallet holds up no other refund: `a_full_wallet_holds_up_no_other_refund`.
 
 use futures::StreamExt;
-use largesse_domain::id::ProductId;
+use largesse_domain::id::{PoolId, ProductId};
 use largesse_domain::product::{Investment, Outcome, Product, Settled, Sums};
 use largesse_domain::time::Timestamp;
 
 use super::sold_out;
 use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::ports::{
-    Clock, InvestmentRefund, PortError, PortResult, Products, Rng, SettleOutcome, Settlements,
+    Clock, Freezes, InvestmentRefund, PortError, PortResult, Products, Rng, SettleOutcome,
+    Settlements,
 };
 
 /// How often a product that changes under the settlement is read again. After its window only a
@@ -53,6 +54,8 @@ pub struct SettleReport {
     pub returned: u64,
     /// Products that owe to a wallet that is too full; each is tried again in an hour.
     pub wallet_full: u64,
+    /// Products that are frozen, and wait for an operator.
+    pub frozen: u64,
     /// Products that could not be settled now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything due was settled.
@@ -65,7 +68,7 @@ pub struct SettleReport {
 /// [`PortError`] when an index cannot be read; a product that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<SettleReport>
 where
-    D: Products + Settlements + Rng + Clock,
+    D: Products + Settlements + Freezes + Rng + Clock,
 {
     let mut report = SettleReport::default();
     mark_all(deps, stop_at, &mut report).await?;
@@ -74,6 +77,10 @@ where
         let page = deps.due_products(shard, now, after, PAGE).await?;
         report.failed = report.failed.saturating_add(page.log_unreadable("not settled"));
         for due in &page.rows {
+            if deps.is_frozen(PoolId::Product(due.id)).await? {
+                report.frozen = report.frozen.saturating_add(1);
+                continue;
+            }
             // One after the other: a product may have many investments to refund.
             if let Err(error) = settle(deps, due.id, stop_at, &mut report).await {
                 let cause = error.causes();

@@ -20,7 +20,7 @@
 //!   `a_spray_that_was_restored_without_the_other_tables_is_an_error_at_once`.
 
 use futures::StreamExt;
-use largesse_domain::id::SprayId;
+use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::spray::RefusedRefund;
 use largesse_domain::time::Timestamp;
@@ -28,8 +28,8 @@ use largesse_domain::time::Timestamp;
 use crate::due::{DuePlace, DueWalk, PAGE, WALLET_FULL_WAIT_MS};
 use crate::pool::read::buckets;
 use crate::ports::{
-    Clock, DueSpray, Pools, PortError, PortErrorKind, PortResult, RefundOutcome, Refunds, Rng,
-    Sprays,
+    Clock, DueSpray, Freezes, Pools, PortError, PortErrorKind, PortResult, RefundOutcome, Refunds,
+    Rng, Sprays,
 };
 
 /// How often a spray that changes under the refund is read again. After its window only a claim of
@@ -130,6 +130,8 @@ pub struct BatchReport {
     pub returned: u64,
     /// Sprays whose sender's wallet is too full; each is tried again in an hour.
     pub wallet_full: u64,
+    /// Sprays that are frozen, and wait for an operator.
+    pub frozen: u64,
     /// Sprays that could not be refunded now, or not even read; the next run tries again.
     pub failed: u64,
     /// Whether time ran out before everything due was looked at.
@@ -143,14 +145,23 @@ pub struct BatchReport {
 /// [`PortError`] when the index cannot be read; a spray that fails is counted.
 pub async fn run<D>(deps: &D, stop_at: Timestamp) -> PortResult<BatchReport>
 where
-    D: Sprays + Pools + Refunds + Rng + Clock,
+    D: Sprays + Pools + Refunds + Freezes + Rng + Clock,
 {
     let mut report = BatchReport::default();
     let mut walk = DueWalk::until(stop_at, deps);
     while let Some(DuePlace { shard, now, after }) = walk.next(deps) {
         let page = deps.due_sprays(shard, now, after, PAGE).await?;
         report.failed = report.failed.saturating_add(page.log_unreadable("not refunded"));
-        refund_page(deps, &page.rows, &mut report).await;
+        let mut due = Vec::new();
+        for row in page.rows {
+            // It stays in the index until an operator lifts the freeze.
+            if deps.is_frozen(PoolId::Spray(row.id)).await? {
+                report.frozen = report.frozen.saturating_add(1);
+            } else {
+                due.push(row);
+            }
+        }
+        refund_page(deps, &due, &mut report).await;
         walk.went_on(page.next);
     }
     report.has_more = walk.has_more();

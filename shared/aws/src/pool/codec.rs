@@ -17,6 +17,8 @@ pub(crate) const STATUS: &str = "status";
 pub(crate) const OPEN: &str = "OPEN";
 pub(crate) const AWAITING: &str = "AWAITING";
 pub(crate) const CLOSED: &str = "CLOSED";
+/// An open bucket of a pool that is frozen: it gives nothing, and is not closed.
+pub(crate) const FROZEN: &str = "FROZEN";
 pub(crate) const OPENS: &str = "opens_ms";
 pub(crate) const CLOSES: &str = "closes_ms";
 pub(crate) const SIZE: &str = "size";
@@ -94,7 +96,7 @@ pub(crate) fn draws_of(bucket: &Bucket) -> Av {
 pub fn read_bucket(item: &Item) -> PortResult<Bucket> {
     let reader = Reader { item, what: "bucket item" };
     let status = match reader.text(STATUS)? {
-        OPEN => BucketStatus::Open,
+        OPEN | FROZEN => BucketStatus::Open,
         AWAITING => BucketStatus::Awaiting,
         CLOSED => BucketStatus::Closed,
         _ => return Err(reader.corrupt()),

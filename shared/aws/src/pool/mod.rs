@@ -8,7 +8,9 @@ use largesse_app::caches::FULL_BUCKETS;
 use largesse_app::invocation;
 use largesse_app::page::{DueKey, DuePage};
 use largesse_app::pool::sweep::sweep_after_ms;
-use largesse_app::ports::{Clock, NotDrawn, Pools, PortError, PortResult, Sweepable, Won};
+use largesse_app::ports::{
+    Clock, NotDrawn, Pools, PortError, PortErrorKind, PortResult, Sweepable, Won,
+};
 use largesse_app::telemetry::DRAWS;
 use largesse_domain::id::PoolId;
 use largesse_domain::pool::{
@@ -18,7 +20,7 @@ use largesse_domain::time::Timestamp;
 
 use crate::due::{BY_SWEEP, DueQuery};
 use crate::errors::{port_error, unless_refused};
-use crate::item::{Reader, ms, n, s};
+use crate::item::{Item, Reader, ms, n, s};
 use crate::keys;
 use crate::store::Store;
 
@@ -53,9 +55,15 @@ fn checked(bucket: &Bucket, draw: &Draw) -> PortResult<Won> {
         .ok_or(PortError::corrupt("draw: the store answers with an entry that cannot be"))
 }
 
-/// Why the condition of a draw failed, from the item as it was.
-fn refused(bucket: &Bucket, draw: &Draw) -> PortResult<Result<Won, NotDrawn>> {
+/// Why the condition of a draw failed, from the item as it was. A bucket that is frozen is no answer for
+/// the member: the draw may win later.
+fn refused(item: &Item, bucket: &Bucket, draw: &Draw) -> PortResult<Result<Won, NotDrawn>> {
+    let is_frozen = Reader { item, what: "bucket item" }.text(codec::STATUS)? == codec::FROZEN;
     Ok(Err(match bucket.decide(draw) {
+        Ok(_) if is_frozen => {
+            let (operation, kind) = ("draw: the pool is frozen", PortErrorKind::Throttled);
+            return Err(PortError { operation, kind, cause: None });
+        }
         // The write took effect before, and its reply was lost.
         Err(DrawRefused::Repeated(entry)) => return Ok(Ok(Won::of(bucket, entry))),
         Err(DrawRefused::Ahead) => NotDrawn::Ahead,
@@ -144,7 +152,7 @@ impl Pools for Store {
                 let Some(item) = failed.item() else { return Ok(Err(NotDrawn::NoSuchBucket)) };
                 let bucket = read_bucket(item)?;
                 self.remember_if_full(&bucket);
-                let answer = refused(&bucket, draw)?;
+                let answer = refused(item, &bucket, draw)?;
                 count_draw(answer.as_ref().map_or_else(outcome, |_| "won"));
                 Ok(answer)
             }

@@ -267,3 +267,73 @@ fn a_planted_error_of_a_drop_is_found() {
         assert!(found.iter().any(|text| text.contains(said)), "{said}: {found:?}");
     }
 }
+
+/// The pools of [`with_drop`] as reconcile reads them: the books of one pool and nothing else.
+#[test]
+fn a_pool_alone_is_checked_by_what_it_leads_to() {
+    let books = with_drop();
+    for pool in [books.buckets[0].id.pool, books.buckets[1].id.pool] {
+        let is_of = |of: PoolId| of == pool || of.ulid() == pool.ulid();
+        let mut one = books.clone();
+        one.wallets.clear();
+        one.buckets.retain(|bucket| is_of(bucket.id.pool));
+        one.transfers.retain(|transfer| transfer.order.pool.is_some_and(is_of));
+        one.failed.retain(|failed| failed.grant.source == pool);
+        let escrow = if matches!(pool, PoolId::Spray(_)) { 30 } else { 0 };
+        assert_eq!(audit_pools(&one), Ok(escrow), "{pool}");
+        // Whatever is gone of it is missed.
+        for n in 0..one.transfers.len() {
+            let mut less = one.clone();
+            let gone = less.transfers.remove(n);
+            let is_claim = gone.order.kind == TransferKind::Claim;
+            assert_eq!(audit_pools(&less).is_ok(), is_claim, "{gone:?}: a claim may be unpaid yet");
+        }
+    }
+}
+
+#[test]
+fn a_transfer_without_a_reason_is_found() {
+    let books = with_drop();
+    let terms = Terms::new(90, 3, Split::Equal, 60).unwrap();
+    let PoolId::Spray(id) = books.buckets[0].id.pool else { unreachable!() };
+    let (token, room) = ("ABC".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().unwrap());
+    let seed = Seed([0; 32]);
+    let mut spray = Spray::new(id, token, room, user("s"), &terms, seed, Timestamp::from_ms(0));
+    // The tests' funding has another id than that of a spray that was really made.
+    let funding = books.transfers[1].order.clone();
+    spray.id = crate::id::SprayId(id.0);
+    let record = Record::Spray(Box::new(spray));
+    let buckets = &books.buckets[..1];
+    let funding = TransferOrder { id: TransferId(id.0), ..funding };
+    assert!(explains(&record, buckets, &funding));
+    let paid = books.transfers[3].order.clone();
+    let returned = books.transfers[2].order.clone();
+    assert!(explains(&record, buckets, &paid) && explains(&record, buckets, &returned));
+    let keys = orders(&record, buckets);
+    assert_eq!(keys.len(), 4, "funding, refund, and two entries: {keys:?}");
+    assert!(keys.contains(&(paid.wallet.clone(), paid.id)));
+    // The rest of the third share, once it is over.
+    let Record::Spray(spray) = &record else { unreachable!() };
+    assert!(explains(&record, buckets, &spray.refund_order(30).unwrap()));
+    let more = |order: &TransferOrder| TransferOrder {
+        amount: Amount::new(order.amount.get() + 1).unwrap(),
+        ..order.clone()
+    };
+    let other =
+        |order: &TransferOrder| TransferOrder { id: orders(&record, &[])[1].1, ..order.clone() };
+    let wrong = [
+        more(&funding),
+        TransferOrder { wallet: user("x"), ..funding.clone() },
+        more(&paid),
+        other(&paid),
+        TransferOrder { wallet: user("x"), ..paid.clone() },
+        TransferOrder { pool: None, ..paid.clone() },
+        more(&returned),
+        TransferOrder { counterpart: None, ..returned.clone() },
+        spray.refund_order(31).unwrap(),
+        TransferOrder { kind: TransferKind::Payout, ..paid },
+    ];
+    for order in wrong {
+        assert!(!explains(&record, buckets, &order), "{order:?}");
+    }
+}

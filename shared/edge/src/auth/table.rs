@@ -113,6 +113,7 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/api/v2/keys", Some(Scope::Operate), Anyone),
     rule("POST", "/api/v2/keys/{id}/rotate", Some(Scope::Operate), Anyone),
     rule("DELETE", "/api/v2/keys/{id}", Some(Scope::Operate), Anyone),
+    rule("GET", "/api/v2/stats", Some(Scope::Read), Anyone),
     rule("GET", "/api/v2/health", None, Anyone),
     rule("GET", "/api/openapi.json", None, Anyone),
     rule("GET", "/docs", None, Anyone),

@@ -1,0 +1,148 @@
+//! Daily figures: an item for each day of UTC.
+
+use aws_sdk_dynamodb::types::AttributeValue as Av;
+use largesse_app::ports::{DailyStats, PortResult};
+use largesse_domain::stats::{Cell, Feature, Stats};
+use largesse_domain::time::Timestamp;
+
+use crate::blob::{Packer, Unpacker, unpack};
+use crate::errors::port_error;
+use crate::item::{Item, Reader, ms};
+use crate::keys;
+use crate::store::Store;
+
+/// The attribute with the cells.
+pub(super) const CELLS: &str = "cells";
+const COMPLETE: &str = "complete_ms";
+/// The version of what is packed.
+const VERSION: u8 = 1;
+
+/// The cells as one attribute: for each its number, its feature and its eight figures.
+pub(super) fn pack(stats: &Stats) -> Av {
+    let mut packer = Packer::default();
+    packer.count(stats.cells().count());
+    let mut before = 0;
+    for (number, feature, cell) in stats.cells() {
+        // Numbers rise, so their differences are short.
+        packer.int(number.saturating_sub(before));
+        before = number;
+        packer.int(position(feature));
+        let Cell { made, made_amount, drawn, paid, paid_amount, failed, returned, returned_amount } =
+            *cell;
+        for figure in
+            [made, made_amount, drawn, paid, paid_amount, failed, returned, returned_amount]
+        {
+            packer.int(figure);
+        }
+    }
+    packer.pack(VERSION)
+}
+
+fn position(feature: Feature) -> u64 {
+    let place = Feature::ALL.iter().position(|one| *one == feature);
+    place.and_then(|place| u64::try_from(place).ok()).unwrap_or(0)
+}
+
+pub(super) fn read(reader: &Reader<'_>) -> PortResult<Stats> {
+    let bytes = unpack(reader, CELLS, VERSION)?;
+    let mut unpacker = Unpacker::new(&bytes, "figures of a day");
+    let mut stats = Stats::default();
+    let (count, mut number) = (unpacker.count()?, 0_u64);
+    for _ in 0..count {
+        number = number.saturating_add(unpacker.int()?);
+        let feature = Feature::ALL.get(unpacker.number::<usize>()?).copied();
+        let feature = feature.ok_or_else(|| unpacker.corrupt())?;
+        let mut next = || unpacker.int();
+        let cell = Cell {
+            made: next()?,
+            made_amount: next()?,
+            drawn: next()?,
+            paid: next()?,
+            paid_amount: next()?,
+            failed: next()?,
+            returned: next()?,
+            returned_amount: next()?,
+        };
+        stats.add_cell(number, feature, cell);
+    }
+    unpacker.end()?;
+    Ok(stats)
+}
+
+impl DailyStats for Store {
+    async fn daily_stats(&self, days: &[Timestamp]) -> PortResult<(Option<Timestamp>, Stats)> {
+        let keys = days.iter().map(|day| keys::stats_day(*day));
+        let keys = keys.chain([keys::stats_complete()]).collect();
+        let items = self.batch_get("read figures", &self.names.reconcile, keys).await?;
+        let (mut complete, mut stats) = (None, Stats::default());
+        for item in &items {
+            let reader = Reader { item, what: "figures of a day" };
+            if item.contains_key(COMPLETE) {
+                complete = Some(reader.ms(COMPLETE)?);
+            } else {
+                stats.merge(&read(&reader)?);
+            }
+        }
+        Ok((complete, stats))
+    }
+
+    async fn put_stats(
+        &self,
+        days: &[Timestamp],
+        stats: &Stats,
+        complete_until: Timestamp,
+    ) -> PortResult<()> {
+        // No condition: of two runs on one pass both have counted the same.
+        let day = |day: &Timestamp| {
+            let mut item = keys::stats_day(*day);
+            item.insert(CELLS.to_owned(), pack(&stats.day(*day)));
+            item
+        };
+        let items = days.iter().map(day);
+        self.batch_put("write figures", &self.names.reconcile, items).await?;
+        // Last: what it says is there.
+        let mut complete: Item = keys::stats_complete();
+        complete.insert(COMPLETE.to_owned(), ms(complete_until));
+        self.dynamo
+            .put_item()
+            .table_name(&self.names.reconcile)
+            .set_item(Some(complete))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| port_error("write figures", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{PK, SK};
+
+    #[test]
+    fn figures_are_read_back_as_they_were_written() {
+        let mut stats = Stats::default();
+        let cell = Cell {
+            made: 1,
+            made_amount: u64::MAX,
+            drawn: 3,
+            paid: 4,
+            paid_amount: 5,
+            failed: 6,
+            returned: 7,
+            returned_amount: 8,
+        };
+        for (n, feature) in (0_i64..).zip(Feature::ALL) {
+            stats.add(Timestamp::from_ms(1_767_225_600_000 + n * 900_000), feature, cell);
+            stats.add(Timestamp::from_ms(1_767_225_600_000), feature, cell);
+        }
+        let mut item = keys::stats_day(Timestamp::from_ms(0));
+        item.insert(CELLS.to_owned(), pack(&stats));
+        let reader = |item: &Item| read(&Reader { item, what: "test" });
+        assert_eq!(reader(&item).unwrap(), stats);
+        assert_eq!(item[PK].as_s().unwrap(), "STATS");
+        assert_eq!(item[SK].as_s().unwrap(), "DAY#0000000000000");
+        item.remove(CELLS);
+        assert!(reader(&item).is_err());
+    }
+}
