@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-<<<<<<< HEAD
 use largesse_app::budget::miss::Misses;
-=======
-use largesse_app::budget::miss::{MissLimits, Misses};
->>>>>>> ef05d28
 use largesse_app::ports::{Clock, Pools};
 use largesse_app::spray::claim::{Claim, claim};
 use largesse_app::usage::{self, Usage};
@@ -44,13 +40,7 @@ async fn work_is_told_each_call_and_each_unit_that_it_used() {
     assert_same(used, counted(&sandbox));
     assert!(used.write.hundredths() > 0 && used.read.hundredths() > 0, "{used:?}");
     sandbox.world.recorder().reset();
-<<<<<<< HEAD
     let claiming = Claim { room, token: spray.token, member: user("a"), misses: Misses::NONE };
-=======
-    let limits = MissLimits { member: 20, room: 200, owner: 2_000 };
-    let misses = Misses { owner: "o".to_owned(), limits };
-    let claiming = Claim { room, token: spray.token, member: user("a"), misses };
->>>>>>> ef05d28
     let (claimed, used) = usage::counted(claim(&*sandbox.store, &claiming)).await;
     claimed.unwrap();
     assert_same(used, counted(&sandbox));
