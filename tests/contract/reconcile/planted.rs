@@ -26,7 +26,21 @@ fn more(item: &mut Item, name: &str) -> bool {
     true
 }
 
+fn plant(
+    table: &'static str,
+    key: Item,
+    edit: fn(&mut Item) -> bool,
+    subject: &Subject,
+    says: &'static str,
+) -> Plant {
+    Plant { table, key, edit, subject: subject.clone(), says }
+}
+
 fn plants(world: &World) -> Vec<Plant> {
+    in_the_ledger(world).into_iter().chain(in_pools(world)).chain(in_products(world)).collect()
+}
+
+fn in_the_ledger(world: &World) -> Vec<Plant> {
     let books = money::books(&world.sandbox.world);
     let (pool, product) = (world.spray.pool(), PoolId::Product(world.product.id));
     let of = |wallet: &str, pool: Option<PoolId>| {
@@ -34,96 +48,52 @@ fn plants(world: &World) -> Vec<Plant> {
         let transfer = of.find(|t| t.order.pool == pool).unwrap();
         key_with(format!("WALLET#{wallet}"), format!("TX#{}", transfer.order.id))
     };
-    let wallet = |name: &str| key_with(format!("WALLET#{name}"), "BALANCE");
-    let slots = || key(format!("{pool}#0"));
-    let investment = || {
-        let id = world.product.id;
-        let part = world.product.part_of(&user("ann"));
-        key_with(format!("PRODUCT#{id}#INV#{part}"), "ann#0000000001")
-    };
-    let in_wallet = |name: &str| Subject::Wallet(user(name));
-    let plant = |table, key, edit, subject, says| Plant { table, key, edit, subject, says };
+    let wallet = || key_with("WALLET#m1", "BALANCE");
+    let claim = || of("m1", Some(pool));
+    let deposit = || of("ann", None);
+    let invested = of("ann", Some(product));
+    let [m1, ann] = ["m1", "ann"].map(|name| Subject::Wallet(user(name)));
+    let [in_pool, in_product] = [pool, product].map(Subject::Pool);
     vec![
-        plant("ledger", wallet("m1"), |i| more(i, "balance"), in_wallet("m1"), "holds"),
-        plant("ledger", wallet("m1"), |i| more(i, "seq"), in_wallet("m1"), "holds"),
-        plant("ledger", wallet("m1"), |_| false, in_wallet("m1"), "no wallet"),
-        plant("ledger", of("ann", None), |_| false, in_wallet("ann"), "seq 1 is missing"),
-        plant(
-            "ledger",
-            of("m1", Some(pool)),
-            |i| more(i, "balance_after"),
-            in_wallet("m1"),
-            "leads from",
-        ),
-        plant(
-            "ledger",
-            of("m1", Some(pool)),
-            |i| more(i, "amount"),
-            Subject::Pool(pool),
-            "leads to it",
-        ),
-        plant(
-            "ledger",
-            of("ann", None),
-            |i| i.remove("kind").is_some(),
-            in_wallet("ann"),
-            "cannot be read",
-        ),
-        plant("ledger", of("s", Some(pool)), |_| false, Subject::Pool(pool), "but 0 went in"),
-        plant(
-            "ledger",
-            of("ann", Some(product)),
-            |_| false,
-            Subject::Pool(product),
-            "was moved as None",
-        ),
-        plant(
-            "pools",
-            slots(),
-            |i| more(i, "taken"),
-            Subject::Pool(pool),
-            "are taken by 2 entries",
-        ),
-        plant(
-            "pools",
-            slots(),
-            |i| set(i, "status", s("CLOSED")),
-            Subject::Pool(pool),
-            "returned instead",
-        ),
-        plant(
-            "pools",
-            slots(),
-            |i| i.remove("size").is_some(),
-            Subject::Pool(pool),
-            "cannot be read",
-        ),
-        plant("pools", slots(), |_| false, Subject::Pool(pool), "a bucket is missing"),
-        plant("pools", slots(), lose_entry, Subject::Pool(pool), "nothing in the pool leads to it"),
-        plant("sprays", key(pool), |_| false, Subject::Pool(pool), "there is no such pool"),
-        plant("sprays", key(pool), |i| more(i, "amount"), Subject::Pool(pool), "leads to it"),
-        plant("products", investment(), |_| false, Subject::Pool(product), "leads to it"),
-        plant(
-            "products",
-            investment(),
-            |i| set(i, "status", s("REFUNDED")),
-            Subject::Pool(product),
-            "was moved as None",
-        ),
-        plant(
-            "products",
-            key_with(product, "META"),
-            |_| false,
-            Subject::Pool(product),
-            "no such product",
-        ),
-        plant(
-            "products",
-            key_with(format!("{product}#SHARD#0"), "SHARD"),
-            |i| more(i, "investors"),
-            Subject::Pool(product),
-            "investors instead of",
-        ),
+        plant("ledger", wallet(), |i| more(i, "balance"), &m1, "holds"),
+        plant("ledger", wallet(), |i| more(i, "seq"), &m1, "holds"),
+        plant("ledger", wallet(), |_| false, &m1, "no wallet"),
+        plant("ledger", deposit(), |_| false, &ann, "seq 1 is missing"),
+        plant("ledger", claim(), |i| more(i, "balance_after"), &m1, "leads from"),
+        plant("ledger", claim(), |i| more(i, "amount"), &in_pool, "leads to it"),
+        plant("ledger", deposit(), |i| i.remove("kind").is_some(), &ann, "cannot be read"),
+        plant("ledger", of("s", Some(pool)), |_| false, &in_pool, "but 0 went in"),
+        plant("ledger", invested, |_| false, &in_product, "was moved as None"),
+    ]
+}
+
+fn in_pools(world: &World) -> Vec<Plant> {
+    let pool = world.spray.pool();
+    let (bucket, spray) = (|| key(format!("{pool}#0")), || key(pool));
+    let at = Subject::Pool(pool);
+    vec![
+        plant("pools", bucket(), |i| more(i, "taken"), &at, "are taken by 2 entries"),
+        plant("pools", bucket(), |i| set(i, "status", s("CLOSED")), &at, "returned instead"),
+        plant("pools", bucket(), |i| i.remove("size").is_some(), &at, "cannot be read"),
+        plant("pools", bucket(), |_| false, &at, "a bucket is missing"),
+        plant("pools", bucket(), lose_entry, &at, "nothing in the pool leads to it"),
+        plant("sprays", spray(), |_| false, &at, "there is no such pool"),
+        plant("sprays", spray(), |i| more(i, "amount"), &at, "leads to it"),
+    ]
+}
+
+fn in_products(world: &World) -> Vec<Plant> {
+    let product = PoolId::Product(world.product.id);
+    let part = world.product.part_of(&user("ann"));
+    let investment = || key_with(format!("{product}#INV#{part}"), "ann#0000000001");
+    let shard = key_with(format!("{product}#SHARD#0"), "SHARD");
+    let at = Subject::Pool(product);
+    let refund: fn(&mut Item) -> bool = |i| set(i, "status", s("REFUNDED"));
+    vec![
+        plant("products", investment(), |_| false, &at, "leads to it"),
+        plant("products", investment(), refund, &at, "was moved as None"),
+        plant("products", key_with(product, "META"), |_| false, &at, "no such product"),
+        plant("products", shard, |i| more(i, "investors"), &at, "investors instead of"),
     ]
 }
 

@@ -119,6 +119,10 @@ mod tests {
     use super::*;
     use crate::keys::{PK, SK};
 
+    fn read_back(item: &Item) -> PortResult<Stats> {
+        read(&Reader { item, what: "test" })
+    }
+
     #[test]
     fn figures_are_read_back_as_they_were_written() {
         let mut stats = Stats::default();
@@ -138,11 +142,10 @@ mod tests {
         }
         let mut item = keys::stats_day(Timestamp::from_ms(0));
         item.insert(CELLS.to_owned(), pack(&stats));
-        let reader = |item: &Item| read(&Reader { item, what: "test" });
-        assert_eq!(reader(&item).unwrap(), stats);
+        assert_eq!(read_back(&item).unwrap(), stats);
         assert_eq!(item[PK].as_s().unwrap(), "STATS");
         assert_eq!(item[SK].as_s().unwrap(), "DAY#0000000000000");
         item.remove(CELLS);
-        assert!(reader(&item).is_err());
+        assert!(read_back(&item).is_err());
     }
 }
