@@ -13,6 +13,7 @@ use largesse_domain::product::{Limits, Product};
 use largesse_domain::spray::Spray;
 use largesse_tests::{Sandbox, money, user};
 
+use crate::drops_lots::{draw_lots, register};
 use crate::product::scene::{OPEN_MS, invested, limits, made_of};
 use crate::scene::{drawn, given_up, request, sprayed};
 
@@ -69,7 +70,23 @@ pub(crate) async fn world(seed: u64) -> World {
     pay(&sandbox, &of_drop("d2")).await;
     let product = made_of(&sandbox, limits(100), 2).await;
     invested(&sandbox, &product, "ann", 10).await;
+    lots(&sandbox).await;
     World { sandbox, spray, product }
+}
+
+/// A drop whose lots were drawn, sixteen slots at once and a place, and one whose lots wait.
+async fn lots(sandbox: &Sandbox) {
+    let drop = sandbox.open_shuffled_drop(16, 16).await;
+    for n in 0..17 {
+        register(&sandbox.store, &drop, &format!("l{n}")).await;
+    }
+    draw_lots(sandbox, &drop).await;
+    let books = money::books(&sandbox.world);
+    let grants: Vec<Grant> = books.grants().filter(|g| g.source == drop.pool()).collect();
+    assert_eq!(grants.len(), 16);
+    pay(sandbox, &grants[0]).await;
+    let waiting = sandbox.open_shuffled_drop(20, 2).await;
+    register(&sandbox.store, &waiting, "l0").await;
 }
 
 pub(crate) async fn drawn_somewhere(sandbox: &Sandbox, spray: &Spray, member: &str) -> Grant {
@@ -106,5 +123,5 @@ async fn a_sound_ledger_adds_up_as_the_audit_of_the_books_says() {
     let count = |n: usize| u64::try_from(n).unwrap();
     assert_eq!(flow.wallets, count(books.wallets.len()));
     assert_eq!(flow.transfers, count(books.transfers.len()));
-    assert_eq!((pass.counts.pools, pass.counts.products, pass.counts.moving), (3, 3, 0));
+    assert_eq!((pass.counts.pools, pass.counts.products, pass.counts.moving), (5, 3, 0));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use largesse_app::drop::{close, enter};
-use largesse_app::ports::{Clock, Freezes, NotDrawn, Pools};
+use largesse_app::ports::{Clock, DropReads, Freezes, NotDrawn, Pools};
 use largesse_app::product::invest::{Invest, InvestError, invest};
 use largesse_app::reconcile::freeze::{freeze, unfreeze};
 use largesse_app::spray::refund;
@@ -11,6 +11,7 @@ use largesse_domain::id::InvestmentId;
 use largesse_domain::pool::BucketId;
 use largesse_tests::{Sandbox, amount, user};
 
+use crate::drops_lots::register;
 use crate::product::scene::{OPEN_MS, invested, limits, made_of};
 use crate::scene::{Table, bucket, drawn, key, request, s, sprayed};
 
@@ -83,6 +84,28 @@ async fn a_frozen_drop_gives_and_returns_nothing_until_it_is_lifted() {
     unfreeze(&**store, drop.pool()).await.unwrap();
     let report = refund_batch::handle(&**store, stop_at).await.unwrap();
     assert_eq!((report.closed, report.returned), (1, 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lots_of_a_frozen_drop_are_neither_taken_nor_drawn_until_it_is_lifted() {
+    let sandbox = Sandbox::new(10);
+    let store = &sandbox.store;
+    let drop = sandbox.open_shuffled_drop(20, 2).await;
+    register(store, &drop, "a").await;
+    freeze(&**store, drop.pool(), "why").await.unwrap();
+    assert!(enter::enter(&**store, drop.id, user("b")).await.is_err());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let stop_at = store.now().plus_ms(60_000);
+    refund_batch::handle(&**store, stop_at).await.unwrap();
+    // Also by an operator's hand: its lots are held.
+    assert!(close::close(&**store, drop.id).await.is_err());
+    assert_eq!(store.drop_record(drop.id).await.unwrap().unwrap().drawn, None);
+    unfreeze(&**store, drop.pool()).await.unwrap();
+    refund_batch::handle(&**store, stop_at).await.unwrap();
+    let drawn = store.drop_record(drop.id).await.unwrap().unwrap().drawn;
+    assert_eq!(drawn.map(|drawn| drawn.lots), Some(1));
+    let entered = enter::enter(&**store, drop.id, user("b")).await.unwrap();
+    assert!(matches!(entered, enter::Entered::Won { .. }), "{entered:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,8 @@
 //!
 //! The mark comes first, then each open bucket is held; lifting goes the other way round. So a
 //! freeze that is cut off is finished by the next one, and a pool without a mark has no bucket that
-//! is held for ever. The lots of a drop are held too, so that they are not drawn. ADR 0017 says why draws go by the buckets and everything else by the mark.
+//! is held for ever. The lots of a drop are held too, so that they are not drawn. ADR 0017 says why
+//! draws go by the buckets and everything else by the mark.
 
 use futures::StreamExt;
 use largesse_domain::id::PoolId;
