@@ -52,10 +52,10 @@ async fn sixteen_entries_at_once_are_one_record_with_sixteen_grants_and_lots_are
     assert_eq!(read(&sandbox, &kept).await, []);
     crate::drops_lots::draw_lots(&sandbox, &drop).await;
     let [record] = &read(&sandbox, &kept).await[..] else { panic!("one record") };
-    let grants: Vec<_> = record.messages.iter().map(|message| &message.grant).collect();
-    let members: std::collections::BTreeSet<_> = grants.iter().map(|g| &g.member).collect();
-    assert_eq!((members.len(), grants.len()), (16, 16));
-    let sum: u64 = grants.iter().map(|grant| grant.amount.get()).sum();
+    let members: std::collections::BTreeSet<_> =
+        record.messages.iter().map(|sent| &sent.grant.member).collect();
+    assert_eq!((members.len(), record.messages.len()), (16, 16));
+    let sum: u64 = record.messages.iter().map(|sent| sent.grant.amount.get()).sum();
     assert_eq!((sum, record.impossible.len()), (160, 0));
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use largesse_app::budget::miss::{MissLimits, Misses};
+use largesse_app::budget::miss::Misses;
 use largesse_app::ports::{Clock, Pools};
 use largesse_app::spray::claim::{Claim, claim};
 use largesse_app::usage::{self, Usage};
@@ -40,9 +40,7 @@ async fn work_is_told_each_call_and_each_unit_that_it_used() {
     assert_same(used, counted(&sandbox));
     assert!(used.write.hundredths() > 0 && used.read.hundredths() > 0, "{used:?}");
     sandbox.world.recorder().reset();
-    let limits = MissLimits { member: 20, room: 200, owner: 2_000 };
-    let misses = Misses { owner: "o".to_owned(), limits };
-    let claiming = Claim { room, token: spray.token, member: user("a"), misses };
+    let claiming = Claim { room, token: spray.token, member: user("a"), misses: Misses::NONE };
     let (claimed, used) = usage::counted(claim(&*sandbox.store, &claiming)).await;
     claimed.unwrap();
     assert_same(used, counted(&sandbox));

@@ -67,8 +67,9 @@ async fn signed(scene: &Scene, function: &str) -> Bootstrap {
 async fn a_signed_event_is_served_once_and_no_log_holds_its_secrets() {
     let scene = Scene::new().await;
     let path = "/api/v2/wallets/alice/deposits";
-    let (event, secrets) = deposit(&scene, path, path, "0123456789abcdef").await;
+    // Before the event is signed: the functions may have to be built first.
     let mut wallet = signed(&scene, "wallet").await;
+    let (event, secrets) = deposit(&scene, path, path, "0123456789abcdef").await;
     let mut tampered = event.clone();
     tampered["body"] = json!(r#"{"amount":90000}"#);
     let reply = Reply::of(&wallet.invoke(&tampered).await);

@@ -308,21 +308,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             let output = campaign::Output;
             return ended(campaigns::run(action, &place, &output).await);
         }
-        Some(Command::Verify { what: Verified::Audit { id, place } }) => {
-            let api = place.api()?;
-            return ended(campaign::verify::audit(&api, &campaign::Output, id).await);
-        }
-        Some(Command::Verify { what: Verified::Ledger { place } }) => {
-            let proved = verify::ledger(&place).await?;
-            print(&proved.text)?;
-            return Ok(if proved.is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
-        Some(Command::Verify { what: Verified::Frozen { place } }) => {
-            print(&verify::frozen(&place).await?)?;
-        }
-        Some(Command::Verify { what: Verified::Unfreeze { pool, place } }) => {
-            print(&verify::lift(&place, pool).await?)?;
-        }
+        Some(Command::Verify { what }) => return verified(what).await,
         Some(Command::MoneyServer(args)) => money_server::run(args).await?,
         Some(Command::Sign(args)) => {
             let (clock, rng) = (Arc::new(SystemClock), dlq::rng()?);
@@ -331,6 +317,23 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Openapi) => {
             print(include_str!("../../../docs/openapi.json").trim_end())?;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verified(what: Verified) -> Result<ExitCode, Box<dyn Error>> {
+    match what {
+        Verified::Audit { id, place } => {
+            let api = place.api()?;
+            return ended(campaign::verify::audit(&api, &campaign::Output, id).await);
+        }
+        Verified::Ledger { place } => {
+            let proved = verify::ledger(&place).await?;
+            print(&proved.text)?;
+            return Ok(if proved.is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Verified::Frozen { place } => print(&verify::frozen(&place).await?)?,
+        Verified::Unfreeze { pool, place } => print(&verify::lift(&place, pool).await?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
