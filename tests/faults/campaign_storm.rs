@@ -1,7 +1,7 @@
 //! A campaign through a storm of the money server: every row is paid once or failed, and the books of
 //! both sides agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use largesse_app::ports::{Breakers, CampaignResults, ChunkSet, Money, PortResult, Standing};
 use largesse_domain::breaker::{Breaker, BreakerPolicy};
@@ -125,6 +125,9 @@ async fn watch_breaker(scene: &Scene) -> Vec<Breaker> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_the_books_agree() {
+    // Which calls the storm hits depends on their order. That some rows fail does not.
+    let closed: BTreeSet<String> = ["m001", "m400", "m899"].map(str::to_owned).into();
+    let storm = || Faults { closed: closed.clone(), ..storm() };
     let scene = Scene::new(1, ROWS).await;
     let server = MoneyServer::start(&scene.sandbox, 1, storm());
     let probe = Probe::new(&scene.sandbox);
@@ -149,7 +152,8 @@ async fn after_a_storm_of_the_money_server_each_row_is_paid_once_or_failed_and_t
     let failed = assert_books_agree(&scene, &server).await;
     let seen = probe.take();
     assert_retried_after_the_delay(&seen);
-    assert!(!failed.is_empty(), "no row failed: choose another seed");
+    let members: BTreeSet<String> = failed.iter().map(|grant| grant.member.to_string()).collect();
+    assert!(members.is_superset(&closed), "{members:?}");
     for grant in &failed {
         let refused = seen[&grant.id].iter().filter(|send| send.is_refused).count();
         assert_eq!(refused, 4, "{grant:?}");
