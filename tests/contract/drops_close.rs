@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use largesse_app::drop::close::{Closed, close, run};
-use largesse_app::ports::{Clock, DropReads, DropReturned, DropsClosed, Pools};
+use largesse_app::ports::{Clock, DropReads, DropReturned, DropsClosed, Pools, PortErrorKind};
 use largesse_domain::drop::{Drop, Refund};
 use largesse_domain::pool::{Bucket, BucketStatus};
 use largesse_domain::time::Timestamp;
@@ -70,6 +70,9 @@ async fn a_drop_is_closed_once_and_returns_what_was_not_taken() {
     let now = sandbox.store.now().plus_ms(1);
     let again = sandbox.store.return_remainder(&drop, 10, now).await.unwrap();
     assert_eq!((again, balance(&sandbox, "f").await), (DropReturned::Before, 380));
+    // Nor does it record that nothing was returned, for which there is no transfer to exclude it.
+    let nothing = sandbox.store.return_remainder(&drop, 0, now).await.unwrap();
+    assert_eq!(nothing, DropReturned::Before);
     assert_eq!(refund_of(&sandbox, &drop).await.unwrap().amount, 380);
     let report = run(&*sandbox.store, now.plus_ms(1_000)).await.unwrap();
     assert_eq!((report.closed, report.failed), (0, 0), "it has left the index");
@@ -84,6 +87,8 @@ async fn a_drop_without_a_remainder_is_closed_without_a_transfer() {
     }
     tokio::time::advance(Duration::from_secs(600)).await;
     assert_eq!(close(&*sandbox.store, drop.id).await.unwrap(), Closed::Now { amount: 0 });
+    let full = slots(&sandbox, &drop).await.remove(0);
+    assert_eq!(full.status, BucketStatus::Open, "a full bucket never changes");
     assert_eq!(close(&*sandbox.store, drop.id).await.unwrap(), Closed::Before);
 }
 
@@ -111,8 +116,8 @@ async fn a_drop_that_was_restored_without_the_ledger_is_an_error_and_returns_not
     tokio::time::advance(Duration::from_secs(600)).await;
     close(&*sandbox.store, drop.id).await.unwrap();
     drops.put(before).await;
-    assert!(close(&*sandbox.store, drop.id).await.is_err());
-    assert_eq!(balance(&sandbox, "f").await, 20);
+    let error = close(&*sandbox.store, drop.id).await.unwrap_err();
+    assert_eq!((error.kind, balance(&sandbox, "f").await), (PortErrorKind::Corrupt, 20));
 }
 
 #[tokio::test(start_paused = true)]

@@ -195,3 +195,15 @@ async fn a_shard_that_says_more_than_it_can_hold_is_an_error() {
     let due = sandbox.store.due_products(0, sandbox.store.now(), None, 10).await.unwrap();
     assert!(due.rows.is_empty());
 }
+
+/// The process remembers that more remains than does, by which the amount is below the least one.
+#[tokio::test(start_paused = true)]
+async fn a_closing_investment_is_taken_whatever_the_process_remembers() {
+    let sandbox = sandbox(10).await;
+    let limits = largesse_domain::product::Limits { min_investment: Some(10), ..limits(22) };
+    let product = made_of(&sandbox, limits, 1).await;
+    invested(&sandbox, &product, "a", 10).await;
+    let other = sandbox.another_process(7);
+    invest_by(&other, &sandbox, &product, "b", 10).await.unwrap().unwrap();
+    assert_eq!(invested(&sandbox, &product, "a", 2).await.remaining, 0);
+}
