@@ -65,8 +65,9 @@ async fn the_trace_of_a_claim_is_on_the_line_of_its_payment() {
     let line = lines(&log_of(claim).await);
     let line = line.iter().find(|line| line.get("http.route").is_some()).unwrap();
     assert_eq!(line["trace.id"], TRACE);
-    // Membership, token and draw, which writes a bucket and its index.
-    assert_eq!((&line["dynamo.calls"], &line["dynamo.write_units"]), (&json!(3), &json!("2.00")));
+    // Membership, token beside the budgets of missed tokens, and draw, which writes a bucket and its
+    // index.
+    assert_eq!((&line["dynamo.calls"], &line["dynamo.write_units"]), (&json!(4), &json!("2.00")));
 
     scene.world.settle().await;
     let batch = json!({ "Records": *records.lock().unwrap() });
