@@ -11,7 +11,7 @@ RULES = [
     (r"/api/v2/.*", "[a-z_]*", "wrong_type", "1.0 is an integer to JSON Schema, and not to v2"),
     (r".*", "(name|room_name|title|memo|default_reason)", ".*", "at least one character is visible"),
     (r".*/(drops|products|campaigns)", "(opens_at|closes_at|starts_at)", ".*", "compared with the clock"),
-    (r".*/drops", "(waiting|slots|amount)", "out_of_range", "compared with each other"),
+    (r".*/drops", "(waiting|slots|amount|shuffle_s)", "out_of_range", "compared with each other"),
     (r".*/products", "(min_investment|max_per_investor|min_raise|target)", ".*", "likewise"),
     (r"/api/v2/sprays", "amount", "out_of_range", "at least a unit for each recipient"),
     (r"/api/v1/spray", "body", "value_error", "likewise"),
