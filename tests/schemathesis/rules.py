@@ -8,6 +8,7 @@ import re
 RULES = [
     (r"/api/v2/.*", "cursor", "malformed", "a cursor is signed, for one list of one caller"),
     (r".*", "(from|to|start_date|end_date)", ".*", "a day must be in the calendar"),
+    (r"/api/v2/stats", "zone", "malformed", "a zone must be in the database of time zones"),
     (r"/api/v2/.*", "[a-z_]*", "wrong_type", "1.0 is an integer to JSON Schema, and not to v2"),
     (r".*", "(name|room_name|title|memo|default_reason)", ".*", "at least one character is visible"),
     (r".*/(drops|products|campaigns)", "(opens_at|closes_at|starts_at)", ".*", "compared with the clock"),
