@@ -94,8 +94,9 @@ where
     once_for(Retention::DAY, deps, call, caller, key, run).await
 }
 
-/// Runs a request at most once for its key, which is kept as `retention` says. `run` receives the operation id, which stays the same
-/// when the request runs again: `run` creates everything under that id, so it creates it once.
+/// Runs a request at most once for its key, which is kept as `retention` says. `run` receives the
+/// operation id, which stays the same when the request runs again: `run` creates everything under that
+/// id, so it creates it once.
 ///
 /// # Errors
 /// ERR001 for a query string, since no write takes one (v2); ERR006; ERR008; and the errors of
