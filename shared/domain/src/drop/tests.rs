@@ -97,6 +97,9 @@ fn the_remainder_is_returned_under_one_id() {
     let drop = drop_of(20, 0);
     let order = drop.refund_order(5).unwrap();
     assert_eq!(order, drop.refund_order(5).unwrap());
+    // A run that read another remainder returns under the same id, so only one of the two can.
+    let other = drop.refund_order(6).unwrap();
+    assert_eq!((other.id, other.amount.get()), (order.id, 6));
     assert_ne!(order.id, drop.funding_order().unwrap().id);
     assert_eq!((order.wallet.as_str(), order.kind), ("f", TransferKind::Refund));
     assert_eq!(drop.refund_order(0), None);
@@ -107,9 +110,10 @@ fn a_list_is_ordered_by_the_time_of_entry() {
     let drop = drop_of(40, 40);
     let mut buckets = drop.buckets();
     buckets.retain(|bucket| bucket.id.pool == drop.list());
-    // Two buckets, whose entries come in turn; the last two in the same millisecond.
+    // Two buckets, whose entries come in turn; the last two in the same millisecond. There the nonce
+    // decides, and not the place: that of `e` has the lower number.
     for (number, member, ms, nonce) in
-        [(1, "a", 10, 9), (0, "b", 20, 9), (1, "c", 30, 9), (1, "d", 40, 2), (0, "e", 40, 1)]
+        [(1, "a", 10, 9), (0, "b", 20, 9), (1, "c", 30, 9), (1, "d", 40, 1), (0, "e", 40, 2)]
     {
         let (member, at) = (member.parse().unwrap(), Timestamp::from_ms(ms));
         let nonce = Nonce::from_bits(nonce);
@@ -120,10 +124,10 @@ fn a_list_is_ordered_by_the_time_of_entry() {
         names.collect::<Vec<_>>()
     };
     let list = WaitingList::of(&buckets);
-    assert_eq!((names(&list).join(""), list.waiting()), ("abced".to_owned(), 5));
+    assert_eq!((names(&list).join(""), list.waiting()), ("abcde".to_owned(), 5));
     buckets[0].promoted.insert("b".parse().unwrap(), 7);
     let list = WaitingList::of(&buckets);
-    assert_eq!((names(&list).join(""), list.waiting()), ("aced".to_owned(), 4));
+    assert_eq!((names(&list).join(""), list.waiting()), ("acde".to_owned(), 4));
     let standing = |name: &str| list.standing(&name.parse().unwrap());
     assert_eq!(standing("a"), Some(Listed::Waiting { position: 1 }));
     assert_eq!(standing("b"), Some(Listed::Promoted { slot: 7 }));
@@ -132,4 +136,8 @@ fn a_list_is_ordered_by_the_time_of_entry() {
     let entry =
         |ms, nonce| Entry { index: 0, at: Timestamp::from_ms(ms), nonce: Nonce::from_bits(nonce) };
     assert_eq!([list.position(entry(5, 9), 0), list.position(entry(40, 3), 0)], [1, 5]);
+    // Before both, behind the first, and of the nonce of `e` before its place and behind it.
+    let positions = [(0, 99), (1, 99), (2, 0), (2, 99)]
+        .map(|(nonce, part)| list.position(entry(40, nonce), part));
+    assert_eq!(positions, [3, 4, 4, 5]);
 }

@@ -100,3 +100,14 @@ fn only_the_sender_reads_for_seven_days() {
     assert_eq!(spray.revealed_seed(now.plus_ms(9_999)), None);
     assert_eq!(spray.revealed_seed(now.plus_ms(10_000)), Some(&Seed([1; 32])));
 }
+
+#[test]
+fn the_rest_is_returned_under_one_id() {
+    let terms = Terms::new(10, 2, Split::Equal, 10).unwrap();
+    let (e, now) = (entry(), Timestamp::from_ms(1_000));
+    let spray = Spray::new(e.spray, e.token, e.room, e.sender, &terms, Seed([1; 32]), now);
+    let [five, ten] = [5, 10].map(|rest| spray.refund_order(rest).unwrap());
+    assert_eq!((five.id, five.at), (ten.id, ten.at));
+    assert_eq!((five.amount.get(), ten.amount.get()), (5, 10));
+    assert_eq!(spray.refund_order(0), None);
+}
