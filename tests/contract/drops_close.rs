@@ -1,8 +1,9 @@
 //! Closing drops: one test for each clause of the conditions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::drop::close::{Closed, close, run};
+use largesse_app::drop::close::{CloseReport, Closed, close, run};
 use largesse_app::ports::{Clock, DropReads, DropReturned, DropsClosed, Pools, PortErrorKind};
 use largesse_domain::drop::{Drop, Refund};
 use largesse_domain::pool::{Bucket, BucketStatus};
@@ -10,6 +11,7 @@ use largesse_domain::time::Timestamp;
 use largesse_tests::Sandbox;
 
 use crate::drops::{slots, won};
+use crate::meanwhile::{Before, meanwhile};
 use crate::scene::{Table, balance, fill, key, request};
 
 async fn refund_of(sandbox: &Sandbox, drop: &Drop) -> Option<Refund> {
@@ -140,4 +142,29 @@ async fn a_remainder_waits_for_a_wallet_that_is_too_full() {
     // What was returned is not marked by a run that is late.
     sandbox.store.refuse_return(drop.id, 20, stop_at()).await.unwrap();
     assert_eq!(sandbox.store.drop_record(drop.id).await.unwrap().unwrap(), record);
+}
+
+/// Drops of which some lie in one page of the index: it has eight shards.
+const DUE_AT_ONCE: u64 = 24;
+
+#[tokio::test(start_paused = true)]
+async fn a_run_closes_no_drop_when_its_time_is_over_and_the_next_one_goes_on() {
+    let sandbox = Arc::new(Sandbox::new(8));
+    for _ in 0..DUE_AT_ONCE {
+        sandbox.open_drop(2, 0).await;
+    }
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let store = &*sandbox.store;
+    // A run that begins at its end.
+    let report = run(store, store.now()).await.unwrap();
+    assert_eq!(report, CloseReport { has_more: true, ..CloseReport::default() });
+    // A run whose time is over while it closes the first drop of a page.
+    meanwhile(&sandbox, Before(1, "UpdateItem", "largesse-pools"), async {
+        tokio::time::advance(Duration::from_secs(2)).await;
+    });
+    let report = run(store, store.now().plus_ms(1_000)).await.unwrap();
+    sandbox.world.set_fault_hook(None);
+    assert_eq!((report.closed, report.failed, report.has_more), (1, 0, true));
+    let report = run(store, store.now().plus_ms(1_000)).await.unwrap();
+    assert_eq!((report.closed, report.has_more), (DUE_AT_ONCE - 1, false));
 }

@@ -49,6 +49,7 @@ mod settings;
 mod sprays;
 mod streams;
 mod sweep;
+mod sweep_drops;
 mod template;
 mod tokens;
 mod told;

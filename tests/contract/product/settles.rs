@@ -190,3 +190,21 @@ async fn refunds_that_are_not_what_was_raised_never_end_as_refunded() {
     assert_eq!(settle_all(&sandbox.store).await.refunded, 1);
     assert_eq!(outcome(&sandbox, &product).await, Some(Outcome::Refunded));
 }
+
+/// A product that was sold out by a process that ended before it marked it, and is over since: it is in
+/// no list of those that are to be marked. The mark is what is told to the bus, and comes before the end.
+#[tokio::test(start_paused = true)]
+async fn a_product_that_was_never_marked_is_marked_before_it_is_settled() {
+    let sandbox = Sandbox::new(10);
+    let product = made_of(&sandbox, limits(60), 4).await;
+    sandbox.deposit("a", 60).await;
+    invested(&sandbox, &product, "a", 60).await;
+    over().await;
+    assert_eq!(read(&sandbox, &product).await.sold_out, None);
+    let report = settle_all(&sandbox.store).await;
+    assert_eq!((report.settled, report.paid_out, report.failed), (1, 60, 0));
+    let settled = read(&sandbox, &product).await;
+    assert_eq!(settled.sold_out, Some(sandbox.store.now()));
+    assert_eq!(outcome(&sandbox, &product).await, Some(Outcome::PaidOut));
+    assert_eq!(settle_all(&sandbox.store).await, SettleReport::default(), "it is done");
+}
