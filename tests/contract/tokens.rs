@@ -12,7 +12,6 @@ use largesse_domain::id::{TOKEN_COUNT, Token};
 use largesse_domain::time::Timestamp;
 use largesse_emulator::{Fault, Faults, Matching, Service};
 use largesse_tests::Sandbox;
-use serde_json::{Value, json};
 
 use crate::meanwhile::{Before, meanwhile};
 use crate::scene::{Item, Table, key, n, number};
@@ -33,24 +32,6 @@ async fn leased(sandbox: &Sandbox, until: Timestamp, earliest: Option<Timestamp>
         item.insert("earliest_ms".to_owned(), n(earliest.ms()));
     }
     Table::of(sandbox, "tokens").put(item).await;
-}
-
-/// Live sprays carry all tokens but these: as much of their items as a scan reads.
-async fn take_all_but(sandbox: &Sandbox, left: &[Token], closes: Timestamp) {
-    let put = |token: &Token| {
-        let (pk, closes) = (format!("TOKEN#{token}"), closes.ms().to_string());
-        let refunded = json!({ "BOOL": false });
-        let item = json!({ "pk": { "S": pk }, "closes_ms": { "N": closes }, "refunded": refunded });
-        json!({ "PutRequest": { "Item": item } })
-    };
-    let tokens = (0..TOKEN_COUNT).map(Token::from_index).filter(|token| !left.contains(token));
-    for some in tokens.collect::<Vec<Token>>().chunks(25) {
-        let puts: Vec<Value> = some.iter().map(put).collect();
-        let body = json!({ "RequestItems": { "largesse-tokens": puts } }).to_string();
-        let target = "DynamoDB_20120810.BatchWriteItem";
-        let answer = sandbox.world.answer(target, body.into_bytes()).await.unwrap();
-        assert_eq!(answer.status().as_u16(), 200);
-    }
 }
 
 fn token_key(token: Token) -> Item {
@@ -114,7 +95,7 @@ async fn a_scan_ends_its_own_lease_and_no_other() {
     let sandbox = Arc::new(Sandbox::new(4));
     let (store, now) = (&sandbox.store, sandbox.store.now());
     let earliest = now.plus_ms(3_600_000);
-    take_all_but(&sandbox, &[], earliest).await;
+    sandbox.take_all_tokens_but(&[], earliest).await;
     // Its own lease is over before it ends, and another one's begins.
     let (later, between) = (now.plus_ms(10_000), sandbox.clone());
     meanwhile(&sandbox, Before(1, "Scan", "largesse-tokens"), async move {
@@ -160,7 +141,7 @@ async fn a_token_that_a_spray_took_during_the_scan_stays_the_sprays() {
     let now = sandbox.store.now();
     sandbox.deposit("s", 100).await;
     let last: Token = "XYZ".parse().unwrap();
-    take_all_but(&sandbox, &[last], now.plus_ms(3_600_000)).await;
+    sandbox.take_all_tokens_but(&[last], now.plus_ms(3_600_000)).await;
     let (other, (spray, order)) = (sandbox.another_process(61), wish(&sandbox, "XYZ", 50));
     let theirs = spray.clone();
     meanwhile(&sandbox, Before(1, "PutItem", "largesse-tokens"), async move {
@@ -201,7 +182,7 @@ async fn a_crowd_that_finds_the_index_empty_waits_for_the_scan_and_gets_its_toke
     sandbox.deposit("s", 10_000).await;
     let closes = sandbox.store.now().plus_ms(3_600_000);
     let left: Vec<Token> = (0..40).map(|n| Token::from_index(n * 1_000)).collect();
-    take_all_but(&sandbox, &left, closes).await;
+    sandbox.take_all_tokens_but(&left, closes).await;
     // A scan takes its time.
     let slow = Fault::DelayReply(Duration::from_millis(300));
     let slow = Faults::seeded(0).always(Matching::operation("Scan"), slow);

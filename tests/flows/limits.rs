@@ -177,33 +177,6 @@ async fn as_many_sprays_by_one_member_as_there_are_tokens_stop_no_other() {
     api.try_spray(&room, "bob", 100, 1).await.expect(201);
 }
 
-/// The same for hours, a thousand times smaller: the budget, then the limit of live sprays.
-#[tokio::test(start_paused = true)]
-async fn a_member_who_sprays_on_and_on_takes_few_tokens() {
-    let limits = [("LIVE_SPRAYS_MAX", 10), (CREATIONS, 6)];
-    let api = Api::with_limits(7, &limits);
-    let room = api.room(&["ann", "bob"]).await;
-    api.deposit("ann", 1_000).await;
-    api.deposit("bob", 100).await;
-    let mut told = [0; 3];
-    for _ in 0..4 {
-        for _ in 0..12 {
-            let reply = api.try_spray(&room, "ann", 1, 1).await;
-            let kind = match reply.verdict() {
-                (201, _) => 0,
-                (409, "ERR105") => 1,
-                (429, "ERR007") => 2,
-                _ => panic!("{}", reply.text),
-            };
-            told[kind] += 1;
-        }
-        tokio::time::advance(Duration::from_secs(60)).await;
-    }
-    // 23 admitted, since ann made the room: 10 live, 13 refused; 25 not admitted.
-    assert_eq!(told, [10, 13, 25]);
-    api.try_spray(&room, "bob", 100, 1).await.expect(201);
-}
-
 #[tokio::test(start_paused = true)]
 async fn requests_above_the_rate_are_refused_before_anything_is_read() {
     let api = Api::with_limits(8, &[("REQUESTS_MEMBER_PER_S", 5)]);

@@ -18,5 +18,6 @@ mod routes;
 mod signing;
 mod sockets;
 mod stats;
+mod token_space;
 mod v1;
 mod v2;

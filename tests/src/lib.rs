@@ -8,5 +8,6 @@ pub mod money;
 pub mod raw;
 mod sandbox;
 pub mod signed;
+mod tokens;
 
 pub use sandbox::{Sandbox, amount, user};
