@@ -196,3 +196,33 @@ async fn requests_above_the_rate_are_refused_before_anything_is_read() {
     tokio::time::advance(Duration::from_millis(200)).await;
     get().await.expect(200);
 }
+
+/// Budgets belong to members, rooms and owners. Where a request says that it comes from counts nowhere.
+#[tokio::test(start_paused = true)]
+async fn a_forged_forwarding_header_gives_no_new_budget() {
+    let api = Api::with_limits(9, &[("REQUESTS_MEMBER_PER_S", 5), (MISSES, 3), (CREATIONS, 2)]);
+    let room = api.room(&["ann", "bob"]).await;
+    let forged = |ask: Ask, n: u32| {
+        let address = format!("203.0.113.{n}");
+        let ask = ask.header("x-forwarded-for", &address).header("x-real-ip", &address);
+        ask.header("forwarded", format!("for={address}")).from(&address)
+    };
+    let told = async |count: u32, ask: &dyn Fn() -> Ask| {
+        let mut refused = Vec::new();
+        for n in 0..count {
+            let reply = forged(ask(), n).await;
+            if reply.status == 429 {
+                let policy = reply.header("ratelimit-policy").split(';').next();
+                refused.push(policy.unwrap_or_default().trim_matches('"').to_owned());
+            }
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        refused
+    };
+    let make = || api.post("ann", "/api/v2/rooms").json(json!({ "name": "r" }));
+    assert_eq!(told(3, &make).await, ["creations-member"; 2], "one room was made before");
+    let guess = || guess(&api, "v2 claim", "bob", &room, "AAA");
+    assert_eq!(told(5, &guess).await, ["token-misses-member"; 2]);
+    let read = || api.get("bob", "/api/v2/wallets/bob");
+    assert_eq!(told(12, &read).await, ["requests-member"; 2]);
+}

@@ -163,6 +163,18 @@ impl Ask {
         self
     }
 
+    /// To another path, with headers and body as they are.
+    #[must_use]
+    pub fn to(self, path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
+    /// With another method.
+    #[must_use]
+    pub fn by(self, method: &str) -> Self {
+        Self { method: Method::from_bytes(method.as_bytes()).expect("a method"), ..self }
+    }
+
     /// With a body and no word about what it is.
     #[must_use]
     pub fn raw(self, body: impl Into<Vec<u8>>) -> Self {

@@ -71,7 +71,18 @@ impl Api {
     /// A new world whose callers sign their requests with secrets that follow from `masters`.
     #[must_use]
     pub fn signed(seed: u64, masters: &str) -> Self {
-        let sandbox = Sandbox::new(seed);
+        Self::signed_over(Sandbox::new(seed), masters)
+    }
+
+    /// The same, with limits that callers reach: those given, beside others out of reach.
+    #[must_use]
+    pub fn signed_with_limits(seed: u64, masters: &str, limits: &[(&'static str, u32)]) -> Self {
+        let limits = limits.iter().map(|(name, value)| (*name, value.to_string()));
+        let limits: Vec<_> = limits.collect();
+        Self::signed_over(Sandbox::with_settings(seed, &limits), masters)
+    }
+
+    fn signed_over(sandbox: Sandbox, masters: &str) -> Self {
         let (world, store) = (sandbox.world.clone(), sandbox.store.clone());
         let edge = signed_edge(masters);
         let local = compose::compose_serving(world, store, &edge, None, &[]).expect("the stack");
@@ -80,9 +91,12 @@ impl Api {
 
     /// The routes of another process over the same world, with caches of its own.
     pub fn process(&self, seed: u64, masters: &str) -> Router {
-        let (store, edge) = (self.sandbox.another_process(seed), Arc::new(signed_edge(masters)));
+        let (store, edge) = (self.sandbox.another_process(seed), signed_edge(masters));
         let functions = &self.sandbox.world.stack().functions;
-        let routes = functions.iter().filter_map(|f| compose::routes_of(f, &store, &edge));
+        let routes = functions.iter().filter_map(|function| {
+            let edge = compose::edge_of(function, &edge).expect("limits");
+            compose::routes_of(function, &store, &Arc::new(edge))
+        });
         kernel::wrap(routes.fold(Router::new(), Router::merge), store)
     }
 

@@ -205,7 +205,10 @@ pub fn compose_serving(
 }
 
 /// How a function serves requests: with what the template tells it about campaigns and limits.
-fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
+///
+/// # Errors
+/// [`SettingError`].
+pub fn edge_of(function: &FunctionSpec, edge: &EdgeConfig) -> Result<EdgeConfig, SettingError> {
     let variables = Variables::new(|name| function.environment.get(name).cloned());
     let mut edge = edge.clone().with_money(&variables)?.with_force_users(&variables)?;
     let reads = |name: &str| function.environment.contains_key(name);

@@ -43,7 +43,21 @@ async fn a_changed_request_is_refused_and_changes_nothing() {
         signed().without("x-nonce").header("x-nonce", "another-nonce-of-20c"),
         signed().without("x-timestamp").header("x-timestamp", (api.now_s() + 1).to_string()),
     ];
-    for ask in changed {
+    let read = |path: &str| api.sign(&holder, api.get("ann", path));
+    let (list, members) =
+        ("/api/v2/wallets/ann/transactions", format!("/api/v2/rooms/{room}/members"));
+    let join = api.ask("PUT", format!("{members}/bob")).user("ann");
+    let elsewhere = [
+        signed().to("/api/v2/wallets/bob/deposits"),
+        signed().to("/api/v2/wallets/ann/deposits?dry=1"),
+        read(list).to(format!("{list}?limit=1")),
+        read(&format!("{list}?limit=1")).to(list),
+        read(&format!("{list}?limit=1")).to(format!("{list}?limit=10")),
+        read(&format!("{list}?limit=1&type=claim")).to(format!("{list}?type=claim&limit=1")),
+        read(&format!("{list}?from=%31")).to(format!("{list}?from=1")),
+        api.sign(&holder, join).by("DELETE"),
+    ];
+    for ask in changed.into_iter().chain(elsewhere) {
         let reply = ask.await;
         let verdict = (reply.status, reply.body["reason"].as_str());
         assert_eq!(verdict, (401, Some("signature")), "{}", reply.text);
@@ -95,6 +109,26 @@ async fn a_clock_that_is_off_by_more_than_five_minutes_is_refused(#[case] offset
     let holder = api.holder(MASTER, "chat", ALL).await;
     let at_s = api.now_s() + offset_s;
     let reply = deposit(&api).signed(&holder, at_s, "0123456789abcdef").await;
+    assert_eq!((reply.status, &reply.body["reason"]), (401, &json!("clock")));
+}
+
+/// To the second, by the clock of the service: the last moments at which a request is timely.
+#[rstest]
+#[case(-300)]
+#[case(300)]
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_off_by_five_minutes_is_served_and_a_moment_later_is_not(
+    #[case] offset_s: i64,
+) {
+    let api = Api::signed(4, MASTER);
+    let holder = api.holder(MASTER, "chat", ALL).await;
+    let at_s = api.now_s() + offset_s;
+    // A clock that is ahead is timely for ten minutes from now on.
+    let left_s = u64::try_from(300 + offset_s).unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(left_s)).await;
+    deposit(&api).signed(&holder, at_s, "0123456789abcdef").await.expect(201);
+    tokio::time::advance(std::time::Duration::from_millis(1)).await;
+    let reply = deposit(&api).signed(&holder, at_s, "0123456789abcdeg").await;
     assert_eq!((reply.status, &reply.body["reason"]), (401, &json!("clock")));
 }
 

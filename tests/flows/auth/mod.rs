@@ -3,6 +3,7 @@
 mod attacks;
 mod keys;
 mod local;
+mod owners;
 mod rotation;
 mod routes;
 

@@ -6,6 +6,7 @@ mod headers;
 mod recorded;
 mod requests;
 mod text;
+mod unknown;
 
 use largesse_tests::http::{Api, Ask, Dump, Reply};
 
