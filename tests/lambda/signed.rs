@@ -2,15 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use largesse_app::key::create::create;
-use largesse_app::ports::Clock;
-use largesse_aws::production::SystemClock;
 use largesse_domain::key::Terms;
-use largesse_edge::auth::SignatureSecrets;
-use largesse_edge::auth::signature::{self, Parts};
 use serde_json::{Value, json};
 
 use crate::bootstrap::{Bootstrap, CURSOR_SECRET};
+use crate::holder::{self, Holder, Request};
 use crate::http::Reply;
 use crate::scene::Scene;
 
@@ -20,39 +16,19 @@ const BODY: &str = r#"{"amount":50000}"#;
 
 /// A deposit into the wallet that `raw_path` names, signed for `path`.
 async fn deposit(scene: &Scene, raw_path: &str, path: &str, nonce: &str) -> (Value, [String; 3]) {
-    let terms = Terms {
-        owner: "chat".parse().unwrap(),
-        scopes: "wallet".parse().unwrap(),
-        networks: "203.0.113.0/24".parse().unwrap(),
-    };
-    let (key, record) = create(&*scene.store, terms, None).await.unwrap();
-    let secret = SignatureSecrets::read(MASTER).unwrap().secret_of(record.id);
-    let timestamp = SystemClock.now().ms().div_euclid(1_000).to_string();
-    let text = signature::signed_text(&Parts {
+    let terms =
+        Terms { networks: "203.0.113.0/24".parse().unwrap(), ..holder::terms("chat", "wallet") };
+    let holder = Holder::make(scene, terms, MASTER).await;
+    let event = holder.event(&Request {
         method: "POST",
-        path,
-        query: "",
-        timestamp: &timestamp,
-        nonce,
+        path: raw_path,
+        signed_path: Some(path),
         user: "alice",
-        room: "",
-        body: BODY.as_bytes(),
+        nonce,
+        body: BODY,
     });
-    let signature = signature::sign(&secret, &text);
-    let event = json!({
-        "version": "2.0", "rawPath": raw_path, "rawQueryString": "",
-        "headers": {
-            "authorization": format!("Bearer {}", key.reveal()),
-            "x-signature": signature, "x-timestamp": timestamp, "x-nonce": nonce,
-            "x-user-id": "alice", "content-type": "application/json",
-            "idempotency-key": nonce, "x-forwarded-for": "198.51.100.1",
-        },
-        "requestContext": {
-            "http": { "method": "POST", "sourceIp": "203.0.113.7" }, "stage": "$default",
-        },
-        "body": BODY, "isBase64Encoded": false,
-    });
-    (event, [key.reveal().to_owned(), secret, signature])
+    let signature = event["headers"]["x-signature"].as_str().unwrap().to_owned();
+    (event, [holder.key, holder.secret, signature])
 }
 
 async fn signed(scene: &Scene, function: &str) -> Bootstrap {
