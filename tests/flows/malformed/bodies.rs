@@ -40,6 +40,7 @@ const NO_V2_NUMBER: &[&str] = &[r#""5""#, r#"" 5 ""#, "5.0", r#""5.0""#];
 const NO_AMOUNT: &[&str] = &["1000000000001", "9223372036854775807", "18446744073709551615"];
 const NO_USER: &[&str] = &["9223372036854775808", "-9223372036854775809"];
 const NO_RECIPIENTS: &[&str] = &["1001", "4294967297"];
+const NO_SLOTS: &[&str] = &["100001", "4294967297"];
 const NO_PERIOD: &[&str] = &["9", "604801"];
 const NO_TEXT: &[&str] = &["true", "7", "1.5", "[]", r#"["a"]"#, "{}"];
 const NO_NAME: &[&str] = &["null", r#""""#, r#""  ""#];
@@ -75,7 +76,7 @@ fn with(fields: &[Field], position: usize, raw: &str) -> String {
 }
 
 /// Bodies that nobody could read.
-fn unreadable(right: &str) -> Vec<Vec<u8>> {
+pub(super) fn unreadable(right: &str) -> Vec<Vec<u8>> {
     let cut = &right[..right.len() - 1];
     let texts = [
         "",
@@ -119,7 +120,7 @@ fn unreadable(right: &str) -> Vec<Vec<u8>> {
     bodies
 }
 
-fn shown(body: &[u8]) -> String {
+pub(super) fn shown(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned()
 }
 
@@ -134,6 +135,18 @@ fn shown(body: &[u8]) -> String {
     ("name", "\"n\"", NO_NAME), ("default_reason", "\"r\"", NO_TEXT),
     ("default_amount", "5", NO_AMOUNT), ("starts_at", "\"2026-01-31T09:00:00Z\"", NO_TIME),
     ("duplicates", "\"sum\"", NO_POLICY),
+])]
+#[case("/api/v2/drops", &[
+    ("name", "\"n\"", NO_NAME), ("slots", "2", NO_SLOTS), ("amount", "5", NO_AMOUNT),
+    ("opens_at", "\"2026-01-01T00:00:00Z\"", NO_TIME),
+    ("closes_at", "\"2026-01-31T09:00:00Z\"", NO_TIME),
+])]
+#[case("/api/v2/products", &[
+    ("title", "\"t\"", NO_NAME), ("target", "5", NO_AMOUNT),
+    ("opens_at", "\"2026-01-01T00:00:00Z\"", NO_TIME),
+    ("closes_at", "\"2026-01-31T09:00:00Z\"", NO_TIME),
+    ("min_investment", "5", NO_AMOUNT), ("max_per_investor", "5", NO_AMOUNT),
+    ("min_raise", "5", NO_AMOUNT),
 ])]
 #[tokio::test]
 async fn v2_refuses_every_malformed_body(#[case] path: &str, #[case] fields: &[Field]) {

@@ -1,9 +1,14 @@
 //! Headers that are missing, repeated, over-long or in another alphabet.
 
 use rstest::rstest;
+use serde_json::Value;
 
 use super::Scene;
 
+const DROP: &str = r#"{"name":"n","slots":2,"amount":5,"opens_at":"2026-01-01T00:00:00Z",
+    "closes_at":"2026-01-31T09:00:00Z"}"#;
+const PRODUCT: &str = r#"{"title":"t","target":5,"opens_at":"2026-01-01T00:00:00Z",
+    "closes_at":"2026-01-31T09:00:00Z"}"#;
 /// Every operation, with a body that is right for it, and whether it needs a room and a key.
 const OPERATIONS: &[(&str, &str, &str, bool, bool)] = &[
     ("POST", "/api/v2/wallets/2/deposits", r#"{"amount":5}"#, false, true),
@@ -35,6 +40,24 @@ const OPERATIONS: &[(&str, &str, &str, bool, bool)] = &[
     ("GET", "/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/progress", "", false, false),
     ("GET", "/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/rows", "", false, false),
     ("GET", "/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/rows/kim", "", false, false),
+    ("GET", "/api/v2/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/parts", "", false, false),
+    ("POST", "/api/v2/drops", DROP, false, true),
+    ("GET", "/api/v2/drops", "", false, false),
+    ("GET", "/api/v2/drops/01ARZ3NDEKTSV4RRFFQ69G5FAV", "", false, false),
+    ("POST", "/api/v2/drops/01ARZ3NDEKTSV4RRFFQ69G5FAV/entries", "", false, false),
+    ("GET", "/api/v2/drops/01ARZ3NDEKTSV4RRFFQ69G5FAV/entries/2", "", false, false),
+    ("POST", "/api/v2/products", PRODUCT, false, false),
+    ("GET", "/api/v2/products", "", false, false),
+    ("GET", "/api/v2/products/01ARZ3NDEKTSV4RRFFQ69G5FAV", "", false, false),
+    (
+        "POST",
+        "/api/v2/products/01ARZ3NDEKTSV4RRFFQ69G5FAV/investments",
+        r#"{"amount":5}"#,
+        false,
+        true,
+    ),
+    ("GET", "/api/v2/investments", "", false, false),
+    ("GET", "/api/v2/stats", "", false, false),
     ("POST", "/api/v1/spray", r#"{"total_amount":5,"recipient_count":2}"#, true, false),
     ("POST", "/api/v1/receive", r#"{"token":"{token}"}"#, true, false),
     ("GET", "/api/v1/spray/{token}", "", false, false),
@@ -91,6 +114,34 @@ fn bad_keys() -> Vec<Vec<u8>> {
     vec![Vec::new(), b"a b".to_vec(), vec![0xe9], vec![b'k'; 256], vec![b'k'; 10_000]]
 }
 
+/// Whether a path fits one of the document, whose parts in braces are anything.
+fn fits(path: &str, described: &str) -> bool {
+    let parts = || path.split('/').zip(described.split('/'));
+    let is_same = |(part, described): (&str, &str)| part == described || described.starts_with('{');
+    path.split('/').count() == described.split('/').count() && parts().all(is_same)
+}
+
+/// Keys and public routes name no member.
+#[test]
+fn the_operations_are_all_of_the_document_that_name_a_member() {
+    let document: Value = serde_json::from_str(super::described::STORED).unwrap();
+    let mut described = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if !parameters.iter().any(|parameter| parameter["name"] == "X-USER-ID") {
+                continue;
+            }
+            let is_here = |(m, p, ..): &(&str, &str, &str, bool, bool)| {
+                m.eq_ignore_ascii_case(method) && fits(p, path)
+            };
+            assert!(OPERATIONS.iter().any(is_here), "{method} {path}");
+            described += 1;
+        }
+    }
+    assert_eq!(described, OPERATIONS.len());
+}
+
 #[tokio::test]
 async fn every_route_refuses_headers_that_are_not_as_they_should_be() {
     let scene = Scene::set().await;
@@ -102,8 +153,9 @@ async fn every_route_refuses_headers_that_are_not_as_they_should_be() {
     for (method, path, body, needs_room, needs_key) in OPERATIONS {
         let is_v1 = path.starts_with("/api/v1/");
         let status = if is_v1 { 422 } else { 400 };
-        // A claim takes no key: the member is the key.
-        let is_claim = path.ends_with("/claims") || path.ends_with("/receive");
+        // A claim takes no key, nor does an entry: the member is the key.
+        let ends = ["/claims", "/receive", "/entries"];
+        let is_claim = ends.iter().any(|end| path.ends_with(end));
         // Nor does an action on a campaign that says itself what it wants.
         let is_action = path.starts_with("/api/v2/campaigns/") && !needs_key;
         let takes_key = *method == "POST" && !is_claim && !is_action;

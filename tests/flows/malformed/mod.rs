@@ -2,11 +2,11 @@
 
 mod bodies;
 mod cursors;
+mod described;
 mod headers;
 mod recorded;
 mod requests;
 mod text;
-mod unknown;
 
 use largesse_tests::http::{Api, Ask, Dump, Reply};
 
