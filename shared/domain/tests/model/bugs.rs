@@ -1,5 +1,6 @@
 //! Planted bugs: each leaves out one safeguard of the protocol. The checker must find them.
 
+use crate::checker::Planted;
 use crate::instances::{
     BOTH_IN_ONE, EVERYTHING, PAID, REFUNDED, THREE_BUCKETS, TWO_BUCKETS, TWO_PAYERS,
 };
@@ -98,7 +99,7 @@ pub(crate) enum Bug {
 }
 
 /// Each with the property that it breaks, and the instance that shows it.
-pub(crate) const BUGS: &[(Bug, &str, Protocol)] = &[
+pub(crate) const BUGS: &[Planted<Bug, Protocol>] = &[
     (Bug::DrawsFromAClosedBucket, CONSERVED, REFUNDED),
     (Bug::DrawsAheadOfTheWindow, SOUND, BOTH_IN_ONE),
     (Bug::DrawsAfterTheWindow, SOUND, BOTH_IN_ONE),

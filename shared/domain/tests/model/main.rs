@@ -51,6 +51,8 @@
 mod actions;
 mod books;
 mod bugs;
+#[path = "../checker/mod.rs"]
+mod checker;
 mod claim;
 mod instances;
 mod pay;
@@ -61,32 +63,16 @@ mod refund;
 mod rest;
 mod state;
 
-use std::collections::BTreeSet;
-
-use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use stateright::Model;
 
 use bugs::BUGS;
 use protocol::Protocol;
 
-/// Visits every state, unless one breaks a property; returns what is broken, with a way to it, and
-/// what no state has reached.
+impl checker::Checked for Protocol {}
+
+/// What an instance breaks, and what it never reaches.
 fn broken(protocol: Protocol) -> Vec<String> {
-    let checker = protocol.checker().symmetry().finish_when(HasDiscoveries::AnyFailures);
-    let checker = checker.spawn_dfs().join();
-    let (states, steps) = (checker.unique_state_count(), checker.state_count());
-    println!("{}: {states} states, {steps} steps", protocol.name);
-    let mut found = checker.discoveries();
-    let properties = protocol.properties().into_iter();
-    let failures = properties.map(|property| {
-        let path = found.remove(property.name);
-        match (property.expectation, path) {
-            (Expectation::Always | Expectation::Eventually, None) => None,
-            (Expectation::Sometimes, Some(_)) => None,
-            (Expectation::Sometimes, None) => Some(format!("never: {}", property.name)),
-            (_, Some(path)) => Some(format!("not: {}: {:?}", property.name, path.into_actions())),
-        }
-    });
-    failures.flatten().collect()
+    checker::broken(protocol.name, protocol.checker().symmetry())
 }
 
 #[test]
@@ -117,28 +103,12 @@ fn everything_at_once_keeps_every_promise() {
     assert_eq!(broken(instances::EVERYTHING), [""; 0]);
 }
 
-/// A short way to each is printed. Without symmetry, since the property is broken soon.
 #[test]
 fn every_planted_bug_is_found() {
-    for (bug, property, instance) in BUGS {
-        let protocol = Protocol { bug: Some(*bug), ..*instance };
-        let until = HasDiscoveries::AnyOf(BTreeSet::from([*property]));
-        let checker = protocol.checker().finish_when(until).spawn_bfs().join();
-        let path = checker.discovery(property);
-        let path = path.unwrap_or_else(|| panic!("{bug:?} does not break \"{property}\""));
-        println!("{bug:?} breaks \"{property}\": {:?}", path.into_actions());
-    }
-    println!("{} planted bugs", BUGS.len());
+    checker::assert_found(BUGS, |protocol, bug| Protocol { bug: Some(bug), ..protocol });
 }
 
-/// A property that no planted bug breaks might be true of anything.
 #[test]
 fn every_property_is_broken_by_a_planted_bug() {
-    let broken: BTreeSet<&str> = BUGS.iter().map(|(_, property, _)| *property).collect();
-    for protocol in [instances::EVERYTHING, instances::PAID] {
-        for property in protocol.properties() {
-            let is_broken = broken.contains(property.name);
-            assert!(property.expectation != Expectation::Always || is_broken, "{}", property.name);
-        }
-    }
+    checker::assert_all_broken(BUGS, &[instances::EVERYTHING, instances::PAID]);
 }

@@ -1,5 +1,6 @@
 //! Planted bugs: each leaves out one safeguard of a promotion. The checker must find them.
 
+use crate::checker::Planted;
 use crate::properties::{
     COMES_TO_REST, EXCLUDED, GIVEN_UP, NOBODY_WAITS, OLDEST_FIRST, ONE_OWNER, ONE_SLOT, PAID_ONCE,
     SOUND,
@@ -46,7 +47,7 @@ pub(crate) enum Bug {
 }
 
 /// Each with the property that it breaks, and the instance that shows it.
-pub(crate) const BUGS: &[(Bug, &str, Protocol)] = &[
+pub(crate) const BUGS: &[Planted<Bug, Protocol>] = &[
     (Bug::VoidsWhatIsPaid, PAID_ONCE, TWO_WAIT),
     (Bug::VoidsWhatIsPaid, EXCLUDED, TWO_WAIT),
     (Bug::PassesOnWhatIsRetried, GIVEN_UP, OPERATED),

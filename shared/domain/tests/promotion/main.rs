@@ -33,6 +33,8 @@
 
 mod books;
 mod bugs;
+#[path = "../checker/mod.rs"]
+mod checker;
 mod list;
 mod properties;
 mod protocol;
@@ -40,30 +42,16 @@ mod rest;
 mod state;
 mod steps;
 
-use std::collections::BTreeSet;
-
-use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use stateright::Model;
 
 use bugs::{BUGS, Bug};
 use protocol::Protocol;
 
-/// Visits every state, unless one breaks a property; returns what is broken, with a way to it, and
-/// what no state has reached.
+impl checker::Checked for Protocol {}
+
+/// What an instance breaks, and what it never reaches.
 fn broken(protocol: Protocol) -> Vec<String> {
-    let checker = protocol.checker().finish_when(HasDiscoveries::AnyFailures).spawn_dfs().join();
-    let (states, steps) = (checker.unique_state_count(), checker.state_count());
-    println!("{}: {states} states, {steps} steps", protocol.name);
-    let mut found = checker.discoveries();
-    let failures = protocol.properties().into_iter().map(|property| {
-        let path = found.remove(property.name);
-        match (property.expectation, path) {
-            (Expectation::Always | Expectation::Eventually, None) => None,
-            (Expectation::Sometimes, Some(_)) => None,
-            (Expectation::Sometimes, None) => Some(format!("never: {}", property.name)),
-            (_, Some(path)) => Some(format!("not: {}: {:?}", property.name, path.into_actions())),
-        }
-    });
-    failures.flatten().collect()
+    checker::broken(protocol.name, protocol.checker())
 }
 
 #[test]
@@ -82,28 +70,14 @@ fn an_operator_who_retries_and_voids_meanwhile_breaks_no_promise() {
     assert_eq!(broken(protocol::EVERYTHING), [""; 0]);
 }
 
-/// A short way to each is printed.
 #[test]
 fn every_planted_bug_of_a_promotion_is_found() {
-    for (bug, property, instance) in BUGS {
-        let protocol = Protocol { bug: Some(*bug), ..*instance };
-        let until = HasDiscoveries::AnyOf(BTreeSet::from([*property]));
-        let checker = protocol.checker().finish_when(until).spawn_bfs().join();
-        let path = checker.discovery(property);
-        let path = path.unwrap_or_else(|| panic!("{bug:?} does not break \"{property}\""));
-        println!("{bug:?} breaks \"{property}\": {:?}", path.into_actions());
-    }
-    println!("{} planted bugs", BUGS.len());
+    checker::assert_found(BUGS, |protocol, bug| Protocol { bug: Some(bug), ..protocol });
 }
 
-/// A property that no planted bug breaks might be true of anything.
 #[test]
 fn every_property_of_a_promotion_is_broken_by_a_planted_bug() {
-    let broken: BTreeSet<&str> = BUGS.iter().map(|(_, property, _)| *property).collect();
-    for property in protocol::OPERATED.properties() {
-        let is_broken = broken.contains(property.name);
-        assert!(property.expectation != Expectation::Always || is_broken, "{}", property.name);
-    }
+    checker::assert_all_broken(BUGS, &[protocol::OPERATED]);
 }
 
 /// The mark in the list and the bucket of the place exclude each a second slot for the place. Either is
