@@ -7,10 +7,7 @@ use largesse_tests::http::{Api, Reply};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-/// The worlds of the tests begin at midnight.
-fn minute(minute: u32) -> String {
-    format!("2026-01-01T00:{minute:02}:00.000Z")
-}
+use super::drops::{enter, entry, minute, read};
 
 /// A drop of `amount` a slot, open from the first minute to the eleventh, paid for by ann.
 fn terms(slots: u64, amount: u64, waiting: u64) -> Value {
@@ -31,21 +28,6 @@ async fn opened(api: &Api, slots: u64, amount: u64, waiting: u64) -> String {
     assert_eq!(made.body.get("warnings"), None, "the table says nothing of its throughput");
     tokio::time::advance(Duration::from_secs(60)).await;
     made.string("drop_id")
-}
-
-async fn enter(api: &Api, drop: &str, member: &str) -> Reply {
-    api.post(member, format!("/api/v2/drops/{drop}/entries")).await
-}
-
-async fn read(api: &Api, drop: &str) -> Value {
-    // What was read is remembered for a second.
-    tokio::time::advance(Duration::from_secs(2)).await;
-    api.get("ann", format!("/api/v2/drops/{drop}")).await.expect(200).body
-}
-
-async fn entry(api: &Api, drop: &str, member: &str) -> Value {
-    let path = format!("/api/v2/drops/{drop}/entries/{member}");
-    api.get(member, path).await.expect(200).body
 }
 
 async fn sweep(api: &Api) {

@@ -3,29 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use largesse_tests::http::{Api, Reply};
-use serde_json::{Value, json};
+use largesse_tests::http::Api;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// The worlds of the tests begin at midnight.
-fn minute(minute: u32) -> String {
-    format!("2026-01-01T00:{minute:02}:00.000Z")
-}
-
-async fn post(api: &Api, drop: &str, member: &str) -> Reply {
-    api.post(member, format!("/api/v2/drops/{drop}/entries")).await
-}
-
-async fn read(api: &Api, drop: &str) -> Value {
-    // What was read is remembered for a second.
-    tokio::time::advance(Duration::from_secs(2)).await;
-    api.get("ann", format!("/api/v2/drops/{drop}")).await.expect(200).body
-}
-
-async fn entry(api: &Api, drop: &str, member: &str) -> Value {
-    let path = format!("/api/v2/drops/{drop}/entries/{member}");
-    api.get(member, path).await.expect(200).body
-}
+use super::drops::{enter, entry, minute, read};
 
 /// A drop of three slots of 100 with one place and twenty seconds of lots, open from the first minute to
 /// the eleventh. Gives its id and the hash of its seed.
@@ -54,12 +36,12 @@ fn ranked<'a>(seed: &str, drop: &str, members: &[&'a str]) -> Vec<&'a str> {
 async fn a_drop_begins_with_lots_that_are_drawn_paid_and_recomputed() {
     let api = Api::new(1);
     let (drop, seed_hash) = made(&api).await;
-    assert_eq!(post(&api, &drop, "bob").await.verdict(), (409, "ERR303"));
+    assert_eq!(enter(&api, &drop, "bob").await.verdict(), (409, "ERR303"));
     tokio::time::advance(Duration::from_secs(60)).await;
     let members = ["bob", "eve", "fay", "gus", "hal", "ida"];
     for member in members {
         for _ in 0..2 {
-            let heard = post(&api, &drop, member).await.expect(202).body;
+            let heard = enter(&api, &drop, member).await.expect(202).body;
             assert_eq!(heard, json!({ "state": "registered" }));
         }
     }
@@ -73,7 +55,7 @@ async fn a_drop_begins_with_lots_that_are_drawn_paid_and_recomputed() {
     assert!(seen.get("seed").is_none() && seen.get("drawn_at").is_none());
     // Their time is over, and they are not drawn yet.
     tokio::time::advance(Duration::from_secs(18)).await;
-    let early = post(&api, &drop, "late").await;
+    let early = enter(&api, &drop, "late").await;
     assert_eq!((early.verdict(), early.header("retry-after")), ((409, "ERR303"), "10"));
     assert_eq!(early.body.get("opens_at"), None);
     api.refund_due().await;
@@ -91,17 +73,17 @@ async fn a_drop_begins_with_lots_that_are_drawn_paid_and_recomputed() {
         assert_eq!((&heard["state"], &heard["payment"]), (&json!("won"), &json!("paid")));
         assert_eq!(api.balance(winner).await, 100);
         assert!(numbers.insert(heard["slot"].as_u64().unwrap()));
-        assert_eq!(post(&api, &drop, winner).await.verdict(), (409, "ERR301"));
+        assert_eq!(enter(&api, &drop, winner).await.verdict(), (409, "ERR301"));
     }
     assert_eq!(numbers, BTreeSet::from([1, 2, 3]));
     let waiting = json!({ "state": "waiting", "position": 1 });
     assert_eq!(entry(&api, &drop, ranked[3]).await, waiting);
-    assert_eq!(post(&api, &drop, ranked[3]).await.expect(202).body, waiting);
+    assert_eq!(enter(&api, &drop, ranked[3]).await.expect(202).body, waiting);
     for member in &ranked[4..] {
         assert_eq!(entry(&api, &drop, member).await, json!({ "state": "not_drawn" }));
-        assert_eq!(post(&api, &drop, member).await.verdict(), (410, "ERR302"));
+        assert_eq!(enter(&api, &drop, member).await.verdict(), (410, "ERR302"));
     }
-    assert_eq!(post(&api, &drop, "late").await.verdict(), (410, "ERR302"));
+    assert_eq!(enter(&api, &drop, "late").await.verdict(), (410, "ERR302"));
     let listed = api.get("bob", "/api/v2/drops").await.expect(200).body;
     assert_eq!((&listed["drops"][0]["seed"], listed["drops"][0].get("lots")), (&json!(seed), None));
 }
@@ -112,10 +94,10 @@ async fn a_member_who_finds_all_lots_taken_is_told_so() {
     let (drop, _) = made(&api).await;
     tokio::time::advance(Duration::from_secs(60)).await;
     for n in 0..1_000 {
-        post(&api, &drop, &format!("m{n}")).await.expect(202);
+        enter(&api, &drop, &format!("m{n}")).await.expect(202);
     }
-    assert_eq!(post(&api, &drop, "late").await.verdict(), (410, "ERR305"));
-    assert_eq!(post(&api, &drop, "m0").await.expect(202).string("state"), "registered");
+    assert_eq!(enter(&api, &drop, "late").await.verdict(), (410, "ERR305"));
+    assert_eq!(enter(&api, &drop, "m0").await.expect(202).string("state"), "registered");
     tokio::time::advance(Duration::from_secs(20)).await;
     api.refund_due().await;
     assert_eq!(read(&api, &drop).await["taken"], json!(3));

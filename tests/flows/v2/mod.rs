@@ -3,6 +3,7 @@
 mod bodies;
 mod drop;
 mod drop_shuffle;
+mod drops;
 mod keys;
 mod pages;
 mod refusals;
