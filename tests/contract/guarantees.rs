@@ -125,8 +125,8 @@ fn a_known_hole_in_a_dependency_stops_the_build() {
     assert!(run.lines().any(|line| line == "step \"known holes\" advisories"));
     assert!(run.contains("cargo deny check --disable-fetch advisories\n"));
     let ci = read(".github/workflows/ci.yml");
-    for line in ["run: .ci/run", "ADVISORIES: required", "- cron: \"17 3 * * 1\""] {
-        assert!(ci.lines().any(|of_ci| of_ci.trim() == line), "{line}");
+    for start in ["run: .ci/run", "ADVISORIES: required", "- cron: "] {
+        assert!(ci.lines().any(|line| line.trim().starts_with(start)), "{start}");
     }
     assert!(!ci.contains("continue-on-error"));
 }
