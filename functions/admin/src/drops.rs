@@ -146,7 +146,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
     let caller = funder.clone();
     let deps = &*app.deps;
-    limits::create_once(&app, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, async |op| {
         let made = make(deps, Create { id: DropId(op), funder, terms }).await.map_err(refuse)?;
         Answer::json(StatusCode::CREATED, &DropCreated::from(&made))
     })

@@ -125,7 +125,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = request.read(&caller).map_err(|error| ApiError::invalid(vec![error]))?;
     let creator = caller.clone();
     let deps = &*app.deps;
-    limits::create_once(&app, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, async |op| {
         let request = Create { id: ProductId(op), creator, terms };
         let product = make(deps, request).await.map_err(refuse)?;
         let created = ProductCreated { product_id: product.id.to_string() };

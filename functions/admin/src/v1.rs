@@ -85,7 +85,7 @@ pub async fn create_room<D: Deps>(
     let key = call.key()?;
     let creator = caller.clone();
     let deps = &*app.deps;
-    limits::create_once(&app, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, async |op| {
         let room = room::create(deps, RoomId(op), creator, name, Vec::new()).await?;
         let room_name = room.name.as_str().to_owned();
         Answer::json(StatusCode::OK, &V1RoomCreated { room_id: room.id.to_string(), room_name })
@@ -126,7 +126,7 @@ pub async fn invite<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let room = call.param("room_id").parse().map_err(|_| ApiError::not_a_member())?;
     let deps = &*app.deps;
     let inviter = &caller;
-    idempotency::once(deps, &call, &caller, key, |_op| async move {
+    idempotency::once(deps, &call, &caller, key, async |_op| {
         room::add_member(deps, room, inviter, &user).await.map_err(crate::refuse)?;
         Answer::json(StatusCode::OK, &V1Invited { message: "User invited" })
     })

@@ -83,7 +83,7 @@ pub async fn create_room<D: Deps>(
     let (name, members) = request.read().map_err(|error| ApiError::invalid(vec![error]))?;
     let creator = caller.clone();
     let deps = &*app.deps;
-    limits::create_once(&app, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, async |op| {
         let room = room::create(deps, RoomId(op), creator, name, members).await?;
         let name = room.name.as_str().to_owned();
         Answer::json(StatusCode::CREATED, &RoomCreated { room_id: room.id.to_string(), name })

@@ -161,17 +161,14 @@ pub async fn retry<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Res
     let (caller, key) = (call.caller()?, call.required_key()?);
     let id: CampaignId = call.path("id")?;
     let deps = &*app.deps;
-    idempotency::once_for(Retention::MONTH, deps, &call, &caller, key, |op| {
-        let (app, caller) = (&app, &caller);
-        async move {
-            let begun = Timestamp::from_ms(i64::try_from(op.timestamp_ms()).unwrap_or(i64::MAX));
-            match act::retry(deps, id, caller).await {
-                Err(ActError::Refused(refused)) => match retried(deps, id, caller, begun).await? {
-                    Some(campaign) => shown(app, campaign).await,
-                    None => Err(refuse(refused.into())),
-                },
-                acted => answer(app, acted).await,
-            }
+    idempotency::once_for(Retention::MONTH, deps, &call, &caller, key, async |op| {
+        let begun = Timestamp::from_ms(i64::try_from(op.timestamp_ms()).unwrap_or(i64::MAX));
+        match act::retry(deps, id, &caller).await {
+            Err(ActError::Refused(refused)) => match retried(deps, id, &caller, begun).await? {
+                Some(campaign) => shown(&app, campaign).await,
+                None => Err(refuse(refused.into())),
+            },
+            acted => answer(&app, acted).await,
         }
     })
     .await

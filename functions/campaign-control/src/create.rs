@@ -32,7 +32,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
     let (deps, money) = (&*app.deps, app.edge.money);
     let creator = caller.clone();
-    limits::create_once_for(Retention::MONTH, &app, &call, &caller, key, |op| async move {
+    limits::create_once_for(Retention::MONTH, &app, &call, &caller, key, async |op| {
         let request = CreateCampaign { id: CampaignId(op), creator, terms };
         let made = make(deps, request).await.map_err(|CreateError::Port(error)| error)?;
         Answer::json(StatusCode::CREATED, &CampaignView::new(&made, None, money))

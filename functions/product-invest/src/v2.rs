@@ -66,7 +66,7 @@ pub async fn invest<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     })?;
     let caller = investor.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    idempotency::once(deps, &call, &caller, key, async |op| {
         let request = Invest { id: InvestmentId(op), product, investor, amount };
         let made = put_in(deps, request).await.map_err(crate::refuse)?;
         let invested = Invested {

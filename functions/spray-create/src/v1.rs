@@ -71,7 +71,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let room = room.ok_or_else(ApiError::not_a_member)?;
     let caller = sender.clone();
     let deps = &*app.deps;
-    limits::create_once(&app, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, async |op| {
         let order = Create { id: SprayId(op), room, sender, terms };
         let created = spray(deps, order).await.map_err(|error| refuse(error, deps.now()))?;
         Answer::json(StatusCode::OK, &V1SprayCreated { token: created.token.to_string() })

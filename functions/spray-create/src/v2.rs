@@ -134,7 +134,7 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let terms = terms.map_err(|error| ApiError::invalid(vec![error]))?;
     let caller = sender.clone();
     let deps = &*app.deps;
-    limits::create_once(&app, &call, &caller, key, |op| async move {
+    limits::create_once(&app, &call, &caller, key, async |op| {
         let order = Create { id: SprayId(op), room, sender, terms };
         let created = spray(deps, order).await;
         let created = created.map_err(|error| crate::refuse(error, deps.now()))?;

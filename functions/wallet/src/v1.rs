@@ -53,7 +53,7 @@ pub async fn charge<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Re
     let key = call.key()?;
     let caller = user.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    idempotency::once(deps, &call, &caller, key, async |op| {
         let order = Deposit { id: TransferId(op), user, amount, memo: None };
         let transfer = deposit(deps, order).await.map_err(refuse)?;
         let new_balance = transfer.balance_after.get();

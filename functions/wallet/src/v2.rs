@@ -74,7 +74,7 @@ pub async fn deposit<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<R
     let (amount, memo) = request.read().map_err(|error| ApiError::invalid(vec![error]))?;
     let caller = user.clone();
     let deps = &*app.deps;
-    idempotency::once(deps, &call, &caller, key, |op| async move {
+    idempotency::once(deps, &call, &caller, key, async |op| {
         let order = Deposit { id: TransferId(op), user, amount, memo };
         let transfer = pay_in(deps, order).await.map_err(crate::refuse)?;
         let deposited = Deposited {

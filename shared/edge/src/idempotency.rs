@@ -75,22 +75,22 @@ fn key_error(code: &'static str, detail: &'static str) -> ApiError {
     ApiError::invalid(vec![FieldError::new(Place::Header, KEY_HEADER, code, detail)])
 }
 
+/// What it takes to run a request once for its key.
+pub trait Repeats: Idempotency + Clock + Ids + Pause {}
+
+impl<T: Idempotency + Clock + Ids + Pause> Repeats for T {}
+
 /// Runs a request at most once for its key, which is kept for 24 hours: [`once_for`].
 ///
 /// # Errors
 /// Those of [`once_for`].
-pub async fn once<D, F, Fut>(
+pub async fn once<D: Repeats>(
     deps: &D,
     call: &Call,
     caller: &UserId,
     key: Option<Key>,
-    run: F,
-) -> Result<Response, ApiError>
-where
-    D: Idempotency + Clock + Ids + Pause,
-    F: FnOnce(Ulid) -> Fut,
-    Fut: Future<Output = Result<Answer, ApiError>>,
-{
+    run: impl AsyncFnOnce(Ulid) -> Result<Answer, ApiError>,
+) -> Result<Response, ApiError> {
     once_for(Retention::DAY, deps, call, caller, key, run).await
 }
 
@@ -101,19 +101,14 @@ where
 /// # Errors
 /// ERR001 for a query string, since no write takes one (v2); ERR006; ERR008; and the errors of
 /// `run`.
-pub async fn once_for<D, F, Fut>(
+pub async fn once_for<D: Repeats>(
     retention: Retention,
     deps: &D,
     call: &Call,
     caller: &UserId,
     key: Option<Key>,
-    run: F,
-) -> Result<Response, ApiError>
-where
-    D: Idempotency + Clock + Ids + Pause,
-    F: FnOnce(Ulid) -> Fut,
-    Fut: Future<Output = Result<Answer, ApiError>>,
-{
+    run: impl AsyncFnOnce(Ulid) -> Result<Answer, ApiError>,
+) -> Result<Response, ApiError> {
     let op = deps.ulid();
     if call.meta.version == Version::V2 {
         Query::of(call, &[])?;
@@ -139,16 +134,13 @@ where
 }
 
 /// Begins the operation. While the first request with this key is running, waits for it.
-async fn begin<D>(
+async fn begin<D: Repeats>(
     retention: Retention,
     deps: &D,
     name: &str,
     payload: &str,
     op: Ulid,
-) -> PortResult<Begun>
-where
-    D: Idempotency + Clock + Pause,
-{
+) -> PortResult<Begun> {
     for wait_ms in WAITS_MS {
         let begun = deps.begin(name, payload, op, deps.now(), retention).await?;
         if begun != Begun::InFlight {

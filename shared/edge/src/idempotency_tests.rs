@@ -16,7 +16,7 @@ async fn run(
 ) -> (u16, bool, String) {
     let user = call.caller().unwrap();
     let key = call.required_key().unwrap();
-    let answer = once(deps, call, &user, key, |op| async move {
+    let answer = once(deps, call, &user, key, async |op| {
         outcome.and_then(|status| Answer::json(status, &op.to_string()))
     });
     let response = answer.await.unwrap_or_else(|error| error.render(&call.meta));

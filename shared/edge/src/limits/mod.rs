@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, Request};
 use largesse_app::budget::create::{self, CreationLimits, Left};
 use largesse_app::budget::miss::{MissLimits, Misses};
 use largesse_app::budget::{Scope, UsedUp};
-use largesse_app::ports::{Budgets, Clock, Idempotency, Ids, Pause, Retention};
+use largesse_app::ports::{Budgets, Retention};
 use largesse_domain::budget::{BUDGET_WINDOW_MS, Spending};
 use largesse_domain::id::{Ulid, UserId};
 
@@ -28,7 +28,7 @@ use crate::auth::Caller;
 use crate::call::{App, Call};
 use crate::config::EdgeConfig;
 use crate::error::ApiError;
-use crate::idempotency::{self, Key};
+use crate::idempotency::{self, Key, Repeats};
 
 /// The policies that apply.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -152,18 +152,13 @@ pub fn refuse(used_up: UsedUp) -> ApiError {
 ///
 /// # Errors
 /// Those of [`create_once_for`].
-pub async fn create_once<D, F, Fut>(
+pub async fn create_once<D: Budgets + Repeats>(
     app: &App<D>,
     call: &Call,
     caller: &UserId,
     key: Option<Key>,
-    run: F,
-) -> Result<Response, ApiError>
-where
-    D: Budgets + Idempotency + Clock + Ids + Pause,
-    F: FnOnce(Ulid) -> Fut,
-    Fut: Future<Output = Result<Answer, ApiError>>,
-{
+    run: impl AsyncFnOnce(Ulid) -> Result<Answer, ApiError>,
+) -> Result<Response, ApiError> {
     create_once_for(Retention::DAY, app, call, caller, key, run).await
 }
 
@@ -172,21 +167,16 @@ where
 ///
 /// # Errors
 /// ERR007, and those of [`idempotency::once_for`].
-pub async fn create_once_for<D, F, Fut>(
+pub async fn create_once_for<D: Budgets + Repeats>(
     retention: Retention,
     app: &App<D>,
     call: &Call,
     caller: &UserId,
     key: Option<Key>,
-    run: F,
-) -> Result<Response, ApiError>
-where
-    D: Budgets + Idempotency + Clock + Ids + Pause,
-    F: FnOnce(Ulid) -> Fut,
-    Fut: Future<Output = Result<Answer, ApiError>>,
-{
+    run: impl AsyncFnOnce(Ulid) -> Result<Answer, ApiError>,
+) -> Result<Response, ApiError> {
     let (deps, limits) = (&*app.deps, app.edge.limits.creations);
-    idempotency::once_for(retention, deps, call, caller, key, |op| async move {
+    idempotency::once_for(retention, deps, call, caller, key, async |op| {
         let admitted = create::admit(deps, owner_of(call), caller, limits).await?;
         let Left { left, max, wait_ms } = admitted.map_err(refuse)?;
         let policy = policy_of(Spending::Creation, Scope::Member);
