@@ -109,8 +109,8 @@ fn every_promise_attack_and_bad_input_names_a_test_that_shows_it() {
     }
 }
 
-/// A version with a known hole, and one that was withdrawn, are no warnings; CI never goes on without the
-/// list of holes; and it looks when nothing is pushed.
+/// A version with a known hole, and one that was withdrawn, are no warnings; CI never goes on
+/// without the list of holes; and it looks when nothing is pushed.
 #[test]
 fn a_known_hole_in_a_dependency_stops_the_build() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();

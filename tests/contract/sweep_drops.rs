@@ -67,8 +67,8 @@ async fn a_slot_is_counted_after_a_minute_and_sent_again_after_five() {
     assert_eq!(sent(&sandbox), 1);
 }
 
-/// Between the look at the statuses and the read of the item, an operator restores the table: the item
-/// is now that of an earlier grant of the member. It is not this slot that was given up.
+/// Between the look at the statuses and the read of the item, an operator restores the table: the
+/// item is now that of an earlier grant of the member. It is not this slot that was given up.
 #[tokio::test(start_paused = true)]
 async fn the_item_of_another_grant_passes_no_slot_on() {
     let sandbox = Arc::new(Sandbox::new(2));
@@ -79,7 +79,8 @@ async fn the_item_of_another_grant_passes_no_slot_on() {
     other.grant.id =
         GrantId::of_draw(&other.grant.source, &other.grant.member, Timestamp::from_ms(1));
     let (between, theirs) = (sandbox.clone(), other.clone());
-    // The first read of the item gives its status, the second one is that of the slot to be passed on.
+    // The first read of the item gives its status, the second one is that of the slot to be passed
+    // on.
     meanwhile(
         &sandbox,
         Before(2, "GetItem", GRANTS),
@@ -105,8 +106,8 @@ async fn restore(sandbox: &Sandbox, failed: &FailedGrant) {
     sandbox.store.put_failed(failed, 0).await.unwrap();
 }
 
-/// What may work a moment later is tried by the next run, a minute later: the bucket is not put off for
-/// five, as it is for what an operator has to put right.
+/// What may work a moment later is tried by the next run, a minute later: the bucket is not put off
+/// for five, as it is for what an operator has to put right.
 #[tokio::test(start_paused = true)]
 async fn a_slot_that_a_busy_table_kept_from_being_passed_on_is_left_to_the_next_run() {
     let sandbox = Sandbox::new(3);

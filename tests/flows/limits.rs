@@ -197,7 +197,8 @@ async fn requests_above_the_rate_are_refused_before_anything_is_read() {
     get().await.expect(200);
 }
 
-/// Budgets belong to members, rooms and owners. Where a request says that it comes from counts nowhere.
+/// Budgets belong to members, rooms and owners. Where a request says that it comes from counts
+/// nowhere.
 #[tokio::test(start_paused = true)]
 async fn a_forged_forwarding_header_gives_no_new_budget() {
     let api = Api::with_limits(9, &[("REQUESTS_MEMBER_PER_S", 5), (MISSES, 3), (CREATIONS, 2)]);

@@ -54,9 +54,9 @@ impl Told {
     }
 }
 
-/// As many tries as there are tokens, as fast as a member may ask, for a quarter of an hour. Each minute
-/// the budget admits 600; of these, the limit of live sprays lets a thousand through in all. Below the
-/// routes, which would take five times as long; the next test goes through them.
+/// As many tries as there are tokens, as fast as a member may ask, for a quarter of an hour. Each
+/// minute the budget admits 600; of these, the limit of live sprays lets a thousand through in all.
+/// Below the routes, which would take five times as long; the next test goes through them.
 #[tokio::test(start_paused = true)]
 async fn a_member_who_tries_as_many_sprays_as_there_are_tokens_takes_a_thousand() {
     let sandbox = Sandbox::new(1);
@@ -100,8 +100,8 @@ async fn a_member_who_tries_as_many_sprays_as_there_are_tokens_takes_a_thousand(
     assert_eq!(wallet.balance.get(), 1_000, "what is refused costs nothing");
 }
 
-/// The sprays of others hold all tokens but a thousand and three. One member takes a thousand, and goes
-/// on; the three are left to others.
+/// The sprays of others hold all tokens but a thousand and three. One member takes a thousand, and
+/// goes on; the three are left to others.
 #[tokio::test(start_paused = true)]
 async fn a_member_who_takes_what_a_member_may_leaves_the_last_tokens_to_others() {
     const OTHERS: [&str; 3] = ["bob", "carol", "dave"];

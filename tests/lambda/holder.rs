@@ -35,7 +35,8 @@ pub(crate) struct Request<'a> {
 }
 
 impl Holder {
-    /// A key, made as the command line makes it, of a service whose secret follows from that master.
+    /// A key, made as the command line makes it, of a service whose secret follows from that
+    /// master.
     pub(crate) async fn make(scene: &Scene, terms: Terms, master: &str) -> Self {
         let (key, record) = create(&*scene.store, terms, None).await.expect("a key");
         let (id, key) = (record.id.to_string(), key.reveal().to_owned());

@@ -1,5 +1,5 @@
-//! Keys and the master secret change while several processes serve. Each has caches of its own, and all
-//! read one AWS over a socket.
+//! Keys and the master secret change while several processes serve. Each has caches of its own, and
+//! all read one AWS over a socket.
 
 use futures::future::{join, join_all};
 use largesse_app::ports::Clock;
@@ -169,7 +169,8 @@ async fn a_key_is_rotated_while_processes_serve_and_no_good_request_is_refused()
     .await;
 }
 
-/// As docs/auth.md describes it, and each step is a deployment that comes to one process after another.
+/// As docs/auth.md describes it, and each step is a deployment that comes to one process after
+/// another.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_master_secret_is_rotated_process_by_process_and_no_good_request_is_refused() {
     let scene = Scene::new().await;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::Sandbox;
 
 impl Sandbox {
-    /// Live sprays carry all tokens but these, until that time: as much of their items as a scan reads,
-    /// written into the table, since making as many sprays takes too long.
+    /// Live sprays carry all tokens but these, until that time: as much of their items as a scan
+    /// reads, written into the table, since making as many sprays takes too long.
     pub async fn take_all_tokens_but(&self, left: &[Token], closes: Timestamp) {
         let put = |token: &Token| {
             let (pk, closes) = (format!("TOKEN#{token}"), closes.ms().to_string());

@@ -5,7 +5,8 @@
 //! * A request outside the limits makes no spray: `a_spray_keeps_its_limits`.
 //! * A claim is refused for the first reason in [`ClaimBarred`]'s order:
 //!   `refusals_come_in_their_order`.
-//! * Every attempt to return the rest orders the same transfer: `the_rest_is_returned_under_one_id`.
+//! * Every attempt to return the rest orders the same transfer:
+//!   `the_rest_is_returned_under_one_id`.
 //! * Only the sender reads a spray by its token, for seven days:
 //!   `only_the_sender_reads_for_seven_days`.
 

@@ -191,8 +191,9 @@ async fn refunds_that_are_not_what_was_raised_never_end_as_refunded() {
     assert_eq!(outcome(&sandbox, &product).await, Some(Outcome::Refunded));
 }
 
-/// A product that was sold out by a process that ended before it marked it, and is over since: it is in
-/// no list of those that are to be marked. The mark is what is told to the bus, and comes before the end.
+/// A product that was sold out by a process that ended before it marked it, and is over since: it
+/// is in no list of those that are to be marked. The mark is what is told to the bus, and comes
+/// before the end.
 #[tokio::test(start_paused = true)]
 async fn a_product_that_was_never_marked_is_marked_before_it_is_settled() {
     let sandbox = Sandbox::new(10);

@@ -1,4 +1,5 @@
-//! An owner of API keys is one account: however many keys it has, and however many processes serve it.
+//! An owner of API keys is one account: however many keys it has, and however many processes serve
+//! it.
 
 use axum::Router;
 use futures::future::join_all;

@@ -1,5 +1,5 @@
-//! What every route of the OpenAPI document refuses: bodies that are no JSON, and fields and parameters
-//! that it does not know.
+//! What every route of the OpenAPI document refuses: bodies that are no JSON, and fields and
+//! parameters that it does not know.
 
 use serde_json::{Value, json};
 
@@ -26,8 +26,8 @@ fn named(path: &str) -> String {
     path.replace("{user}", "2").replace("{member}", "2").replace("{n}", "1").replace("{id}", ID)
 }
 
-/// Method and path of the operations that need a body of JSON. Those of keys need authentication, and
-/// are refused without it before their body is read: tests/flows/auth/keys.rs.
+/// Method and path of the operations that need a body of JSON. Those of keys need authentication,
+/// and are refused without it before their body is read: tests/flows/auth/keys.rs.
 fn with_body() -> Vec<(String, String)> {
     let operations = operations().into_iter().filter(|(_, path, operation)| {
         let body = &operation["requestBody"]["content"]["application/json"];

@@ -110,8 +110,8 @@ fn a_list_is_ordered_by_the_time_of_entry() {
     let drop = drop_of(40, 40);
     let mut buckets = drop.buckets();
     buckets.retain(|bucket| bucket.id.pool == drop.list());
-    // Two buckets, whose entries come in turn; the last two in the same millisecond. There the nonce
-    // decides, and not the place: that of `e` has the lower number.
+    // Two buckets, whose entries come in turn; the last two in the same millisecond. There the
+    // nonce decides, and not the place: that of `e` has the lower number.
     for (number, member, ms, nonce) in
         [(1, "a", 10, 9), (0, "b", 20, 9), (1, "c", 30, 9), (1, "d", 40, 1), (0, "e", 40, 2)]
     {

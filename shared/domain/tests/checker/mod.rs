@@ -1,5 +1,5 @@
-//! How a model is checked, and how it must find the bugs that are planted in it: the same for each of
-//! the models in these tests.
+//! How a model is checked, and how it must find the bugs that are planted in it: the same for each
+//! of the models in these tests.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -41,8 +41,8 @@ pub(crate) fn broken<M: Checked>(name: &str, checker: CheckerBuilder<M>) -> Vec<
     failures.flatten().collect()
 }
 
-/// Fails unless each bug breaks its property. A short way to each is printed. Without symmetry, since
-/// the property is broken soon.
+/// Fails unless each bug breaks its property. A short way to each is printed. Without symmetry,
+/// since the property is broken soon.
 pub(crate) fn assert_found<B: Copy + Debug, M: Checked + Copy>(
     bugs: &[Planted<B, M>],
     planted: impl Fn(M, B) -> M,
@@ -57,8 +57,8 @@ pub(crate) fn assert_found<B: Copy + Debug, M: Checked + Copy>(
     println!("{} planted bugs", bugs.len());
 }
 
-/// Fails unless each property that always holds is broken by a bug: one that none breaks might be true
-/// of anything.
+/// Fails unless each property that always holds is broken by a bug: one that none breaks might be
+/// true of anything.
 pub(crate) fn assert_all_broken<B, M: Checked>(bugs: &[Planted<B, M>], models: &[M]) {
     let broken: BTreeSet<&str> = bugs.iter().map(|(_, property, _)| *property).collect();
     for property in models.iter().flat_map(Model::properties) {
