@@ -44,7 +44,7 @@ impl Server {
         });
         let address = banner.await.ok().flatten();
         let down = || BenchError::Broken("the server did not start".to_owned());
-        let client = Client::new(format!("http://{}", address.ok_or_else(down)?));
+        let client = Client::new(&format!("http://{}", address.ok_or_else(down)?));
         let (get, path) = (reqwest::Method::GET, "/api/v2/health");
         let health = client.send(get, path, "bench", None, None, None).await?;
         if health.status != 200 {
