@@ -112,9 +112,10 @@ impl Holder {
     /// Signs a request as it will be sent, at this moment and with a new nonce. The path is signed
     /// without `base`, the path of the deployment's own URL.
     pub fn sign(&self, request: &mut Request, base: &str) {
-        let timestamp = self.ids.clock.now().ms_unsigned().div_euclid(1_000).to_string();
-        let signed = self.headers(request, base, &timestamp, &self.ids.ulid().to_string());
-        for (name, value) in signed {
+        let parts = parts_of(request, base);
+        // A path that is not UTF-8 is refused, however it is signed.
+        let path = decoded_path(parts.path).unwrap_or_default();
+        for (name, value) in self.headers(&Parts { path: &path, ..parts }) {
             // The values are ASCII: keys, digits and ULIDs.
             if let Ok(mut value) = HeaderValue::from_str(&value) {
                 value.set_sensitive(true);
@@ -123,36 +124,41 @@ impl Holder {
         }
     }
 
-    fn headers(
-        &self,
-        request: &Request,
-        base: &str,
-        timestamp: &str,
-        nonce: &str,
-    ) -> [(&'static str, String); 4] {
-        let url = request.url();
-        let path = url.path().strip_prefix(base).unwrap_or_else(|| url.path());
-        let header = |name: &str| {
-            let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-            value.unwrap_or_default()
-        };
-        let text = signed_text(&Parts {
-            method: request.method().as_str(),
-            // A path that is not UTF-8 is refused, however it is signed.
-            path: &decoded_path(path).unwrap_or_default(),
-            query: url.query().unwrap_or_default(),
-            timestamp,
-            nonce,
-            user: header(USER_HEADER),
-            room: header(ROOM_HEADER),
-            body: request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default(),
-        });
+    /// The headers that sign a request of these parts, at this moment and with a new nonce, whatever
+    /// time and nonce the parts have.
+    #[must_use]
+    pub fn headers(&self, parts: &Parts<'_>) -> [(&'static str, String); 4] {
+        let timestamp = self.ids.clock.now().ms_unsigned().div_euclid(1_000).to_string();
+        let nonce = self.ids.ulid().to_string();
+        self.headers_of(&Parts { timestamp: &timestamp, nonce: &nonce, ..*parts })
+    }
+
+    fn headers_of(&self, parts: &Parts<'_>) -> [(&'static str, String); 4] {
         [
             ("Authorization", format!("Bearer {}", self.key.reveal())),
-            (TIMESTAMP_HEADER, timestamp.to_owned()),
-            (NONCE_HEADER, nonce.to_owned()),
-            (SIGNATURE_HEADER, sign(&self.secret, &text)),
+            (TIMESTAMP_HEADER, parts.timestamp.to_owned()),
+            (NONCE_HEADER, parts.nonce.to_owned()),
+            (SIGNATURE_HEADER, sign(&self.secret, &signed_text(parts))),
         ]
+    }
+}
+
+/// The signed parts of a request, without time and nonce.
+fn parts_of<'a>(request: &'a Request, base: &str) -> Parts<'a> {
+    let url = request.url();
+    let header = |name: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default()
+    };
+    Parts {
+        method: request.method().as_str(),
+        path: url.path().strip_prefix(base).unwrap_or_else(|| url.path()),
+        query: url.query().unwrap_or_default(),
+        timestamp: "",
+        nonce: "",
+        user: header(USER_HEADER),
+        room: header(ROOM_HEADER),
+        body: request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default(),
     }
 }
 
@@ -182,8 +188,9 @@ mod tests {
         let request = Sender::new(http, url, None).request(Method::POST, path);
         let request = request.header(USER_HEADER, "ann").body(r#"{"amount":1000}"#);
         let request = request.build().unwrap();
-        let headers = holder().headers(&request, base, "1700000000", "0123456789abcdef");
-        headers[3].1.clone()
+        let parts = parts_of(&request, base);
+        let parts = Parts { timestamp: "1700000000", nonce: "0123456789abcdef", ..parts };
+        holder().headers_of(&parts)[3].1.clone()
     }
 
     #[test]
