@@ -160,6 +160,7 @@ pub async fn run(
     let each = Duration::from_secs(u64::from(seconds.unwrap_or(SECONDS)));
     if wanted(Section::Auth) {
         keep(alone(move || auth::measure(each)).await?)?;
+        keep(vec![auth::over_http(each).await?])?;
     }
     if section == Section::Drop {
         let size = drop::Size::USUAL;

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::http::{Crowd, HOT_SHARES, Until};
 use super::meter::{self, Count, summary};
 use super::report::{Cell, Table, figure};
+use super::server::Server;
 use super::{BenchError, started};
 use scene::{Kind, Mode, Scene};
 
@@ -57,6 +59,43 @@ pub async fn measure(each: Duration) -> Result<Vec<Table>, BenchError> {
         ],
     };
     Ok(vec![requests, parts::measure(&scene).await?])
+}
+
+/// How many claims over HTTP are under way at once.
+const CALLERS: [usize; 2] = [1, 16];
+
+/// Measures claims over HTTP on loopback, of two processes in turn: one that is open, and one whose
+/// callers sign.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn over_http(each: Duration) -> Result<Table, BenchError> {
+    let mut crowds = Vec::new();
+    for mode in Mode::ALL {
+        let server = Server::start_as(None, mode == Mode::Signed).await?;
+        let crowd = Crowd::gather(server.client.clone()).await?;
+        crowds.push((mode, server, crowd));
+    }
+    let mut rows = Vec::new();
+    for callers in CALLERS {
+        for (mode, _, crowd) in &mut crowds {
+            let row = crowd.claims(HOT_SHARES, 1, callers, Until::Time(each)).await?;
+            let name = format!("{callers} callers, {}", mode.name());
+            let cells = [row.rate().round(), row.ms(0.5), row.ms(0.99)];
+            rows.push((name, cells.into_iter().map(Cell::of).collect()));
+        }
+    }
+    Ok(Table {
+        name: "auth_http",
+        title: "Auth: claims over HTTP on this machine".to_owned(),
+        columns: vec!["claims_per_s", "p50_ms", "p99_ms"],
+        rows,
+        notes: vec![
+            "callers, who sign, and servers, who check, share this machine's processors; in memory, \
+             limits out of reach"
+                .to_owned(),
+        ],
+    })
 }
 
 type Rows = Vec<(String, Vec<Cell>)>;

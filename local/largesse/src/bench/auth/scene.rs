@@ -38,7 +38,7 @@ const FUNDS: u64 = 1_000_000_000;
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Whoever `X-USER-ID` names.
+    /// The member that `X-USER-ID` names: it is believed.
     Open,
     /// The holder of a key, who signs.
     Signed,
