@@ -4,6 +4,7 @@
 //! Calls and units are exact. Times are those of the processor: the store is in this process, so each
 //! call in a row adds a round trip at AWS.
 
+mod kinds;
 mod parts;
 mod scene;
 
@@ -16,7 +17,8 @@ use super::meter::{self, Count, summary};
 use super::report::{Cell, Table, figure};
 use super::server::Server;
 use super::{BenchError, started};
-use scene::{Kind, Mode, Scene};
+use kinds::{Kind, Mode};
+use scene::Scene;
 
 const COLUMNS: [&str; 6] =
     ["calls", "calls_in_a_row", "read_units", "write_units", "p50_us", "p99_us"];

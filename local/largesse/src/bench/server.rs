@@ -86,3 +86,30 @@ impl Server {
         Ok(Self { watched, client, started_ms })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use largesse_domain::id::KeyId;
+
+    use super::*;
+
+    #[test]
+    fn the_address_and_the_first_key_are_read_from_the_banner() {
+        let id: KeyId = "01K9Z3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+        let key = ApiKey::new(id, &[0; 32]);
+        let banner = format!(
+            "Largesse is up.\n\n  open   http://127.0.0.1:4414/docs\n  stop   Ctrl-C\n\n  key     \
+             {}\n  secret  0a1b\n",
+            key.reveal()
+        );
+        let read = |text: &str, is_signed| {
+            let found = read_banner(text.lines().map(str::to_owned), is_signed);
+            found.map(|banner| (banner.address, banner.first))
+        };
+        let address = "127.0.0.1:4414".to_owned();
+        assert_eq!(read(&banner, false), Some((address.clone(), None)));
+        assert_eq!(read(&banner, true), Some((address, Some((key, "0a1b".to_owned())))));
+        let open = banner.split("  key").next().unwrap();
+        assert_eq!(read(open, true), None, "without a key no request could be signed");
+    }
+}
