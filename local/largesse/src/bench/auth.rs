@@ -183,7 +183,8 @@ mod tests {
         })
     }
 
-    #[tokio::test]
+    /// The clock stands still: what a process keeps for a second is kept on a slow machine, too.
+    #[tokio::test(start_paused = true)]
     async fn a_signed_request_costs_a_write_and_the_first_of_a_process_a_read_too() {
         let tables = measure(Duration::ZERO).await.unwrap();
         let [requests, parts] = &tables[..] else { panic!("{tables:?}") };
