@@ -30,9 +30,11 @@ class Reply:
 
 
 class Caller:
-    """Calls the API of one stack. `patience` is how long it waits for what happens by itself."""
+    """Calls the API of one stack. `patience` is how long it waits for what happens by itself. `sign`
+    gives the headers that sign a request; without it, none is signed."""
 
-    def __init__(self, port, host, patience=60):
+    def __init__(self, port, host, patience=60, sign=None):
+        self.sign = sign
         self.port = port
         self.host = host
         self.patience = patience
@@ -50,6 +52,8 @@ class Caller:
             body = json.dumps(json_body)
         if content is not None:
             headers["Content-Type"], body = content
+        if self.sign:
+            headers |= self.sign(method, path, headers, body)
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)

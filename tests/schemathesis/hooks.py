@@ -1,5 +1,5 @@
-"""What Schemathesis cannot read from docs/openapi.json: which resources exist, and which rules no
-schema can state. run.py names this file to it.
+"""What Schemathesis cannot read from docs/openapi.json: which resources exist, how a request is
+signed, and which rules no schema can state. run.py names this file to it.
 """
 
 import itertools
@@ -16,19 +16,26 @@ from rules import is_beyond_the_schema
 
 # What run.py has made: see things.py.
 THINGS = json.loads(os.environ["LARGESSE_THINGS"])
-# One line for each answer: the operation and the status. run.py reads it.
+# One line for each answer: the operation, the status and the code of a refusal. run.py reads it.
 ANSWERS = open(os.environ["LARGESSE_ANSWERS"], "a", buffering=1)
 # One request in so many keeps what was generated, so that unknown resources and strangers come too.
 KEPT_ONE_IN = 5
 SLOTS_MAX = 1_000
+# No schema says what rows are.
+ROWS = {
+    "text/csv": "member_id,amount\nann,1\n",
+    "application/jsonl": '{"member_id":"ann","amount":1}\n',
+}
 
 numbers = itertools.count()
+# Signs what is sent, whatever was generated. Schemathesis also sends each operation without it.
+schemathesis.auth.set_from_requests(signing.of_environment())
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Puts resources that exist into the valid parts of a request, and signs it. What is invalid on
-    purpose stays as it is."""
+    """Puts resources that exist into the valid parts of a request. What is invalid on purpose stays as
+    it is."""
     number = next(numbers)
     if case.headers:
         # It passes for a fault, but HTTP lets any header be sent.
@@ -45,9 +52,10 @@ def before_call(context, case, kwargs):
             fill(case.path_parameters, path_values(case.operation.path))
         if In.HEADER in valid:
             fill(case.headers, header_values(case.operation.path, number))
+        if In.BODY in valid and case.operation.path.endswith("/parts/{n}"):
+            case.body = ROWS[case.media_type]
         if In.BODY in valid and isinstance(case.body, dict):
             fill(case.body, body_values(case.operation.path, number))
-    kwargs["auth"] = signing.of_environment()
 
 
 def fill(part, values):
@@ -62,7 +70,7 @@ def path_values(path):
     values["id"] = THINGS.get(noun if path.startswith("/api/v2/") else f"v1 {noun}")
     if path.endswith("/members/{user}"):
         values["user"] = "eve"
-    for action in ("approve", "stop"):
+    for action in ("approve", "force", "parts/{n}", "rotate", "stop"):
         if path.endswith(f"/{action}"):
             values["id"] = THINGS[f"to {action}"]
     return values
@@ -88,7 +96,9 @@ def body_values(path, number):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    ANSWERS.write(f"{case.method} {case.operation.path} {response.status_code}\n")
+    is_json = "json" in response.headers.get("content-type", [""])[0]
+    code = response.json()["code"] if is_json and response.status_code >= 400 else ""
+    ANSWERS.write(f"{case.method} {case.operation.path} {response.status_code} {code}\n")
 
 
 @schemathesis.check

@@ -14,6 +14,8 @@ RULES = [
     (r".*/(drops|products|campaigns)", "(opens_at|closes_at|starts_at)", ".*", "compared with the clock"),
     (r".*/drops", "(waiting|slots|amount|shuffle_s)", "out_of_range", "compared with each other"),
     (r".*/products", "(min_investment|max_per_investor|min_raise|target)", ".*", "likewise"),
+    (r"/api/v2/keys", "expires_at", "out_of_range", "compared with the clock"),
+    (r"/api/v2/keys", "ips", "invalid", "each is an address or a range, of IPv4 or IPv6"),
     (r"/api/v2/sprays", "amount", "out_of_range", "at least a unit for each recipient"),
     (r"/api/v1/spray", "body", "value_error", "likewise"),
     (r"/api/v2/sprays/\{token\}", "X-ROOM-ID", "missing", "required with a token, not with an id"),

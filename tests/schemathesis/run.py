@@ -1,5 +1,5 @@
-"""Generates requests from docs/openapi.json, sends them to `largesse up`, and compares each answer with
-the document. See README.md.
+"""Generates requests from docs/openapi.json, signs them, sends them to `largesse up --auth signed`, and
+compares each answer with the document. See README.md.
 
 run.py --largesse target/debug/largesse [--examples N] [--seed N]
 """
@@ -11,41 +11,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+DOCUMENT = ROOT / "docs/openapi.json"
 sys.path.append(str(ROOT / "tests/deploy"))
 
 from caller import Caller, must  # noqa: E402
 from local import Local  # noqa: E402
 
+import forged  # noqa: E402
 import things  # noqa: E402
+from signing import Signature  # noqa: E402
 
-# Their routes answer 403 with AUTH=open; tests/flows/auth tries them.
-KEYS = "/api/v2/keys"
-
-# What never succeeds here: the campaigns are sealed, no row of theirs fails, and no member may force
-# one.
-NEVER_SUCCEEDS = {
-    "PUT /api/v2/campaigns/{id}/parts/{n}",
-    "POST /api/v2/campaigns/{id}/retry",
-    "POST /api/v2/campaigns/{id}/force",
-}
-
-
-def open_document():
-    """The document as it holds with AUTH=open: no key, no signature, and no routes that make keys."""
-    document = json.loads((ROOT / "docs/openapi.json").read_text())
-    del document["components"]["securitySchemes"]
-    document.pop("security", None)
-    paths = document["paths"].items()
-    document["paths"] = {path: item for path, item in paths if not path.startswith(KEYS)}
-    for item in document["paths"].values():
-        for operation in item.values():
-            operation.pop("security", None)
-    return document
+# What never succeeds here: no row of a campaign fails.
+NEVER_SUCCEEDS = {"POST /api/v2/campaigns/{id}/retry"}
 
 
 def operations(document):
@@ -54,13 +36,49 @@ def operations(document):
     }
 
 
-def statuses(answers):
-    """The statuses that each operation answered with."""
-    found = defaultdict(set)
-    for line in answers.read_text().splitlines():
-        operation, status = line.rsplit(" ", 1)
-        found[operation].add(int(status))
-    return found
+class Answers:
+    """What Schemathesis was answered, as hooks.py wrote it down."""
+
+    def __init__(self, path):
+        self.count = 0
+        # The statuses that each operation answered with.
+        self.of = defaultdict(set)
+        self.refusals = Counter()
+        self.classes = Counter()
+        for line in path.read_text().splitlines():
+            method, path, status, *code = line.split(" ")
+            self.count += 1
+            self.of[f"{method} {path}"].add(int(status))
+            self.classes[f"{status[0]}xx"] += 1
+            if int(status) >= 400:
+                self.refusals[f"{status} {' '.join(code)}".strip()] += 1
+
+    def never_succeeded(self, document):
+        all_of = operations(document)
+        return {one: self.of[one] for one in all_of if not any(s < 400 for s in self.of[one])}
+
+
+def shown(counts):
+    return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+
+
+def generated(given, port, made):
+    """Runs Schemathesis. Gives its exit code and what it was answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        answers = Path(folder) / "answers"
+        answers.touch()
+        command = [
+            Path(sys.executable).with_name("schemathesis"),
+            *("--config-file", HERE / "schemathesis.toml"),
+            *("run", DOCUMENT, "--url", f"http://127.0.0.1:{port}"),
+            *("--max-examples", str(given.examples), "--seed", str(given.seed)),
+            *("--phases", "examples,coverage,fuzzing", "--no-color"),
+        ]
+        # The hooks are modules of this folder.
+        paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        more = made | {"LARGESSE_ANSWERS": str(answers), "PYTHONPATH": paths}
+        ended = subprocess.run(command, cwd=folder, env=os.environ | more, stdin=subprocess.DEVNULL)
+        return ended.returncode, Answers(answers)
 
 
 def main():
@@ -70,30 +88,21 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Local(given.largesse) as local:
-        caller = Caller(local.port, f"127.0.0.1:{local.port}")
-        answers = Path(folder) / "answers"
-        document = open_document()
-        described = Path(folder) / "openapi.json"
-        described.write_text(json.dumps(document))
-        made = {"LARGESSE_THINGS": json.dumps(things.make(caller)), "LARGESSE_ANSWERS": str(answers)}
-        command = [
-            Path(sys.executable).with_name("schemathesis"),
-            *("--config-file", HERE / "schemathesis.toml"),
-            *("run", described, "--url", f"http://127.0.0.1:{local.port}"),
-            *("--max-examples", str(given.examples), "--seed", str(given.seed)),
-            *("--phases", "examples,coverage,fuzzing", "--no-color"),
-        ]
-        # The hooks are modules of this folder.
-        paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-        environment = os.environ | made | {"PYTHONPATH": paths}
-        ended = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL)
-        found = statuses(answers)
-        count = len(answers.read_text().splitlines())
-    print(f"{count} answers in {time.monotonic() - began:.0f} s")
-    refused = {one: found[one] for one in operations(document) if not any(s < 400 for s in found[one])}
+    document = json.loads(DOCUMENT.read_text())
+    with Local(given.largesse, auth="signed") as local:
+        holder = Signature(local.said["key"], local.said["secret"])
+        caller = Caller(local.port, f"127.0.0.1:{local.port}", sign=holder.headers)
+        made = {"LARGESSE_THINGS": json.dumps(things.make(caller))}
+        made |= {"LARGESSE_KEY": holder.key, "LARGESSE_SECRET": holder.secret}
+        code, answers = generated(given, local.port, made)
+        forgeries = forged.try_all(caller, document, holder)
+    print(f"signed: {answers.count} requests; {shown(answers.classes)}")
+    print(f"refused: {shown(answers.refusals)}")
+    print(f"forged: {forgeries.total()} requests; {shown(forgeries)}")
+    print(f"in {time.monotonic() - began:.0f} s")
+    refused = answers.never_succeeded(document)
     must(refused.keys() == NEVER_SUCCEEDS, f"these never succeed: {refused}")
-    return ended.returncode
+    return code
 
 
 if __name__ == "__main__":

@@ -1,45 +1,52 @@
-"""Signs requests as docs/auth.md says, when LARGESSE_KEY and LARGESSE_SECRET are set."""
+"""Signs requests as docs/signing.md says."""
 
 import hashlib
 import hmac
 import os
 import time
 import uuid
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from requests.auth import AuthBase
 
 
 class Signature(AuthBase):
+    """The holder of a key. It signs what is sent: the last step before a request leaves."""
+
     def __init__(self, key, secret):
         self.key = key
         self.secret = secret
 
     def __call__(self, request):
-        url = urlsplit(request.url)
-        body = request.body or b""
+        signed = self.headers(request.method, request.path_url, request.headers, request.body)
+        request.headers.update(signed)
+        return request
+
+    def headers(self, method, target, headers, body, timestamp=None, nonce=None):
+        """The four headers of a request to that path and query."""
+        path, _, query = target.partition("?")
+        body = body or b""
         body = body.encode() if isinstance(body, str) else body
-        timestamp, nonce = str(int(time.time())), uuid.uuid4().hex
+        timestamp, nonce = str(timestamp or int(time.time())), nonce or uuid.uuid4().hex
         parts = [
             "v1",
-            request.method,
-            unquote(url.path),
-            url.query,
+            method,
+            unquote(path),
+            query,
             timestamp,
             nonce,
-            request.headers.get("X-USER-ID", ""),
-            request.headers.get("X-ROOM-ID", ""),
+            headers.get("X-USER-ID", ""),
+            headers.get("X-ROOM-ID", ""),
             hashlib.sha256(body).hexdigest(),
         ]
-        mac = hmac.new(self.secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
-        request.headers["Authorization"] = f"Bearer {self.key}"
-        request.headers["X-Timestamp"] = timestamp
-        request.headers["X-Nonce"] = nonce
-        request.headers["X-Signature"] = f"v1={mac}"
-        return request
+        mac = hmac.new(self.secret.encode(), "\n".join(parts).encode(), hashlib.sha256)
+        return {
+            "Authorization": f"Bearer {self.key}",
+            "X-Timestamp": timestamp,
+            "X-Nonce": nonce,
+            "X-Signature": f"v1={mac.hexdigest()}",
+        }
 
 
 def of_environment():
-    """None when nothing is to be signed: the API runs with AUTH=open."""
-    key, secret = os.environ.get("LARGESSE_KEY"), os.environ.get("LARGESSE_SECRET")
-    return Signature(key, secret) if key and secret else None
+    return Signature(os.environ["LARGESSE_KEY"], os.environ["LARGESSE_SECRET"])

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta, timezone
 
 PLENTY = 900_000_000_000
+TERMS = {"name": "October", "default_reason": "attendance"}
 
 
 def make(caller):
@@ -24,6 +25,13 @@ def make(caller):
     things["to approve"], things["hash to approve"] = campaign(caller, approvals=1)
     tomorrow = times()["closes_at"]
     things["to stop"], content = campaign(caller, starts_at=tomorrow)
+    things["to force"], _ = campaign(caller)
+    things["to parts/{n}"] = made(caller, "campaigns", "campaign_id", **TERMS)
+    # Not of the key that signs: it must go on working.
+    for name in ("keys", "to rotate"):
+        wanted = {"owner": "generated", "scopes": ["read"]}
+        key = caller.call("POST", "/api/v2/keys", json_body=wanted).expect(201, "a key")
+        things[name] = key["key_id"]
     start = f"/api/v2/campaigns/{things['to stop']}/start"
     caller.call("POST", start, "ann", json_body={"content_hash": content}).expect(202, "a start")
     return things
@@ -46,8 +54,7 @@ def newest(caller, path, user, id_field):
 
 def campaign(caller, **terms):
     """A sealed campaign and its hash: everything but to send parts can be done to it."""
-    terms |= {"name": "October", "default_reason": "attendance"}
-    campaign = made(caller, "campaigns", "campaign_id", **terms)
+    campaign = made(caller, "campaigns", "campaign_id", **TERMS, **terms)
     path = f"/api/v2/campaigns/{campaign}"
     rows = "member_id,amount\n00042,1000\nkim,2500\nkim,1\nlee,\n"
     caller.call("PUT", f"{path}/parts/1", "ann", content=("text/csv", rows)).expect(200, "a part")

@@ -20,6 +20,7 @@ use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call, Code, FieldError, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 use crate::Deps;
 
@@ -30,9 +31,8 @@ pub struct KeyRequest {
     /// The service that it is for.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$", example = "chat")]
     owner: String,
-    /// What it may do: spray, drop, invest, wallet, campaign:write, campaign:approve, campaign:force,
-    /// operate, read.
-    #[schema(min_items = 1, example = json!(["spray", "read"]))]
+    /// What it may do.
+    #[schema(schema_with = scope_names)]
     scopes: Vec<String>,
     /// From this moment on it is refused; without it, it does not expire.
     #[serde(default, deserialize_with = "given")]
@@ -43,6 +43,15 @@ pub struct KeyRequest {
     #[serde(default)]
     #[schema(max_items = 20, example = json!(["203.0.113.0/24"]))]
     ips: Vec<String>,
+}
+
+/// The names of scopes, as the domain has them.
+fn scope_names() -> Array {
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    let name = name.enum_values(Some(Scope::ALL.map(Scope::as_str)));
+    let names = ArrayBuilder::new().items(name).min_items(Some(1));
+    let names = names.description(Some("What it may do."));
+    names.examples([vec!["spray", "read"]]).build()
 }
 
 impl KeyRequest {

@@ -3,6 +3,7 @@
 //! Times on a shared machine drift, counts do not. So counts come first. Every figure that has a mark
 //! (docs/limits.md) is printed with it; a missed mark is no failure.
 
+pub mod auth;
 pub mod campaign;
 pub mod counts;
 pub mod dead_letters;
@@ -52,6 +53,8 @@ pub enum Section {
     Draws,
     /// One process over HTTP on loopback: start, claims a second, latencies, memory.
     Http,
+    /// What key, signature, nonce and limits of a caller add to a request.
+    Auth,
     /// What finding a free token costs while tokens run out.
     Tokens,
     /// Size, start and memory of each function's binary.
@@ -155,6 +158,10 @@ pub async fn run(
         keep(vec![campaign::share::measure(seconds.unwrap_or(SHARE_SECONDS)).await?])?;
     }
     let each = Duration::from_secs(u64::from(seconds.unwrap_or(SECONDS)));
+    if wanted(Section::Auth) {
+        keep(alone(move || auth::measure(each)).await?)?;
+        keep(vec![auth::over_http(each).await?])?;
+    }
     if section == Section::Drop {
         let size = drop::Size::USUAL;
         keep(vec![alone(move || drop::costs(size.slots)).await?])?;

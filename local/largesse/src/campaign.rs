@@ -47,6 +47,7 @@ use std::path::PathBuf;
 use largesse_aws::production::SetupError;
 use largesse_domain::campaign::AuditBroken;
 
+use crate::holder::HolderError;
 use crate::plain;
 use split::SplitError;
 use wire::Problem;
@@ -209,6 +210,9 @@ pub enum CampaignError {
     /// The operating system gave no randomness.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The requests cannot be signed.
+    #[error(transparent)]
+    Holder(#[from] HolderError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] largesse_money::SetupError),

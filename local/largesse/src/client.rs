@@ -1,6 +1,50 @@
-//! A caller of the HTTP API, for demonstrations and benchmarks.
+//! Callers of the HTTP API.
 
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde_json::{Value, json};
+
+use crate::holder::Holder;
+
+/// Sends the requests of one caller to one deployment, and signs them if the caller holds a key.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    http: reqwest::Client,
+    base: String,
+    holder: Option<Holder>,
+}
+
+impl Sender {
+    /// Sends by `http` to the deployment at `base`, for instance `http://127.0.0.1:3000`.
+    #[must_use]
+    pub fn new(http: reqwest::Client, base: &str, holder: Option<Holder>) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned(), holder }
+    }
+
+    /// Where the deployment is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A request to a path of the API.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Sends it. Each call signs anew, so a request that is repeated has another nonce.
+    ///
+    /// # Errors
+    /// When it gets no answer.
+    pub async fn send(&self, request: RequestBuilder) -> reqwest::Result<Response> {
+        let mut request = request.build()?;
+        if let Some(holder) = &self.holder {
+            let base = self.base.parse::<Url>();
+            let base = base.map(|url| url.path().trim_end_matches('/').to_owned());
+            holder.sign(&mut request, &base.unwrap_or_default());
+        }
+        self.http.execute(request).await
+    }
+}
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,18 +93,23 @@ impl Reply {
     }
 }
 
-/// A caller.
+/// A caller of a stack on this machine, for demonstrations and benchmarks.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    base: String,
+    sender: Sender,
 }
 
 impl Client {
-    /// A caller of the stack at that address, for instance `http://127.0.0.1:3000`.
+    /// A caller of the stack at that address, for instance `http://127.0.0.1:3000`. It signs nothing.
     #[must_use]
-    pub fn new(base: String) -> Self {
-        Self { http: largesse_money::tls::local_client(), base }
+    pub fn new(base: &str) -> Self {
+        Self::holding(base, None)
+    }
+
+    /// As [`Client::new`], with the key that signs each request, if there is one.
+    #[must_use]
+    pub fn holding(base: &str, holder: Option<Holder>) -> Self {
+        Self { sender: Sender::new(largesse_money::tls::local_client(), base, holder) }
     }
 
     /// Sends a request as `user`, in `room` if there is one.
@@ -69,15 +118,14 @@ impl Client {
     /// [`ClientError::Http`].
     pub async fn send(
         &self,
-        method: reqwest::Method,
+        method: Method,
         path: &str,
         user: &str,
         room: Option<&str>,
         key: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Reply, ClientError> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, url).header("X-USER-ID", user);
+        let mut request = self.sender.request(method, path).header("X-USER-ID", user);
         if let Some(room) = room {
             request = request.header("X-ROOM-ID", room);
         }
@@ -87,7 +135,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await?;
+        let response = self.sender.send(request).await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
@@ -96,7 +144,7 @@ impl Client {
 
     async fn must(
         &self,
-        method: reqwest::Method,
+        method: Method,
         path: &str,
         user: &str,
         room: Option<&str>,
@@ -120,7 +168,7 @@ impl Client {
     pub async fn deposit(&self, user: &str, amount: u64) -> Result<(), ClientError> {
         let path = format!("/api/v2/wallets/{user}/deposits");
         let body = json!({ "amount": amount });
-        self.must(reqwest::Method::POST, &path, user, None, Some(&body)).await.map(drop)
+        self.must(Method::POST, &path, user, None, Some(&body)).await.map(drop)
     }
 
     /// Makes a room; returns its id.
@@ -129,8 +177,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn room(&self, owner: &str) -> Result<String, ClientError> {
         let body = json!({ "name": "benchmark" });
-        let reply =
-            self.must(reqwest::Method::POST, "/api/v2/rooms", owner, None, Some(&body)).await?;
+        let reply = self.must(Method::POST, "/api/v2/rooms", owner, None, Some(&body)).await?;
         Ok(reply.text("room_id").to_owned())
     }
 
@@ -140,7 +187,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn join(&self, room: &str, owner: &str, member: &str) -> Result<(), ClientError> {
         let path = format!("/api/v2/rooms/{room}/members/{member}");
-        self.must(reqwest::Method::PUT, &path, owner, None, None).await.map(drop)
+        self.must(Method::PUT, &path, owner, None, None).await.map(drop)
     }
 
     /// Makes a spray under an idempotency key; returns the token.
@@ -158,7 +205,7 @@ impl Client {
         let body = json!({
             "amount": amount, "recipients": recipients, "split": "random", "expires_in_s": 3600,
         });
-        let (path, post) = ("/api/v2/sprays", reqwest::Method::POST);
+        let (path, post) = ("/api/v2/sprays", Method::POST);
         let reply = self.send(post, path, sender, Some(room), Some(key), Some(&body)).await?;
         if reply.status == 201 {
             return Ok(reply.text("token").to_owned());
@@ -173,7 +220,7 @@ impl Client {
     /// [`ClientError::Http`].
     pub async fn claim(&self, room: &str, user: &str, token: &str) -> Result<Reply, ClientError> {
         let path = format!("/api/v2/sprays/{token}/claims");
-        self.send(reqwest::Method::POST, &path, user, Some(room), None, None).await
+        self.send(Method::POST, &path, user, Some(room), None, None).await
     }
 
     /// Makes a drop; returns its id.
@@ -181,7 +228,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn make_drop(&self, funder: &str, terms: &Value) -> Result<String, ClientError> {
-        let post = reqwest::Method::POST;
+        let post = Method::POST;
         let reply = self.must(post, "/api/v2/drops", funder, None, Some(terms)).await?;
         Ok(reply.text("drop_id").to_owned())
     }
@@ -192,7 +239,7 @@ impl Client {
     /// [`ClientError::Http`].
     pub async fn enter(&self, drop: &str, user: &str) -> Result<Reply, ClientError> {
         let path = format!("/api/v2/drops/{drop}/entries");
-        self.send(reqwest::Method::POST, &path, user, None, None, None).await
+        self.send(Method::POST, &path, user, None, None, None).await
     }
 
     /// Makes a product; returns its id.
@@ -200,7 +247,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn make_product(&self, issuer: &str, terms: &Value) -> Result<String, ClientError> {
-        let post = reqwest::Method::POST;
+        let post = Method::POST;
         let reply = self.must(post, "/api/v2/products", issuer, None, Some(terms)).await?;
         Ok(reply.text("product_id").to_owned())
     }
@@ -218,6 +265,6 @@ impl Client {
     ) -> Result<Reply, ClientError> {
         let path = format!("/api/v2/products/{product}/investments");
         let body = json!({ "amount": amount });
-        self.send(reqwest::Method::POST, &path, user, None, Some(key), Some(&body)).await
+        self.send(Method::POST, &path, user, None, Some(key), Some(&body)).await
     }
 }

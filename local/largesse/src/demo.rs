@@ -115,7 +115,7 @@ impl Stage {
         };
         let server = tokio::spawn(serve::serve(listener, local.router.clone(), until));
         let url = format!("http://{address}");
-        let client = Client::new(url.clone());
+        let client = Client::new(&url);
         Ok(Self { client, url, local, running, stop, server })
     }
 

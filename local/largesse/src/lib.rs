@@ -15,6 +15,7 @@ pub mod client;
 pub mod compose;
 pub mod demo;
 pub mod dlq;
+pub mod holder;
 pub mod key;
 pub mod limits;
 pub mod money_server;

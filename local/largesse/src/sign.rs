@@ -9,23 +9,22 @@ use std::sync::Arc;
 
 use clap::Args;
 use largesse_app::ports::{Clock, Ids, Rng};
-use largesse_app::settings::{SettingError, Variables};
+use largesse_app::settings::Variables;
 use largesse_aws::production::RandomIds;
 use largesse_edge::auth::signature::{
     NONCE_HEADER, Parts, SIGNATURE_HEADER, TIMESTAMP_HEADER, decoded_path, sign, signed_text,
 };
 use largesse_edge::extract::{ROOM_HEADER, USER_HEADER};
 
-/// The variable with the secret of the key.
-pub const SECRET: &str = "LARGESSE_SECRET";
+use crate::holder::{self, HolderError};
 
 /// Why a request cannot be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The environment has no secret, and no file is named.
-    #[error("{SECRET} holds the secret of the key, or --secret-file names a file with it")]
-    NoSecret(#[from] SettingError),
-    /// A file cannot be read.
+    /// There is no secret.
+    #[error(transparent)]
+    Secret(#[from] HolderError),
+    /// The file of the body cannot be read.
     #[error("cannot read {}", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
     /// The target is no path of a request.
@@ -93,16 +92,6 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, SignError> {
     std::fs::read(file).map_err(|error| SignError::Unreadable(file.clone(), error))
 }
 
-fn secret(args: &SignArgs, variables: &Variables<'_>) -> Result<String, SignError> {
-    let Some(file) = &args.secret_file else {
-        let text =
-            variables.required(SECRET, "the secret of the key", |text| Some(text.to_owned()));
-        return Ok(text?);
-    };
-    // An editor puts a line end behind it.
-    Ok(String::from_utf8_lossy(&read(file)?).trim_end().to_owned())
-}
-
 /// The headers, or the curl command, to be printed.
 ///
 /// # Errors
@@ -113,7 +102,7 @@ pub fn run(
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 ) -> Result<String, SignError> {
-    let secret = secret(args, variables)?;
+    let secret = holder::secret(args.secret_file.as_deref(), variables)?;
     let (path, query) = parts_of(&args.target)?;
     let body = args.body.as_ref().map(read).transpose()?.unwrap_or_default();
     let now_s = clock.now().ms_unsigned() / 1_000;
@@ -173,6 +162,7 @@ mod tests {
     use largesse_aws::production::{SecureRng, SystemClock};
 
     use super::*;
+    use crate::holder::SECRET;
 
     #[derive(Parser)]
     struct Command {

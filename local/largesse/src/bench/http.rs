@@ -18,7 +18,7 @@ use crate::client::{Client, ClientError};
 /// How many requests are under way at once.
 const CALLERS: [usize; 3] = [1, 16, 64];
 /// Shares of a hot spray.
-const HOT_SHARES: u32 = 1_000;
+pub(super) const HOT_SHARES: u32 = 1_000;
 /// Sprays that are claimed at the same time, and shares of each.
 const DISTINCT: u32 = 200;
 const DISTINCT_SHARES: u32 = 20;
@@ -148,34 +148,43 @@ async fn one_server(
 
 /// When a row is done.
 #[derive(Clone, Copy)]
-enum Until {
+pub(super) enum Until {
     Time(Duration),
     Claims(u64),
 }
 
 /// What one row measured.
-struct Row {
+pub(super) struct Row {
     claims: u64,
     took: Duration,
     latency_us: Histogram<u64>,
 }
 
 impl Row {
+    /// Claims a second.
+    pub(super) fn rate(&self) -> f64 {
+        figure(self.claims) / self.took.as_secs_f64()
+    }
+
+    /// The latency of so many of them, in milliseconds.
+    pub(super) fn ms(&self, quantile: f64) -> f64 {
+        figure(self.latency_us.value_at_quantile(quantile)) / 1e3
+    }
+
     fn cells(&self, fastapi: f64, has_mark: bool) -> Vec<Cell> {
-        let rate = figure(self.claims) / self.took.as_secs_f64();
-        let ms = |quantile| figure(self.latency_us.value_at_quantile(quantile)) / 1e3;
+        let rate = self.rate();
         let marked = |value: f64, mark| Cell::Figure(value, has_mark.then_some(mark));
         vec![
             Cell::of(rate.round()),
             marked((rate / fastapi).round(), Mark::AtLeast(RATIO)),
-            Cell::of(ms(0.5)),
-            marked(ms(0.99), Mark::AtMost(P99_MS)),
+            Cell::of(self.ms(0.5)),
+            marked(self.ms(0.99), Mark::AtMost(P99_MS)),
         ]
     }
 }
 
 /// A room of members who claim, and senders who spray.
-struct Crowd {
+pub(super) struct Crowd {
     client: Client,
     room: String,
     owner: String,
@@ -185,7 +194,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    async fn gather(client: Client) -> Result<Self, BenchError> {
+    pub(super) async fn gather(client: Client) -> Result<Self, BenchError> {
         let owner = MemberIds::Uuid.sender(0);
         let room = client.room(&owner).await?;
         let members: Vec<String> = (0..HOT_SHARES).map(|n| MemberIds::Uuid.member(n)).collect();
@@ -202,7 +211,7 @@ impl Crowd {
     }
 
     /// Makes sprays and claims all their shares, again and again until the row is done.
-    async fn claims(
+    pub(super) async fn claims(
         &mut self,
         shares: u32,
         sprays: u32,

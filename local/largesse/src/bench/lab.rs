@@ -119,11 +119,14 @@ impl Lab {
         Ok(())
     }
 
-    /// A process that has just started.
+    /// A process that has just started. It authenticates no caller and has no limits.
     pub(super) fn process(&self) -> Result<Process, BenchError> {
-        let store = self.another_store()?;
-        let cursors = CursorKey::new(CURSOR_SECRET).ok_or(ComposeError::CursorSecret)?;
-        let edge = Arc::new(EdgeConfig::open(cursors));
+        self.process_serving(open_edge()?)
+    }
+
+    /// A process that has just started, and serves requests as `edge` says.
+    pub(super) fn process_serving(&self, edge: EdgeConfig) -> Result<Process, BenchError> {
+        let (store, edge) = (self.another_store()?, Arc::new(edge));
         let functions = &self.world.stack().functions;
         let routes = functions.iter().filter_map(|f| compose::routes_of(f, &store, &edge));
         let router = kernel::wrap(routes.fold(Router::new(), Router::merge), store);
@@ -225,7 +228,11 @@ impl Process {
 
     /// Sends a request; gives status and body, whatever they are.
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<(u16, Value), BenchError> {
-        let broken = |error: String| BenchError::Broken(error);
+        self.answer(self.request(ask)?).await
+    }
+
+    /// A request that is ready to be sent.
+    pub(super) fn request(&self, ask: &Ask<'_>) -> Result<Request<Body>, BenchError> {
         let mut request = Request::builder()
             .method(ask.method)
             .uri(&ask.path)
@@ -238,16 +245,26 @@ impl Process {
             request = request.header("idempotency-key", &self.key);
         }
         let request = request.body(Body::from(ask.body.to_owned()));
-        let request = request.map_err(|error| broken(error.to_string()))?;
+        request.map_err(|error| BenchError::Broken(error.to_string()))
+    }
+
+    /// The status and the body of the answer, whatever they are.
+    pub(super) async fn answer(&self, request: Request<Body>) -> Result<(u16, Value), BenchError> {
         let response = match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), BODY_BYTES_MAX).await;
-        let body = body.map_err(|error| broken(error.to_string()))?;
+        let body = body.map_err(|error| BenchError::Broken(error.to_string()))?;
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
+}
+
+/// Settings without authentication and without limits.
+pub(super) fn open_edge() -> Result<EdgeConfig, BenchError> {
+    let cursors = CursorKey::new(CURSOR_SECRET).ok_or(ComposeError::CursorSecret)?;
+    Ok(EdgeConfig::open(cursors))
 }
 
 pub(super) fn user_id(name: &str) -> Result<UserId, BenchError> {

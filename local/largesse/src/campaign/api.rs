@@ -21,6 +21,8 @@ use uuid::Builder;
 
 use super::CampaignError;
 use super::wire::{PartReply, Problem};
+use crate::client::Sender;
+use crate::holder::Holder;
 
 /// How long a request may take: 4 MB at 40 kB/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
@@ -56,8 +58,7 @@ impl Pace {
 
 /// A caller of one deployment, as one member.
 pub struct Api {
-    http: reqwest::Client,
-    base: String,
+    sender: Sender,
     user: String,
     pace: Pace,
     rng: SecureRng,
@@ -81,11 +82,25 @@ enum Attempt {
 }
 
 impl Api {
-    /// A caller of the service at `url`, for instance `http://127.0.0.1:3000`, as `user`.
+    /// A caller of the service at `url`, for instance `http://127.0.0.1:3000`, as `user`. It signs
+    /// nothing.
     ///
     /// # Errors
     /// [`CampaignError`] when the machine has no root certificates or no randomness.
     pub fn new(url: &str, user: &str, pace: Pace) -> Result<Self, CampaignError> {
+        Self::holding(url, user, pace, None)
+    }
+
+    /// As [`Api::new`], with the key that signs each request, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`Api::new`].
+    pub fn holding(
+        url: &str,
+        user: &str,
+        pace: Pace,
+        holder: Option<Holder>,
+    ) -> Result<Self, CampaignError> {
         let http = if url.starts_with("https:") {
             let config = tls::config(tls::platform_roots()?)?;
             let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
@@ -94,8 +109,7 @@ impl Api {
             tls::local_client()
         };
         Ok(Self {
-            http,
-            base: url.trim_end_matches('/').to_owned(),
+            sender: Sender::new(http, url, holder),
             user: user.to_owned(),
             pace,
             rng: SecureRng::from_system()?,
@@ -106,7 +120,7 @@ impl Api {
     /// Where the service is.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.base
+        self.sender.base()
     }
 
     /// Waits until the next look at a campaign.
@@ -202,8 +216,7 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}/api/v2{path}", self.base);
-        self.http.request(method, url).header("X-USER-ID", &self.user)
+        self.sender.request(method, &format!("/api/v2{path}")).header("X-USER-ID", &self.user)
     }
 
     /// Sends a request until it is answered for good, or too often.
@@ -233,7 +246,7 @@ impl Api {
     }
 
     async fn attempt(&self, method: &Method, path: &str, request: RequestBuilder) -> Attempt {
-        let response = match request.send().await {
+        let response = match self.sender.send(request).await {
             Ok(response) => response,
             // A service that never answered is not there, or its address is wrong.
             Err(error) if error.is_connect() && !self.has_answered.load(Ordering::Relaxed) => {
@@ -277,7 +290,7 @@ impl Api {
     }
 
     fn no_answer(&self, source: reqwest::Error) -> CampaignError {
-        let url = self.base.clone();
+        let url = self.url().to_owned();
         if source.is_connect() {
             CampaignError::Unreachable { url, source }
         } else {

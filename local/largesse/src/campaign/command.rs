@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use largesse_app::settings::Variables;
 use largesse_domain::campaign::{CampaignName, Duplicates, PRIORITY_MAX};
 use largesse_domain::id::{CampaignId, UserId};
 use largesse_domain::ledger::Memo;
@@ -17,6 +18,7 @@ use super::generate::{self, Generate};
 use super::load::{self, Into, Load};
 use super::look::{self, Look};
 use super::{CampaignError, Ended, Say, state};
+use crate::holder::Credentials;
 
 /// Where `largesse up` listens, if its address is not named.
 const URL: &str = "http://127.0.0.1:3000";
@@ -32,15 +34,18 @@ pub struct Place {
     #[arg(long, value_name = "USER", default_value = "operator", env = "LARGESSE_USER")]
     #[arg(global = true)]
     user: UserId,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 impl Place {
-    /// A caller of it.
+    /// A caller of it, who signs with the key that is given.
     ///
     /// # Errors
     /// [`CampaignError`].
     pub fn api(&self) -> Result<Api, CampaignError> {
-        Api::new(&self.url, self.user.as_str(), Pace::PEOPLE)
+        let holder = self.credentials.holder(&Variables::of_process())?;
+        Api::holding(&self.url, self.user.as_str(), Pace::PEOPLE, holder)
     }
 }
 

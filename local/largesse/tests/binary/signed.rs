@@ -56,3 +56,36 @@ async fn a_signed_stack_shows_its_first_key_once_and_the_command_line_makes_othe
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("SIGNATURE_SECRETS must be"), "{said}");
 }
+
+#[tokio::test]
+async fn a_campaign_is_loaded_and_its_audit_verified_with_signed_requests() {
+    let data = folder("signed-campaign");
+    let mut up = Up::start(&["--auth", "signed"]);
+    let (key, secret) = (up.said("key"), up.said("secret"));
+    std::fs::create_dir_all(&data).unwrap();
+    let (rows, secret_file) = (data.join("rows.csv"), data.join("secret"));
+    std::fs::write(&rows, "member_id,amount\nann,5\nbob,7\n").unwrap();
+    std::fs::write(&secret_file, format!("{secret}\n")).unwrap();
+    let (rows, secret_file) = (rows.to_str().unwrap(), secret_file.to_str().unwrap());
+    let url = format!("http://{}", up.address);
+    let run = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = command(&[words, &["--url", &url]].concat());
+        command.env_remove("LARGESSE_KEY").env_remove("LARGESSE_SECRET");
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let load = ["campaign", "load", rows, "--name", "October", "--reason", "work"];
+    let (code, said) = run(&load, &[]);
+    assert_eq!((code, said.contains("401")), (Some(1), true), "{said}");
+    let (code, said) = run(&load, &[("LARGESSE_KEY", &key)]);
+    assert_eq!((code, said.contains("LARGESSE_SECRET holds")), (Some(1), true), "{said}");
+    let (code, said) = run(&load, &[("LARGESSE_KEY", &key), ("LARGESSE_SECRET", &secret)]);
+    assert_eq!((code, said.contains("sealed")), (Some(0), true), "{said}");
+    let id = said.lines().find_map(|line| line.strip_prefix("campaign ")).unwrap();
+    let audit = ["verify", "audit", id, "--secret-file", secret_file];
+    let (code, said) = run(&audit, &[("LARGESSE_KEY", &key)]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&audit, &[]);
+    assert_eq!((code, said.contains("LARGESSE_KEY is not set")), (Some(1), true), "{said}");
+}

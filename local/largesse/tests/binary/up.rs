@@ -55,7 +55,7 @@ impl Up {
         };
         let url = format!("http://{address}");
         let endpoint = format!("{url}/_aws");
-        Self { child, out, client: Client::new(url), address, endpoint }
+        Self { child, out, client: Client::new(&url), address, endpoint }
     }
 
     /// What stands behind the next line's first word, where that is the name.

@@ -93,7 +93,7 @@ async fn what_was_not_done_is_said_and_the_exit_code_is_one() {
     let endpoint = format!("http://{}/_aws", up.address);
     let config = emulator_config(&endpoint, REGION);
     let dlq = |arguments: &[&str]| dlq_at(&endpoint, arguments);
-    let client = Client::new(format!("http://{}", up.address));
+    let client = Client::new(&format!("http://{}", up.address));
     client.deposit("ann", 10).await.unwrap();
     let room = client.room("ann").await.unwrap();
     client.join(&room, "ann", "bob").await.unwrap();
