@@ -134,7 +134,7 @@ impl Passes for Store {
             .map_err(|error| port_error("read pass", error))?;
         let Some(item) = got.item else { return Ok(Versioned::default()) };
         let version = Reader { item: &item, what: "pass of reconcile" }.number(VERSION)?;
-        Ok(Versioned { value: Some(read_pass(&item)?), version })
+        Ok(Versioned { value: Some(read_pass(&item)?), version, trace: None })
     }
 
     async fn save_pass(&self, pass: &Pass, seen_version: u64) -> PortResult<Written> {
