@@ -71,7 +71,16 @@ impl Api {
     /// A new world whose callers sign their requests with secrets that follow from `masters`.
     #[must_use]
     pub fn signed(seed: u64, masters: &str) -> Self {
-        let sandbox = Sandbox::new(seed);
+        Self::signed_over(Sandbox::new(seed), masters)
+    }
+
+    /// The same, with limits as [`Api::with_limits`] has them.
+    #[must_use]
+    pub fn signed_with_limits(seed: u64, masters: &str, limits: &[(&'static str, u32)]) -> Self {
+        Self::signed_over(Self::limited(seed, limits), masters)
+    }
+
+    fn signed_over(sandbox: Sandbox, masters: &str) -> Self {
         let (world, store) = (sandbox.world.clone(), sandbox.store.clone());
         let edge = signed_edge(masters);
         let local = compose::compose_serving(world, store, &edge, None, &[]).expect("the stack");
