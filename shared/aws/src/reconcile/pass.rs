@@ -68,6 +68,9 @@ fn pass_item(pass: &Pass, version: u64) -> Item {
     put("findings", Av::L(pass.findings.iter().map(finding).collect()));
     put("found", n(pass.found));
     put(stats::CELLS, stats::pack(&pass.stats));
+    if let Some(packed) = stats::pack_latencies(&pass.stats) {
+        put(stats::LATENCIES, packed);
+    }
     if let Some(ended) = pass.ended {
         put("ended_ms", ms(ended));
     }
