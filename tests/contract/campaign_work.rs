@@ -4,3 +4,4 @@ mod damaged;
 mod late;
 mod lost;
 pub(crate) mod scene;
+mod trace;

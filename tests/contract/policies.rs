@@ -9,16 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
-use largesse_app::money::governed::Governed;
-use largesse_app::ports::{Clock, Events, Money, Pools, Sprays};
+use largesse_app::ports::{Clock, Events, Pools, Sprays};
 use largesse_app::spray::create::{self, Create};
 use largesse_app::spray::token;
-use largesse_domain::breaker::BreakerPolicy;
 use largesse_domain::campaign::Duplicates;
 use largesse_domain::grant::RetryPolicy;
 use largesse_domain::id::{PoolId, SprayId};
 use largesse_domain::pool::{BucketId, Walk, bucket_count};
-use largesse_domain::rate::{Rate, Tolerance};
 use largesse_domain::split::Split;
 use largesse_domain::spray::{Spray, Terms};
 use largesse_tests::http::Api;
@@ -27,7 +24,7 @@ use notify::webhook::{self, Webhook};
 
 use crate::campaign::queued;
 use crate::campaign_rows::{begin_seal, draft, members, put};
-use crate::permissions::{assert_least, calls_of, calls_of_keys, with_auth};
+use crate::permissions::{assert_least, calls_of, calls_of_keys, pay_governed, with_auth};
 use crate::scene::{Table, drawn, fill, key, n, request};
 use crate::told::{Hook, audited, end_of_campaign};
 use crate::{policies_campaign, policies_drop, policies_products};
@@ -298,9 +295,7 @@ async fn grant_pay_may_do_what_it_does() {
     world.set_stream_enabled("OutboxFunction", false).unwrap();
     let trigger = world.stack().function("grant-pay").unwrap().queues[0].clone();
     let store = sandbox.another_process(10);
-    let (service, rate) = ("money".parse().unwrap(), Rate::new(1_000, Tolerance::default()));
-    let (inner, policy) = (store.clone(), BreakerPolicy::default());
-    let governed = Governed::new(inner, store.clone(), service, rate.unwrap(), policy);
+    let process = store.clone();
     let handle = move |event| {
         let store = Arc::clone(&store);
         async move { Ok(grant_pay::handle(&*store, &*store, event, RetryPolicy::default()).await) }
@@ -315,8 +310,7 @@ async fn grant_pay_may_do_what_it_does() {
         world.settle().await;
         sandbox.overwrite_balance("bob", 1).await;
         world.settle_with_time().await.unwrap();
-        // What it does before it calls a service other than the ledger: the breaker and a permit.
-        governed.pay(&[bobs]).await;
+        pay_governed(&process, bobs).await;
     });
     let calls = calls.await;
     sandbox.overwrite_balance("eve", 1).await;

@@ -6,23 +6,20 @@ use std::time::Duration;
 use campaign_pay::Source;
 use largesse_app::campaign::act;
 use largesse_app::invocation::{self, Invocation};
-use largesse_app::money::governed::Governed;
 use largesse_app::ports::{
     CampaignJob, CampaignQueue, CampaignResults, Campaigns, ChunkMessage, ChunkSet, ChunkWork,
-    Clock, Money,
+    Clock,
 };
 use largesse_aws::campaign::jobs::write_job;
-use largesse_domain::breaker::BreakerPolicy;
 use largesse_domain::campaign::{Lease, RowKey, State};
 use largesse_domain::id::CampaignId;
-use largesse_domain::rate::{Rate, Tolerance};
 use largesse_emulator::Permission;
 use largesse_tests::http::Api;
 use largesse_tests::user;
 use serde_json::json;
 
 use crate::campaign_work::scene::Work;
-use crate::permissions::{assert_least, calls_of, with_auth};
+use crate::permissions::{assert_least, calls_of, pay_governed, with_auth};
 use crate::scene::fill;
 
 /// Uploads a part twice: a repeat reads what the first caller was told.
@@ -140,12 +137,7 @@ async fn calls_of_worker(seed: u64, function: &str, source: Source) -> BTreeSet<
     let (campaign, generation) = (work.id, work.campaign().await.life.generation);
     let row = work.row(0).await;
     let key = RowKey { campaign, member: row.member.clone(), generation };
-    let (service, rate) = ("money".parse().unwrap(), Rate::new(1_000, Tolerance::default()));
-    let policy = BreakerPolicy::default();
-    let governed = Governed::new(store.clone(), store.clone(), service, rate.unwrap(), policy);
-    // What it does before it calls a service other than the ledger: the breaker and a permit.
-    let paid = async { governed.pay(&[key.grant_of(&row, &creator)]).await };
-    calls.extend(calls_of(world, paid).await);
+    calls.extend(calls_of(world, pay_governed(&store, key.grant_of(&row, &creator))).await);
 
     work.roll_back().await;
     let fence = work.campaign().await.life.fence;

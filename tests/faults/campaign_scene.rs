@@ -295,7 +295,8 @@ impl Scene {
     /// The messages of the present start or rollback.
     pub(crate) async fn messages(&self, work: ChunkWork) -> Vec<ChunkMessage> {
         let fence = self.campaign().await.life.fence;
-        let message = |n| ChunkMessage { campaign: self.id, fence, chunk: ChunkNumber(n), work };
+        let message =
+            |n| ChunkMessage { campaign: self.id, fence, chunk: ChunkNumber(n), work, trace: None };
         (0..self.chunks).map(message).collect()
     }
 

@@ -52,6 +52,31 @@ async fn a_day_begins_and_ends_at_midnight_of_its_zone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_long_payments_took_is_told_in_powers_of_two() {
+    let api = Api::new(75);
+    let room = api.room(&["ann", "bob", "eve"]).await;
+    let token = api.spray(&room, "ann", 30, 3).await;
+    api.claim(&room, "bob", &token).await.expect(201);
+    api.settle().await;
+    // The next one is paid three seconds after its claim.
+    api.sandbox.world.set_stream_enabled("OutboxFunction", false).unwrap();
+    api.claim(&room, "eve", &token).await.expect(201);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    api.sandbox.world.set_stream_enabled("OutboxFunction", true).unwrap();
+    api.settle().await;
+    tokio::time::advance(Duration::from_secs(20 * 3_600)).await;
+    api.sandbox.world.run_schedule("reconcile/EveryQuarter").await.unwrap();
+    let day =
+        stats(&api, "from=2026-01-01&to=2026-01-01").await.expect(200).body["days"][0].clone();
+    let latency = &day["spray"]["latency"];
+    assert_eq!((&day["spray"]["paid"], &latency["count"]), (&json!(2), &json!(2)));
+    assert!(latency["p50_ms"].as_u64().unwrap() < 1_000, "{latency}");
+    assert_eq!(latency["p99_ms"], 4_095);
+    // Deposits and campaigns have none.
+    assert_eq!((&day["wallet"]["latency"], &day["drop"]["latency"]), (&json!(null), &json!(null)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn before_the_first_proof_figures_are_empty_and_say_so() {
     let api = Api::new(72);
     api.deposit("ann", 5).await;

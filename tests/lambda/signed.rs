@@ -2,11 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use largesse_domain::key::Terms;
+use largesse_app::key::create::create;
+use largesse_app::ports::Clock;
+use largesse_aws::production::SystemClock;
+use largesse_domain::key::{Scopes, Terms};
+use largesse_edge::auth::SignatureSecrets;
+use largesse_edge::auth::signature::{self, Parts};
 use serde_json::{Value, json};
 
 use crate::bootstrap::{Bootstrap, CURSOR_SECRET};
-use crate::holder::{self, Holder, Request};
 use crate::http::Reply;
 use crate::scene::Scene;
 
@@ -14,21 +18,74 @@ use crate::scene::Scene;
 const MASTER: &str = CURSOR_SECRET;
 const BODY: &str = r#"{"amount":50000}"#;
 
-/// A deposit into the wallet that `raw_path` names, signed for `path`.
-async fn deposit(scene: &Scene, raw_path: &str, path: &str, nonce: &str) -> (Value, [String; 3]) {
-    let terms =
-        Terms { networks: "203.0.113.0/24".parse().unwrap(), ..holder::terms("chat", "wallet") };
-    let holder = Holder::make(scene, terms, MASTER).await;
-    let event = holder.event(&Request {
-        method: "POST",
-        path: raw_path,
-        signed_path: Some(path),
-        user: "alice",
+/// The address that events come from.
+const SOURCE: &str = "203.0.113.7";
+
+/// An event, signed by the holder of a new key of all scopes, and what must be told nowhere: key,
+/// secret, signature and nonce.
+pub(crate) async fn sign(
+    scene: &Scene,
+    master: &str,
+    event: &Value,
+    nonce: &str,
+) -> (Value, Vec<String>) {
+    let path = event["rawPath"].as_str().expect("a path");
+    sign_as(scene, master, event, path, nonce).await
+}
+
+/// The same, signed for another path than the event's.
+async fn sign_as(
+    scene: &Scene,
+    master: &str,
+    event: &Value,
+    path: &str,
+    nonce: &str,
+) -> (Value, Vec<String>) {
+    let (owner, networks) = ("chat".parse().unwrap(), "203.0.113.0/24".parse().unwrap());
+    let terms = Terms { owner, scopes: Scopes::all(), networks };
+    let (key, record) = create(&*scene.store, terms, None).await.unwrap();
+    let secret = SignatureSecrets::read(master).unwrap().secret_of(record.id);
+    let timestamp = SystemClock.now().ms().div_euclid(1_000).to_string();
+    let header = |name: &str| event["headers"][name].as_str().unwrap_or_default();
+    let text = signature::signed_text(&Parts {
+        method: event["requestContext"]["http"]["method"].as_str().expect("a method"),
+        path,
+        query: event["rawQueryString"].as_str().unwrap_or_default(),
+        timestamp: &timestamp,
         nonce,
-        body: BODY,
+        user: header("x-user-id"),
+        room: header("x-room-id"),
+        body: event["body"].as_str().unwrap_or_default().as_bytes(),
     });
-    let signature = event["headers"]["x-signature"].as_str().unwrap().to_owned();
-    (event, [holder.key, holder.secret, signature])
+    let signature = signature::sign(&secret, &text);
+    let mut signed = event.clone();
+    signed["requestContext"]["http"]["sourceIp"] = json!(SOURCE);
+    for (name, value) in [
+        ("authorization", format!("Bearer {}", key.reveal())),
+        ("x-signature", signature.clone()),
+        ("x-timestamp", timestamp),
+        ("x-nonce", nonce.to_owned()),
+    ] {
+        signed["headers"][name] = json!(value);
+    }
+    (signed, vec![key.reveal().to_owned(), secret, signature, nonce.to_owned()])
+}
+
+/// A deposit into the wallet that `raw_path` names, signed for `path`.
+async fn deposit(scene: &Scene, raw_path: &str, path: &str, nonce: &str) -> (Value, Vec<String>) {
+    let event = json!({
+        "version": "2.0", "rawPath": raw_path, "rawQueryString": "",
+        "headers": {
+            "x-user-id": "alice", "content-type": "application/json",
+            "idempotency-key": format!("key-{nonce}"),
+            "x-forwarded-for": "198.51.100.1",
+        },
+        "requestContext": {
+            "http": { "method": "POST", "sourceIp": SOURCE }, "stage": "$default",
+        },
+        "body": BODY, "isBase64Encoded": false,
+    });
+    sign_as(scene, MASTER, &event, path, nonce).await
 }
 
 async fn signed(scene: &Scene, function: &str) -> Bootstrap {
@@ -64,7 +121,16 @@ async fn a_signed_event_is_served_once_and_no_log_holds_its_secrets() {
     assert_eq!(scene.balance("alice").await, 50_000);
     wallet.terminate();
     let (_, log) = wallet.ended().await;
-    assert!(log.contains("/api/v2/wallets/{user}/deposits"), "requests are logged: {log}");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let requests: Vec<Value> = lines.filter(|line| line.get("http.route").is_some()).collect();
+    let told = requests.iter().map(|line| (&line["http.status"], &line["owner"], &line["key.id"]));
+    // Whose key it is stands on the line once the caller is verified, and not before.
+    let (none, id) = (json!(""), json!(secrets[0][4..30]));
+    let statuses = [(401, &none, &none), (403, &none, &none), (201, &json!("chat"), &id)];
+    let expected: Vec<_> = statuses.into_iter().chain([(401, &none, &none)]).collect();
+    let told: Vec<_> =
+        told.map(|(status, owner, id)| (status.as_i64().unwrap(), owner, id)).collect();
+    assert_eq!(told, expected);
     for secret in secrets.iter().chain([&MASTER.to_owned()]) {
         assert!(!log.contains(secret), "a secret is in the log");
     }

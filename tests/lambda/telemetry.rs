@@ -15,6 +15,7 @@ use crate::bootstrap::{Bootstrap, CURSOR_SECRET, SECRET_ACCESS_KEY, SESSION_TOKE
 use crate::events::event;
 use crate::http::Reply;
 use crate::scene::Scene;
+use crate::signed::sign;
 
 /// Enough for a schedule, which keeps half of it back, and short where nothing works.
 const SHORT: Duration = Duration::from_secs(10);
@@ -92,6 +93,23 @@ async fn the_trace_of_a_claim_is_on_the_line_of_its_payment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_trace_of_a_chunk_of_a_campaign_is_on_its_line() {
+    let scene = Scene::new().await;
+    for function in ["campaign-pay", "campaign-retry"] {
+        let mut chunk = event(function, "happy");
+        let body = chunk["Records"][0]["body"].as_str().unwrap();
+        let mut body: Value = serde_json::from_str(body).unwrap();
+        body["trace"] = json!(TRACE);
+        chunk["Records"][0]["body"] = json!(body.to_string());
+        let mut process = Bootstrap::start(&scene, function).await;
+        process.invoke(&chunk).await;
+        let log = lines(&log_of(process).await);
+        let line = log.iter().find(|line| line["message"] == "its start is over").unwrap();
+        assert_eq!((&line["trace.id"], &line["campaign.id"]), (&json!(TRACE), &body["campaign"]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_invocation_writes_its_metrics_for_cloudwatch() {
     let scene = Scene::with_room().await;
     // Before the spray, as above.
@@ -124,7 +142,8 @@ async fn each_invocation_writes_its_metrics_for_cloudwatch() {
 
 /// What functions are trusted with, and members of the events. The id of an access key is none: the AWS
 /// SDK logs it at this level.
-const CANARIES: [&str; 8] = [
+const CANARIES: [&str; 9] = [
+    MASTER,
     CURSOR_SECRET,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
@@ -134,14 +153,18 @@ const CANARIES: [&str; 8] = [
     "bob",
     "carol",
 ];
+/// What the secrets of signatures follow from.
+const MASTER: &str = "the-master-secret-of-all-signatures-of-the-tests";
 const MONEY_SECRET: &str = "the-secret-of-the-money-service";
 const WEBHOOK_SECRET: &str = "the-secret-in-the-address-of-the-webhook";
 
 /// Starts a function with all secrets that it reads, at the level `debug`. The money service and the
 /// webhook are where nothing listens.
-async fn talkative(scene: &Scene, function: &str) -> Bootstrap {
+async fn talkative(scene: &Scene, function: &str, auth: &str) -> Bootstrap {
     Bootstrap::start_changed(scene, function, |environment| {
         for (name, value) in [
+            ("AUTH", auth.to_owned()),
+            ("SIGNATURE_SECRETS", MASTER.to_owned()),
             ("MONEY_URL", "http://127.0.0.1:9/".to_owned()),
             ("MONEY_RATE_PER_S", "50".to_owned()),
             ("MONEY_SECRET", MONEY_SECRET.to_owned()),
@@ -161,19 +184,50 @@ async fn no_function_tells_a_secret_or_a_member_at_the_level_debug() {
     for function in &stack().functions {
         let name = &function.binary;
         let scene = Scene::with_grants().await;
-        let mut process = talkative(&scene, name).await;
-        process.try_invoke(&event(name, "happy"), SHORT).await;
-        process.try_invoke(&event(name, "hostile"), SHORT).await;
-        // A failure, whose causes are told in full.
-        let faults = Faults::seeded(1).always(Matching::any(), Fault::InternalError);
-        scene.world.set_fault_hook(Some(Arc::new(faults)));
-        process.try_invoke(&event(name, "happy"), SHORT).await;
-        scene.world.set_fault_hook(None);
+        let mut process = talkative(&scene, name, "open").await;
+        let (happy, hostile) = (event(name, "happy"), event(name, "hostile"));
+        invoke_all(&scene, &mut process, [&happy, &hostile, &happy]).await;
+        assert_silent(name, &log_of(process).await, &[]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_tells_what_a_request_is_signed_with_at_the_level_debug() {
+    let functions = stack().functions.iter();
+    for function in functions.filter(|function| function.environment.contains_key("AUTH")) {
+        let name = &function.binary;
+        let scene = Scene::with_grants().await;
+        let mut process = talkative(&scene, name, "signed").await;
+        let happy = event(name, "happy");
+        let (good, mut canaries) = sign(&scene, MASTER, &happy, "a-nonce-of-the-first").await;
+        let (mut bad, of_bad) = sign(&scene, MASTER, &happy, "a-nonce-of-the-second").await;
+        bad["headers"]["x-timestamp"] = json!("1");
+        let (failing, of_failing) = sign(&scene, MASTER, &happy, "a-nonce-of-the-third").await;
+        canaries.extend(of_bad.into_iter().chain(of_failing));
+        invoke_all(&scene, &mut process, [&good, &bad, &failing]).await;
         let log = log_of(process).await;
-        assert!(log.lines().count() > 3, "{name}: {log}");
-        for canary in CANARIES {
-            let line = log.lines().find(|line| line.contains(canary));
-            assert!(line.is_none(), "{name} tells {canary}: {line:?}");
-        }
+        assert_silent(name, &log, &canaries);
+        let owners = lines(&log).into_iter().filter(|line| line.get("http.route").is_some());
+        let owners: Vec<_> = owners.map(|line| line["owner"].clone()).collect();
+        // The last one fails before its caller is verified.
+        assert_eq!(owners, ["chat", "", ""], "{name}: {log}");
+    }
+}
+
+/// Hands in events; AWS fails during the last one, and the causes are told in full.
+async fn invoke_all(scene: &Scene, process: &mut Bootstrap, [first, second, last]: [&Value; 3]) {
+    process.try_invoke(first, SHORT).await;
+    process.try_invoke(second, SHORT).await;
+    let faults = Faults::seeded(1).always(Matching::any(), Fault::InternalError);
+    scene.world.set_fault_hook(Some(Arc::new(faults)));
+    process.try_invoke(last, SHORT).await;
+    scene.world.set_fault_hook(None);
+}
+
+fn assert_silent(name: &str, log: &str, more: &[String]) {
+    assert!(log.lines().count() > 3, "{name}: {log}");
+    for canary in CANARIES.into_iter().chain(more.iter().map(String::as_str)) {
+        let line = log.lines().find(|line| line.contains(canary));
+        assert!(line.is_none(), "{name} tells {canary}: {line:?}");
     }
 }

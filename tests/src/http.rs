@@ -223,9 +223,13 @@ impl Api {
     /// The same, with limits that callers reach: those given, beside others out of reach.
     #[must_use]
     pub fn with_limits(seed: u64, limits: &[(&'static str, u32)]) -> Self {
+        Self::over(Self::limited(seed, limits))
+    }
+
+    pub(crate) fn limited(seed: u64, limits: &[(&'static str, u32)]) -> Sandbox {
         let limits: Vec<_> =
             limits.iter().map(|(name, value)| (*name, value.to_string())).collect();
-        Self::over(Sandbox::with_settings(seed, &limits))
+        Sandbox::with_settings(seed, &limits)
     }
 
     fn over(sandbox: Sandbox) -> Self {

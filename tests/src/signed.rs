@@ -74,12 +74,10 @@ impl Api {
         Self::signed_over(Sandbox::new(seed), masters)
     }
 
-    /// The same, with limits that callers reach: those given, beside others out of reach.
+    /// The same, with limits as [`Api::with_limits`] has them.
     #[must_use]
     pub fn signed_with_limits(seed: u64, masters: &str, limits: &[(&'static str, u32)]) -> Self {
-        let limits = limits.iter().map(|(name, value)| (*name, value.to_string()));
-        let limits: Vec<_> = limits.collect();
-        Self::signed_over(Sandbox::with_settings(seed, &limits), masters)
+        Self::signed_over(Self::limited(seed, limits), masters)
     }
 
     fn signed_over(sandbox: Sandbox, masters: &str) -> Self {

@@ -17,7 +17,7 @@ use largesse_domain::key::{
 use largesse_domain::time::Timestamp;
 use largesse_edge::extract::{Whole, given};
 use largesse_edge::query::Query;
-use largesse_edge::{Answer, ApiError, App, Call, Code, FieldError, time};
+use largesse_edge::{Answer, ApiError, App, Call, Code, FieldError, limits, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
@@ -176,7 +176,8 @@ fn created<D: Deps>(app: &App<D>, key: &ApiKey, record: &KeyRecord) -> Result<An
 
 /// Create an API key
 ///
-/// The answer alone shows the key and its secret. A repeat makes another key.
+/// The answer alone shows the key and its secret. A repeat makes another key. It counts as a creation of
+/// the caller's owner.
 #[utoipa::path(
     post, path = "/api/v2/keys", tag = "operate", operation_id = "createKey",
     request_body = KeyRequest,
@@ -191,11 +192,14 @@ pub async fn create<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
     let request: KeyRequest = call.json()?;
     let (terms, expires) =
         request.read(app.deps.now()).map_err(|error| ApiError::invalid(vec![error]))?;
+    limits::count_for_owner(&app, &call).await?;
     let (key, record) = make(&*app.deps, terms, expires).await.map_err(refuse)?;
     created(&app, &key, &record)
 }
 
 /// List the API keys of an owner
+///
+/// An operator may list those of any owner, and the caller's own without naming it.
 #[utoipa::path(
     get, path = "/api/v2/keys", tag = "operate", operation_id = "listKeys",
     params(
@@ -220,6 +224,7 @@ pub async fn list<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<Answ
 /// Rotate an API key
 ///
 /// Makes a key with the same owner, scopes and addresses. The old one lives beside it for the overlap.
+/// It counts as a creation of the caller's owner.
 #[utoipa::path(
     post, path = "/api/v2/keys/{id}/rotate", tag = "operate", operation_id = "rotateKey",
     params(("id" = String, Path, description = "The key.", example = "01K9Z3NDEKTSV4RRFFQ69G5FAV")),
@@ -242,6 +247,7 @@ pub async fn rotate<D: Deps>(State(app): State<App<D>>, call: Call) -> Result<An
         seconds.ok_or_else(|| FieldError::body("overlap_s", "out_of_range", detail))
     });
     let overlap = overlap.map_err(|error| ApiError::invalid(vec![error]))?;
+    limits::count_for_owner(&app, &call).await?;
     let (key, record) = replace(&*app.deps, id, overlap).await.map_err(refuse)?;
     created(&app, &key, &record)
 }

@@ -69,7 +69,8 @@ async fn do_job<D: Deps>(
             return Ok(());
         }
     };
-    let first = ChunkMessage { campaign, fence, chunk: ChunkNumber(from), work };
+    // The campaign itself has the trace.
+    let first = ChunkMessage { campaign, fence, chunk: ChunkNumber(from), work, trace: None };
     let FannedOut::Rest(ChunkNumber(from)) = fan_out(deps, &first, lanes, stop_at).await? else {
         return Ok(());
     };

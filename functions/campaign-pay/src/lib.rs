@@ -110,24 +110,39 @@ async fn work<M: Money, D: Deps>(
         ChunkWork::Reverse => reverse_chunk(money, deps, &chunk, stop_at).await,
     };
     let (campaign, number) = (chunk.campaign.to_string(), chunk.chunk.0);
+    let trace = chunk.trace_id();
     let (delay_s, is_beside) = match &outcome {
-        ChunkOutcome::Done => return Ok(()),
+        ChunkOutcome::Done => {
+            tracing::info!(campaign.id = campaign, chunk = number, trace.id = trace, "done");
+            return Ok(());
+        }
         ChunkOutcome::Dropped => {
-            tracing::info!(campaign.id = campaign, chunk = number, "its start is over");
+            let why = "its start is over";
+            tracing::info!(campaign.id = campaign, chunk = number, trace.id = trace, "{why}");
             return Ok(());
         }
         ChunkOutcome::Retry { delay_s } => (*delay_s, true),
         ChunkOutcome::Unresolved => (later_s(deps, receives, None), true),
         ChunkOutcome::SetAside(cause) => {
             let cause = cause.causes();
-            let why = "set aside: an operator must look";
-            tracing::error!(campaign.id = campaign, chunk = number, error.cause = cause, "{why}");
+            tracing::error!(
+                campaign.id = campaign,
+                chunk = number,
+                trace.id = trace,
+                error.cause = cause,
+                "set aside: an operator must look"
+            );
             (later_s(deps, receives, None), true)
         }
         ChunkOutcome::Later { retry_after_ms, cause } => {
             let cause = cause.causes();
-            let why = "not done yet";
-            tracing::warn!(campaign.id = campaign, chunk = number, error.cause = cause, "{why}");
+            tracing::warn!(
+                campaign.id = campaign,
+                chunk = number,
+                trace.id = trace,
+                error.cause = cause,
+                "not done yet"
+            );
             (later_s(deps, receives, *retry_after_ms), false)
         }
     };

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use largesse_app::stats::{self, Figures, Range};
-use largesse_domain::stats::{Cell, Feature};
+use largesse_domain::stats::{Cell, Feature, Latencies};
 use largesse_edge::openapi::CallerHeader;
 use largesse_edge::query::Query;
 use largesse_edge::{Answer, ApiError, App, Call, time, zone};
@@ -45,6 +45,31 @@ pub struct FeatureStats {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 9_996)]
     success_bp: Option<u64>,
+    /// How long it took from draws to their payments; absent where none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<LatencyStats>,
+}
+
+/// How long it took from draws to their payments. Times are counted in buckets of powers of two, and the
+/// longest time of a bucket is told: at least what was measured, and less than twice as long.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LatencyStats {
+    /// The number of payments of which it is known.
+    #[schema(example = 8_990)]
+    count: u64,
+    /// Half of them took at most so many milliseconds.
+    #[schema(example = 511)]
+    p50_ms: u64,
+    /// 99 percent of them took at most so many milliseconds.
+    #[schema(example = 2_047)]
+    p99_ms: u64,
+}
+
+impl LatencyStats {
+    fn of(latencies: &Latencies) -> Option<Self> {
+        let (p50_ms, p99_ms) = latencies.percentile_ms(50).zip(latencies.percentile_ms(99))?;
+        Some(Self { count: latencies.count(), p50_ms, p99_ms })
+    }
 }
 
 impl From<Cell> for FeatureStats {
@@ -59,6 +84,7 @@ impl From<Cell> for FeatureStats {
             returned: cell.returned,
             returned_amount: cell.returned_amount,
             success_bp: cell.success_rate(),
+            latency: LatencyStats::of(&cell.latencies),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP client under the SDK: it passes requests to the services without a socket.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use aws_smithy_types::body::SdkBody;
 use crate::bus::{Bus, BusError};
 use crate::dynamo::Database;
 use crate::faults::{Call, Fault, FaultHook, Outcome, Service};
-use crate::recorder::Recorder;
+use crate::recorder::{ItemAccess, Recorder, accesses};
 use crate::reply::{Reply, call_of, fault_reply, unprocessed};
 use crate::signals::{Signals, Topic};
 use crate::sqs::Sqs;
@@ -32,6 +33,8 @@ pub(crate) struct Services {
     pub(crate) sqs: Sqs,
     pub(crate) bus: Bus,
     pub(crate) recorder: Recorder,
+    /// The attribute of each table's partition key.
+    pub(crate) partition_keys: BTreeMap<String, String>,
     pub(crate) signals: Signals,
     pub(crate) hook: RwLock<Option<Arc<dyn FaultHook>>>,
 }
@@ -89,7 +92,7 @@ impl Services {
         let before = hook.before(call).await;
         let refusal = match before {
             Some(Fault::ResetBeforeCommit) => {
-                self.recorder.record(call, None, Vec::new());
+                self.recorder.record(call, self.items(call, body), None, Vec::new());
                 return Err(reset("connection reset before the request arrived"));
             }
             Some(Fault::Unprocessed) => unprocessed(call, body),
@@ -101,7 +104,7 @@ impl Services {
             None => None,
         };
         if let Some(reply) = refusal {
-            self.recorder.record(call, Some(reply.status), Vec::new());
+            self.recorder.record(call, self.items(call, body), Some(reply.status), Vec::new());
             return reply.into_response();
         }
         let mut reply = self.perform(call, body);
@@ -143,7 +146,7 @@ impl Services {
             None => LambdaStep::Goes,
         };
         let status = (step != LambdaStep::Lost).then_some(200);
-        self.recorder.record(&call, status, Vec::new());
+        self.recorder.record(&call, Vec::new(), status, Vec::new());
         step
     }
 
@@ -166,8 +169,15 @@ impl Services {
             // Only mappings call Lambda: `call_of` never gives this service.
             Service::Lambda => Reply::from_bus(Err(BusError::unknown(operation))),
         };
-        self.recorder.record(call, Some(reply.status), std::mem::take(&mut reply.units));
+        let units = std::mem::take(&mut reply.units);
+        self.recorder.record(call, self.items(call, body), Some(reply.status), units);
         reply
+    }
+
+    /// The items that a call names, while calls are kept.
+    fn items(&self, call: &Call, body: &[u8]) -> Vec<ItemAccess> {
+        let is_wanted = self.recorder.is_keeping() && call.service == Service::DynamoDb;
+        if is_wanted { accesses(call, body, &self.partition_keys) } else { Vec::new() }
     }
 }
 

@@ -43,7 +43,7 @@ pub use names::{
 };
 pub use pattern::{Pattern, PatternError};
 pub use pump::BoxError;
-pub use recorder::{Recorded, Recorder, Totals, Units};
+pub use recorder::{ItemAccess, Recorded, Recorder, Totals, Units};
 pub use running::{Running, Unsettled};
 pub use sqs::{Message, QueueView};
 pub use stack::{

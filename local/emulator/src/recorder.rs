@@ -6,6 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::faults::{Call, Service};
 
+mod items;
+
+pub use items::ItemAccess;
+pub(crate) use items::accesses;
+
 /// The largest number of single calls to keep: enough for a test, bounded for a long run.
 const CALLS_KEPT_MAX: usize = 100_000;
 
@@ -25,6 +30,8 @@ pub struct Units {
 pub struct Recorded {
     /// The service, the operation and the resources.
     pub call: Call,
+    /// The items that a call to `DynamoDB` names by their keys.
+    pub items: Vec<ItemAccess>,
     /// The HTTP status; `None` when the connection broke.
     pub status: Option<u16>,
     /// The consumed capacity, where the service reports it.
@@ -127,7 +134,17 @@ impl Recorder {
         self.shared.measuring.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn record(&self, call: &Call, status: Option<u16>, units: Vec<Units>) {
+    pub(crate) fn is_keeping(&self) -> bool {
+        self.shared.keeping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn record(
+        &self,
+        call: &Call,
+        items: Vec<ItemAccess>,
+        status: Option<u16>,
+        units: Vec<Units>,
+    ) {
         let failed = u64::from(status.is_none_or(|code| code >= 400));
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (call.service, call.operation.clone());
@@ -150,8 +167,8 @@ impl Recorder {
                 sums.write += used.write;
             }
         }
-        if self.shared.keeping.load(Ordering::Relaxed) && state.calls.len() < CALLS_KEPT_MAX {
-            state.calls.push(Recorded { call: call.clone(), status, units });
+        if self.is_keeping() && state.calls.len() < CALLS_KEPT_MAX {
+            state.calls.push(Recorded { call: call.clone(), items, status, units });
         }
     }
 }

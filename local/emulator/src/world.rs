@@ -24,7 +24,7 @@ use crate::pump::{Activity, Progress, Pump, SchedulePump, StreamPump};
 use crate::recorder::Recorder;
 use crate::signals::Signals;
 use crate::sqs::{QueueView, Sqs};
-use crate::stack::Stack;
+use crate::stack::{Stack, TableSpec};
 use crate::{folder, names};
 
 /// The reason why a world cannot be created.
@@ -174,7 +174,13 @@ impl World {
         let bus = Bus::new(stack, &sqs, &clock, &signals);
         let recorder = Recorder::default();
         let hook = RwLock::new(None);
-        let services = Services { database, sqs, bus, recorder, signals, hook };
+        let hash_key = |table: &TableSpec| {
+            let mut keys = table.keys.iter();
+            let hash = keys.find(|(_, kind)| kind == "HASH");
+            hash.map(|(attribute, _)| (table.name.clone(), attribute.clone()))
+        };
+        let partition_keys = stack.tables.iter().filter_map(hash_key).collect();
+        let services = Services { database, sqs, bus, recorder, partition_keys, signals, hook };
         Ok(Self {
             inner: Arc::new(Inner {
                 stack: stack.clone(),

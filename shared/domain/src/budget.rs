@@ -23,7 +23,7 @@ pub const LEASE_MAX: u32 = 64;
 pub enum Spending {
     /// A token that stands for no spray that the caller may see.
     TokenMiss,
-    /// A spray, a drop, a product, a campaign or a room.
+    /// A spray, a drop, a product, a campaign, a room or an API key.
     Creation,
 }
 

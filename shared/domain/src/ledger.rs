@@ -157,6 +157,18 @@ pub struct Transfer {
     pub balance_after: Balance,
     /// Its place in the wallet's own sequence: 1, 2, 3 … without gaps.
     pub seq: u64,
+    /// When it was carried out; `None` where that is not kept: of all but payments of entries, and of
+    /// those of earlier versions.
+    pub posted: Option<Timestamp>,
+}
+
+impl Transfer {
+    /// The same, carried out at `now`, where that is kept.
+    #[must_use]
+    pub fn posted_at(self, now: Timestamp) -> Self {
+        let is_kept = self.order.kind == TransferKind::Claim;
+        Self { posted: is_kept.then_some(now), ..self }
+    }
 }
 
 /// What the ledger holds under a grant's id.
@@ -215,7 +227,7 @@ impl Wallet {
             }
         };
         let seq = self.seq.checked_add(1).ok_or(PostRefused::TooFull)?;
-        Ok(Transfer { order, balance_after, seq })
+        Ok(Transfer { order, balance_after, seq, posted: None })
     }
 
     /// The wallet after `transfer`.

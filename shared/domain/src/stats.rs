@@ -11,8 +11,12 @@
 use std::collections::BTreeMap;
 
 use crate::id::PoolId;
-use crate::ledger::{TransferKind, TransferOrder};
+use crate::ledger::{Transfer, TransferKind};
 use crate::time::Timestamp;
+
+mod latency;
+
+pub use latency::Latencies;
 
 /// The length of a cell: a quarter of an hour.
 pub const CELL_MS: u64 = 900_000;
@@ -71,13 +75,16 @@ pub struct Cell {
     pub returned: u64,
     /// Their sum.
     pub returned_amount: u64,
+    /// How long it took from an entry to its payment, of the payments of which that is known.
+    pub latencies: Latencies,
 }
 
 impl Cell {
     /// The sum of both.
     #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         Self {
+            latencies: self.latencies.plus(&other.latencies),
             made: self.made.saturating_add(other.made),
             made_amount: self.made_amount.saturating_add(other.made_amount),
             drawn: self.drawn.saturating_add(other.drawn),
@@ -91,7 +98,8 @@ impl Cell {
 
     /// What one transfer adds.
     #[must_use]
-    pub fn of_transfer(order: &TransferOrder) -> Self {
+    pub fn of_transfer(transfer: &Transfer) -> Self {
+        let order = &transfer.order;
         let (one, amount) = (1, order.amount.get());
         match order.kind {
             TransferKind::Deposit
@@ -100,7 +108,12 @@ impl Cell {
             | TransferKind::Investment => {
                 Self { made: one, made_amount: amount, ..Self::default() }
             }
-            TransferKind::Claim | TransferKind::Campaign | TransferKind::Payout => {
+            TransferKind::Claim => {
+                let took = transfer.posted.map(|posted| Latencies::of(posted.ms_since(order.at)));
+                let latencies = took.unwrap_or_default();
+                Self { paid: one, paid_amount: amount, latencies, ..Self::default() }
+            }
+            TransferKind::Campaign | TransferKind::Payout => {
                 Self { paid: one, paid_amount: amount, ..Self::default() }
             }
             TransferKind::Refund | TransferKind::Reversal => {
@@ -143,9 +156,9 @@ impl Stats {
     }
 
     /// Adds a transfer at the moment at which it was decided.
-    pub fn add_transfer(&mut self, order: &TransferOrder) {
-        let feature = order.pool.map_or(Feature::Wallet, Feature::of);
-        self.add(order.at, feature, Cell::of_transfer(order));
+    pub fn add_transfer(&mut self, transfer: &Transfer) {
+        let feature = transfer.order.pool.map_or(Feature::Wallet, Feature::of);
+        self.add(transfer.order.at, feature, Cell::of_transfer(transfer));
     }
 
     /// Adds all figures of another.

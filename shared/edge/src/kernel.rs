@@ -14,6 +14,7 @@ use largesse_app::usage;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::auth::Caller;
 use crate::code::Code;
 use crate::error::{ApiError, Unrendered};
 use crate::extract::header_once;
@@ -96,13 +97,15 @@ where
             None => next.run(request).await,
         }
     };
-    let (response, used) = usage::counted(invocation::traced(trace, answer)).await;
+    let (mut response, used) = usage::counted(invocation::traced(trace, answer)).await;
+    let caller = response.extensions_mut().remove::<Caller>();
     let mut response = render(response, &meta);
     if let Ok(id) = HeaderValue::from_str(&meta.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let elapsed_ms = deps.now().ms_since(started);
-    Served { meta: &meta, trace, method, route, response: &response, elapsed_ms, used }.tell();
+    let (meta, response_of) = (&meta, &response);
+    Served { meta, trace, caller, method, route, response: response_of, elapsed_ms, used }.tell();
     response
 }
 

@@ -8,6 +8,7 @@ use largesse_app::telemetry::{REQUEST_MS, REQUESTS};
 use largesse_app::trace::TraceId;
 use largesse_app::usage::Usage;
 
+use crate::auth::Caller;
 use crate::error::Rendered;
 use crate::extract::header_once;
 use crate::meta::Meta;
@@ -39,6 +40,9 @@ pub(crate) fn identities(
 pub(crate) struct Served<'a> {
     pub(crate) meta: &'a Meta,
     pub(crate) trace: TraceId,
+    /// Whose key it came with; `None` with `AUTH=open`, on public routes and of what was refused before
+    /// the caller was verified.
+    pub(crate) caller: Option<Caller>,
     pub(crate) method: Method,
     /// The pattern that its path matched. The path itself is told nowhere: it holds tokens and members.
     pub(crate) route: Option<String>,
@@ -55,6 +59,10 @@ impl Served<'_> {
         let code = error.map_or("", |error| error.code().as_str());
         self.count(if code.is_empty() { "OK" } else { code });
         let (read, write) = (self.used.read.to_string(), self.used.write.to_string());
+        let (key, owner) = match &self.caller {
+            Some(caller) => (caller.key.to_string(), caller.owner.as_str()),
+            None => (String::new(), ""),
+        };
         // Of a refusal the code says enough; of a failure an operator needs the causes.
         let cause = error.filter(|_| status >= 500).and_then(|error| error.causes());
         macro_rules! line {
@@ -62,6 +70,8 @@ impl Served<'_> {
                 tracing::$level!(
                     request.id = self.meta.request_id,
                     trace.id = %self.trace,
+                    owner,
+                    key.id = key,
                     http.method = self.method.as_str(),
                     http.route = self.route.as_deref().unwrap_or("none"),
                     http.status = status,

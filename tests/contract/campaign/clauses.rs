@@ -142,7 +142,7 @@ async fn the_agenda_is_written_only_as_it_was_read() {
     assert_eq!(sandbox.store.mend_agenda(&written, &next(5)).await.unwrap(), Written::Changed);
     second.agenda = Some((agenda(&sandbox).await, next(4)));
     assert_eq!(second.save(&sandbox).await, Written::Done);
-    assert_eq!(agenda(&sandbox).await, Versioned { value: next(4), version: 3 });
+    assert_eq!(agenda(&sandbox).await, Versioned { value: next(4), version: 3, trace: None });
 }
 
 /// The `attribute_not_exists` of each shard.

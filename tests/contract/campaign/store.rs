@@ -91,9 +91,9 @@ async fn a_campaign_is_read_as_it_was_written() {
     };
     assert_eq!(store.save_campaign(&change).await.unwrap(), Written::Done);
     let process = sandbox.another_process(2);
-    let written = Versioned { value: campaign, version: 2 };
+    let written = Versioned { value: campaign, version: 2, trace: None };
     assert_eq!(process.campaign(id).await.unwrap(), Some(written));
-    assert_eq!(process.agenda().await.unwrap(), Versioned { value: next, version: 1 });
+    assert_eq!(process.agenda().await.unwrap(), Versioned { value: next, version: 1, trace: None });
     assert_eq!(process.counts(id).await.unwrap(), pending());
     assert_eq!(process.part(id, part(1, 20).number).await.unwrap(), Some(part(1, 20)));
     let entries = process.audit_of(id, 0, 10).await.unwrap();

@@ -79,10 +79,16 @@ impl Work {
         work
     }
 
-    /// It runs.
-    pub(crate) async fn new(seed: u64, rows: usize) -> Self {
+    /// It is sealed.
+    pub(super) async fn sealed(seed: u64, rows: usize) -> Self {
         let work = Self::draft(seed, rows).await;
         seal(&work.sandbox, work.id).await;
+        work
+    }
+
+    /// It runs.
+    pub(crate) async fn new(seed: u64, rows: usize) -> Self {
+        let work = Self::sealed(seed, rows).await;
         work.start().await;
         work
     }
@@ -238,7 +244,8 @@ impl Work {
     /// The message of a chunk under the present fence.
     pub(crate) async fn message(&self, chunk: u32) -> ChunkMessage {
         let (campaign, fence) = (self.id, self.campaign().await.life.fence);
-        ChunkMessage { campaign, fence, chunk: ChunkNumber(chunk), work: ChunkWork::Pay }
+        let (chunk, work) = (ChunkNumber(chunk), ChunkWork::Pay);
+        ChunkMessage { campaign, fence, chunk, work, trace: None }
     }
 
     /// The key of a chunk's rows (`ROWS`) or of what became of them (`RESULT`).

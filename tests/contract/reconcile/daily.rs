@@ -25,7 +25,7 @@ fn counted(sandbox: &Sandbox, pass: &Pass) -> Stats {
     let is_in = |at: Timestamp| (pass.stats_from()..pass.began).contains(&at);
     let mut stats = Stats::default();
     for transfer in books.transfers.iter().filter(|transfer| is_in(transfer.order.at)) {
-        stats.add_transfer(&transfer.order);
+        stats.add_transfer(transfer);
     }
     let draws = |bucket: &&Bucket| matches!(bucket.kind, PoolKind::Share | PoolKind::Slot);
     for bucket in books.buckets.iter().filter(draws) {
@@ -83,7 +83,27 @@ async fn the_figures_of_days_are_a_count_of_the_same_ledger() {
     let until = store.now().plus_ms(600_000);
     let Ran::Worked { pass, .. } = daily::run(&*store, until, 0).await.unwrap() else { panic!() };
     let (complete, again) = store.daily_stats(&pass.stats_days()).await.unwrap();
-    assert_eq!((complete, again), (Some(pass.began), expected));
+    assert_eq!((complete, &again), (Some(pass.began), &expected));
+    // Of a payment by an earlier version is not known when it was posted: it is counted without it.
+    let ledger = Table::of(sandbox, "ledger");
+    let mut transfers = money::books(&sandbox.world).transfers.into_iter();
+    let claim = transfers.find(|one| one.posted.is_some()).unwrap().order;
+    let key = key_with(format!("WALLET#{}", claim.wallet), format!("TX#{}", claim.id));
+    let mut item = ledger.get(&key).await.unwrap();
+    item.remove("posted_ms");
+    ledger.put(item).await;
+    tokio::time::advance(Duration::from_secs(86_400)).await;
+    let until = store.now().plus_ms(600_000);
+    let Ran::Worked { pass, .. } = daily::run(&*store, until, 0).await.unwrap() else { panic!() };
+    let (_, last) = store.daily_stats(&pass.stats_days()).await.unwrap();
+    let paid = |stats: &Stats| {
+        let features = [Feature::Spray, Feature::Drop];
+        let cells = features.map(|feature| stats.sum(feature, Timestamp::from_ms(0), pass.began));
+        cells
+            .into_iter()
+            .fold((0, 0), |(paid, known), cell| (paid + cell.paid, known + cell.latencies.count()))
+    };
+    assert_eq!((paid(&again), paid(&last)), ((4, 4), (4, 3)));
 }
 
 #[tokio::test(start_paused = true)]

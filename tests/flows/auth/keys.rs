@@ -109,6 +109,34 @@ async fn an_owner_has_at_most_twenty_live_keys_and_a_revoked_one_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_are_made_and_rotated_count_as_creations_of_the_callers_owner() {
+    let api = Api::signed_with_limits(16, MASTER, &[("CREATIONS_OWNER_MAX", 3)]);
+    let operator = api.holder(MASTER, "ops", "operate").await;
+    let wish = |owner: &str| json!({ "owner": owner, "scopes": ["read"] });
+    // An invalid one counts nothing.
+    make(&api, &operator, json!({ "owner": "a b", "scopes": ["read"] })).await.expect(400);
+    let made = make(&api, &operator, wish("chat")).await.expect(201);
+    make(&api, &operator, wish("shop")).await.expect(201);
+    let path = format!("/api/v2/keys/{}/rotate", made.string("key_id"));
+    api.sign(&operator, api.ask("POST", &path)).await.expect(201);
+    for refused in [
+        make(&api, &operator, wish("chat")).await,
+        api.sign(&operator, api.ask("POST", &path)).await,
+    ] {
+        assert_eq!(refused.verdict(), (429, "ERR007"), "{}", refused.text);
+        assert_eq!(refused.header("retry-after"), "60");
+        assert_eq!(refused.header("ratelimit-policy"), "\"creations-owner\";q=3;w=60");
+    }
+    let list = api.sign(&operator, api.ask("GET", "/api/v2/keys?owner=chat")).await.expect(200);
+    assert_eq!(states(&list), ["live", "live"]);
+    // Another owner has a budget of its own, and so has the next minute.
+    let other = api.holder(MASTER, "others", "operate").await;
+    make(&api, &other, wish("chat")).await.expect(201);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    make(&api, &operator, wish("chat")).await.expect(201);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_revoked_key_is_refused_by_every_process_within_a_minute() {
     let api = Api::signed(15, MASTER);
     let operator = api.holder(MASTER, "ops", ALL).await;

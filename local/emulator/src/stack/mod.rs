@@ -108,6 +108,11 @@ pub struct Permission {
     pub action: String,
     /// The local ARN, or the reference in the template for resources that the emulator lacks.
     pub resource: String,
+    /// The items of a table, by a pattern of their partition keys (`dynamodb:LeadingKeys`):
+    /// `KEY#*`. `None`: all.
+    pub keys: Option<String>,
+    /// The attribute of the items (`dynamodb:Attributes`). `None`: all.
+    pub attribute: Option<String>,
 }
 
 /// An event source mapping from a queue.

@@ -26,16 +26,49 @@ pub(super) fn of(
             if statement["Effect"] != "Allow" {
                 return Err(missing(id, "Policies.Statement.Effect"));
             }
+            let limits = limits(&statement["Condition"])
+                .ok_or_else(|| missing(id, "Policies.Statement.Condition"))?;
             for resource in list(&statement["Resource"]) {
                 let resource = name_of(resource, id, known);
                 for action in list(&statement["Action"]).into_iter().filter_map(Value::as_str) {
-                    let (action, resource) = (action.to_owned(), resource.clone());
-                    permissions.push(Permission { action, resource });
+                    permissions.extend(limits.iter().map(|(keys, attribute)| Permission {
+                        action: action.to_owned(),
+                        resource: resource.clone(),
+                        keys: keys.clone(),
+                        attribute: attribute.clone(),
+                    }));
                 }
             }
         }
     }
     Ok(permissions)
+}
+
+/// The patterns of partition keys and the attributes that a statement is limited to, each pair of
+/// them; `None` when the condition is one that this module does not know: it must not count as none.
+fn limits(condition: &Value) -> Option<Vec<(Option<String>, Option<String>)>> {
+    let (mut keys, mut attributes) = (vec![None], vec![None]);
+    for (operator, clauses) in condition.as_object().into_iter().flatten() {
+        for (key, values) in clauses.as_object()? {
+            let values = list(values).into_iter().map(|value| value.as_str().map(str::to_owned));
+            let values: Vec<Option<String>> = values.collect();
+            let is_text = !values.is_empty() && values.iter().all(Option::is_some);
+            match (operator.as_str(), key.as_str()) {
+                ("ForAllValues:StringLike", "dynamodb:LeadingKeys") if is_text => keys = values,
+                ("ForAllValues:StringEquals", "dynamodb:Attributes") if is_text => {
+                    attributes = values;
+                }
+                // Without it an update of some attributes may be answered with all of them.
+                ("StringEqualsIfExists", "dynamodb:ReturnValues") if is_text => {}
+                _ => return None,
+            }
+        }
+    }
+    let pair = |keys: &Option<String>| {
+        let keys = keys.clone();
+        attributes.iter().map(move |attribute| (keys.clone(), attribute.clone()))
+    };
+    Some(keys.iter().flat_map(pair).collect())
 }
 
 /// One value, or each of several.

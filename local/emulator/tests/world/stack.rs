@@ -50,7 +50,8 @@ fn the_template_gives_the_triggers_of_each_function() {
 fn the_template_gives_the_permissions_of_each_function() {
     let stack = Stack::parse(TEMPLATE).unwrap();
     let may = |binary: &str, action: &str, resource: String| {
-        let permission = Permission { action: action.to_owned(), resource };
+        let action = action.to_owned();
+        let permission = Permission { action, resource, keys: None, attribute: None };
         stack.function(binary).unwrap().permissions.contains(&permission)
     };
     // The first is from the function's own policy, the others are from its role.
@@ -59,6 +60,55 @@ fn the_template_gives_the_permissions_of_each_function() {
     assert!(may("outbox", "sqs:SendMessage", queue_arn("largesse-grants.fifo")));
     assert!(may("grant-pay", "logs:PutLogEvents", "FunctionLogs.Arn".to_owned()));
     assert!(!may("query", "dynamodb:PutItem", table_arn("largesse-ledger")));
+}
+
+/// The permissions of a function whose one statement has this condition.
+fn permitted(condition: &str) -> Result<Vec<Permission>, StackError> {
+    let stack = Stack::parse(&format!(
+        r#"
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/notify/
+      Policies:
+        - Statement:
+            - Effect: Allow
+              Action: [dynamodb:UpdateItem]
+              Resource: table
+              Condition: {condition}
+"#
+    ))?;
+    Ok(stack.function("notify").unwrap().permissions.clone())
+}
+
+#[test]
+fn a_condition_limits_a_permission_to_items_and_attributes() {
+    let limited = permitted(
+        r##"
+                ForAllValues:StringLike: { dynamodb:LeadingKeys: ["A#*", "B#*"] }
+                ForAllValues:StringEquals: { dynamodb:Attributes: [pk, used] }
+                StringEqualsIfExists: { dynamodb:ReturnValues: [NONE] }
+"##,
+    );
+    let found: Vec<_> = limited.unwrap().into_iter().map(|one| (one.keys, one.attribute)).collect();
+    let pair = |keys: &str, attribute: &str| (Some(keys.to_owned()), Some(attribute.to_owned()));
+    let expected = [("A#*", "pk"), ("A#*", "used"), ("B#*", "pk"), ("B#*", "used")];
+    assert_eq!(found, expected.map(|(keys, attribute)| pair(keys, attribute)));
+    let free = permitted("{}").unwrap();
+    assert_eq!((free.len(), &free[0].keys, &free[0].attribute), (1, &None, &None));
+}
+
+#[test]
+fn a_condition_that_is_not_known_is_refused() {
+    for condition in [
+        r#"{ StringLike: { dynamodb:LeadingKeys: ["A"] } }"#,
+        r#"{ ForAllValues:StringLike: { dynamodb:Attributes: ["A"] } }"#,
+        "{ ForAllValues:StringLike: { dynamodb:LeadingKeys: [] } }",
+        "{ Bool: { aws:SecureTransport: true } }",
+    ] {
+        assert!(matches!(permitted(condition), Err(StackError::Property { .. })), "{condition}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Creations: sprays, drops, products, campaigns and rooms use a part of the budgets of the member and
-//! of the owner.
+//! of the owner, API keys of the owner's alone, since an operator makes them for no member.
 //!
 //! The member's budget is counted one by one, so a member gets all of it through any processes. The
 //! owner's is leased in blocks, since many members share it: a process leases as many as it has used,
@@ -12,6 +12,7 @@
 
 use largesse_domain::budget::{Budget, Spending, Subject, window_at};
 use largesse_domain::id::UserId;
+use largesse_domain::time::Timestamp;
 
 use super::{Limit, UsedUp};
 use crate::ports::{Budgets, Clock, PortResult, Spent};
@@ -61,20 +62,47 @@ pub async fn admit<D: Budgets + Clock>(
             return Ok(Err(limit.used_up(now)));
         }
     }
-    let closes = window_at(now).closes;
     // The member's first: a member who is refused uses nothing of the owner's.
     let used = match deps.spend(&own.id, 1, own.max, now).await? {
         Spent::Done { used } => used,
         Spent::Refused { .. } => {
-            deps.remember_used(&own.id, own.max, closes);
+            deps.remember_used(&own.id, own.max, window_at(now).closes);
             return Ok(Err(own.used_up(now)));
         }
     };
-    if !deps.spend_leased(&owners.id, owners.max, now).await? {
-        deps.remember_used(&owners.id, owners.max, closes);
-        return Ok(Err(owners.used_up(now)));
+    if let Err(used_up) = spend_owners(deps, &owners, now).await? {
+        return Ok(Err(used_up));
     }
     let left = Budget { used, max: own.max }.left();
-    let wait_ms = closes.ms_since(now);
+    let wait_ms = window_at(now).closes.ms_since(now);
     Ok(Ok(Left { left, max: own.max, wait_ms }))
+}
+
+/// Counts one creation of an owner that is for no member, before it is tried.
+///
+/// # Errors
+/// [`crate::ports::PortError`].
+pub async fn admit_owner<D: Budgets + Clock>(
+    deps: &D,
+    owner: &str,
+    max: u32,
+) -> PortResult<Result<(), UsedUp>> {
+    let now = deps.now();
+    let owners = Limit::of(Spending::Creation, Subject::Owner(owner.to_owned()), max);
+    if deps.known_used(&owners.id, now).is_some_and(|used| used >= max) {
+        return Ok(Err(owners.used_up(now)));
+    }
+    spend_owners(deps, &owners, now).await
+}
+
+async fn spend_owners<D: Budgets>(
+    deps: &D,
+    owners: &Limit,
+    now: Timestamp,
+) -> PortResult<Result<(), UsedUp>> {
+    if deps.spend_leased(&owners.id, owners.max, now).await? {
+        return Ok(Ok(()));
+    }
+    deps.remember_used(&owners.id, owners.max, window_at(now).closes);
+    Ok(Err(owners.used_up(now)))
 }

@@ -53,6 +53,7 @@ where
     let mut from = first.chunk.0;
     loop {
         let Some(campaign) = allowed(deps, first).await? else { return Ok(FannedOut::Dropped) };
+        let (campaign, trace) = (campaign.value, campaign.trace);
         let seal = campaign.seal.ok_or(PortError::corrupt("the campaign is not sealed"))?;
         if from >= seal.layout.chunks() {
             return Ok(FannedOut::All);
@@ -60,7 +61,7 @@ where
         if deps.now() >= stop_at {
             return Ok(FannedOut::Rest(ChunkNumber(from)));
         }
-        let message = |chunk| ChunkMessage { chunk: ChunkNumber(chunk), ..*first };
+        let message = |chunk| ChunkMessage { chunk: ChunkNumber(chunk), trace, ..*first };
         let step: Vec<ChunkMessage> = (from..seal.layout.chunks())
             .take(SENDS.saturating_mul(SEND_BATCH_MAX))
             .map(message)
@@ -122,8 +123,8 @@ mod tests {
 
     fn batch() -> Vec<ChunkMessage> {
         let campaign = CampaignId(Ulid(1));
-        let message =
-            |n| ChunkMessage { campaign, fence: 1, chunk: ChunkNumber(n), work: ChunkWork::Pay };
+        let (fence, work, trace) = (1, ChunkWork::Pay, None);
+        let message = |n| ChunkMessage { campaign, fence, chunk: ChunkNumber(n), work, trace };
         (0..4).map(message).collect()
     }
 

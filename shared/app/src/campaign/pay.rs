@@ -88,7 +88,8 @@ async fn damaged<D: PayPorts>(deps: &D, message: &ChunkMessage, cause: PortError
     match act::damaged(deps, campaign, message.fence, problem).await {
         Ok(_) => {
             let (cause, why) = (cause.causes(), "the chunk cannot be used: an operator must look");
-            tracing::error!(campaign.id = %campaign, chunk, error.cause = cause, "{why}");
+            let trace = message.trace_id();
+            tracing::error!(campaign.id = %campaign, chunk, trace.id = trace, error.cause = cause, "{why}");
             ChunkOutcome::Done
         }
         Err(ActError::Refused(_)) => ChunkOutcome::Dropped,
@@ -108,7 +109,7 @@ async fn pay<M: Money, D: PayPorts>(
 ) -> PortResult<ChunkOutcome> {
     let policy = settings.policy;
     let Some(campaign) = allowed(deps, message).await? else { return Ok(ChunkOutcome::Dropped) };
-    let loaded = load(deps, campaign, message.chunk, policy.retries_max).await?;
+    let loaded = load(deps, campaign.value, message.chunk, policy.retries_max).await?;
     let now = deps.now();
     if loaded.is_leased(now) {
         return Ok(ChunkOutcome::Retry { delay_s: BUSY_DELAY_S });

@@ -50,7 +50,7 @@ async fn reverse<M: Money, D: PayPorts>(
 ) -> PortResult<ChunkOutcome> {
     let Some(campaign) = allowed(deps, message).await? else { return Ok(ChunkOutcome::Dropped) };
     // No row is refused here: the retries of a chunk that was never paid do not matter.
-    let loaded = load(deps, campaign, message.chunk, 0).await?;
+    let loaded = load(deps, campaign.value, message.chunk, 0).await?;
     if loaded.record.is_closed {
         roll_back_if_done(deps, message).await?;
         return Ok(ChunkOutcome::Done);

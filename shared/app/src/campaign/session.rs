@@ -16,7 +16,7 @@ use super::attempt::pause;
 use crate::invocation::permits_before;
 use crate::ports::{
     Campaigns, ChunkMessage, ChunkSet, ChunkWork, Commit, Money, PortError, PortErrorKind,
-    PortResult, Standing, Written,
+    PortResult, Standing, Versioned, Written,
 };
 
 /// How long after the campaign's life was read a call to the money service may be begun.
@@ -70,14 +70,14 @@ impl ChunkOutcome {
 pub(super) async fn allowed<D: Campaigns>(
     deps: &D,
     message: &ChunkMessage,
-) -> PortResult<Option<Campaign>> {
+) -> PortResult<Option<Versioned<Campaign>>> {
     let Some(campaign) = deps.campaign(message.campaign).await? else { return Ok(None) };
     let life = &campaign.value.life;
     let may = match message.work {
         ChunkWork::Pay => life.may_pay(message.fence),
         ChunkWork::Reverse => life.may_reverse(message.fence),
     };
-    Ok(may.then_some(campaign.value))
+    Ok(may.then_some(campaign))
 }
 
 /// A chunk as it is stored, and as the campaign has it.
@@ -239,8 +239,10 @@ impl<M: Money, D: PayPorts> Session<'_, M, D> {
     fn answer(&mut self, position: usize, send: u32, said: Said) {
         if let Err(error) = self.record.take(position, send, said) {
             let (campaign, chunk) = (self.campaign.id, self.message.chunk.0);
-            let why = "an answer of the money service is contradicted";
-            tracing::error!(campaign.id = %campaign, chunk, row = position, %error, "{why}");
+            tracing::error!(
+                campaign.id = %campaign, chunk, row = position, trace.id = self.message.trace_id(), %error,
+                "an answer of the money service is contradicted"
+            );
             self.set_aside(position, PortError::corrupt("an answer is contradicted"));
         }
     }
@@ -256,7 +258,8 @@ impl<M: Money, D: PayPorts> Session<'_, M, D> {
         // The place of the row, since no log names a member.
         let (campaign, chunk) = (self.campaign.id, self.message.chunk.0);
         tracing::error!(
-            campaign.id = %campaign, chunk, row = position, error.cause = cause.causes(),
+            campaign.id = %campaign, chunk, row = position, trace.id = self.message.trace_id(),
+            error.cause = cause.causes(),
             "the row is set aside: an operator must look"
         );
         self.aside = Some(cause);

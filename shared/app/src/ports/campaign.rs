@@ -10,6 +10,7 @@ use largesse_domain::id::CampaignId;
 
 use super::{Once, PortResult, Written};
 use crate::page::Page;
+use crate::trace::TraceId;
 
 pub use self::jobs::{CampaignJob, CampaignJobs};
 pub use self::watch::{Backlog, CampaignMarks, Mark};
@@ -21,6 +22,8 @@ pub struct Versioned<T> {
     pub value: T,
     /// How often it was written.
     pub version: u64,
+    /// The trace of the last request of a member that wrote it; of campaigns alone.
+    pub trace: Option<TraceId>,
 }
 
 /// The counters of a campaign are kept in this many items, by chunk number modulo this, so that

@@ -7,6 +7,7 @@ use largesse_domain::id::{CampaignId, Ulid};
 use largesse_domain::time::Timestamp;
 
 use super::{ChunkSet, PortResult, Written};
+use crate::trace::TraceId;
 
 /// A sealed chunk, and what became of its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +128,16 @@ pub struct ChunkMessage {
     pub chunk: ChunkNumber,
     /// What is done with it.
     pub work: ChunkWork,
+    /// The trace of the request that started it; `None` where it is not known.
+    pub trace: Option<TraceId>,
+}
+
+impl ChunkMessage {
+    /// The trace as it stands in lines of the log.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<String> {
+        self.trace.map(|trace| trace.to_string())
+    }
 }
 
 /// The queues of chunks: FIFO lanes, and a standard queue of those that come back later, so that a

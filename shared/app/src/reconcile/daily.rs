@@ -47,7 +47,7 @@ pub async fn run<D>(deps: &D, stop_at: Timestamp, hour: u32) -> PortResult<Ran>
 where
     D: Reads + Passes + Freezes + DailyStats,
 {
-    let Versioned { value: latest, mut version } = deps.latest_pass().await?;
+    let Versioned { value: latest, mut version, .. } = deps.latest_pass().await?;
     let pass = match latest {
         Some(pass) if pass.ended.is_none() => pass,
         latest if is_due(latest.as_ref(), deps.now(), hour) => Pass::new(deps.now()),

@@ -53,7 +53,7 @@ pub(super) async fn ledger_page<D: Reads>(
                 }
                 chain.get_or_insert_with(|| Chain::new(user, None)).add(&transfer);
                 if counted.has(transfer.order.at) {
-                    of_chain.add_transfer(&transfer.order);
+                    of_chain.add_transfer(&transfer);
                 }
                 read.transfers.push(transfer);
             }

@@ -54,7 +54,7 @@ pub(super) fn read_agenda(item: &Item) -> PortResult<Versioned<Agenda>> {
             .optional(SEALING, |reader, name| list(reader, name, read_id))?
             .unwrap_or_default(),
     };
-    Ok(Versioned { value: agenda, version: reader.number(VERSION)? })
+    Ok(Versioned { value: agenda, version: reader.number(VERSION)?, trace: None })
 }
 
 fn list<T>(

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{PortResult, Versioned};
+use largesse_app::trace::TraceId;
 use largesse_domain::campaign::{
     Approval, Approvals, AuditHead, Campaign, CampaignName, Duplicates, Generation, Hash, Layout,
     Life, Part, PartNumber, Parts, Priority, Queued, Seal, Sealed, State, Terms, Totals,
@@ -15,6 +16,9 @@ use crate::keys;
 /// How often an item was written.
 pub(super) const VERSION: &str = "version";
 
+/// The trace of the last request of a member.
+const TRACE: &str = "trace";
+
 /// The values of `queued`.
 const QUEUED: &str = "plain";
 const QUEUED_FORCED: &str = "forced";
@@ -26,7 +30,7 @@ fn put_some(item: &mut Item, name: &str, value: Option<Av>) {
 }
 
 /// The item of a campaign: it is in the index by time.
-pub(super) fn campaign_item(campaign: &Campaign, version: u64) -> Item {
+pub(super) fn campaign_item(campaign: &Campaign, version: u64, trace: Option<TraceId>) -> Item {
     let mut attributes = keys::by_time(campaign.id);
     attributes.extend(item([
         (VERSION, n(version)),
@@ -37,6 +41,7 @@ pub(super) fn campaign_item(campaign: &Campaign, version: u64) -> Item {
         ("parts_refused", n(campaign.parts.refused)),
         ("parts_amount", n(campaign.parts.amount)),
     ]));
+    put_some(&mut attributes, TRACE, trace.map(s));
     put_some(&mut attributes, "problem", campaign.problem.as_ref().map(s));
     put_some(&mut attributes, "started_ms", campaign.started_at.map(ms));
     put_some(&mut attributes, "ended_ms", campaign.ended_at.map(ms));
@@ -108,7 +113,10 @@ pub(super) fn read_campaign(item: &Item) -> PortResult<Versioned<Campaign>> {
         ended_at: reader.optional("ended_ms", Reader::ms)?,
         audit: AuditHead { seq: reader.number("audit_seq")?, hash: reader.parse("audit_hash")? },
     };
-    Ok(Versioned { value: campaign, version: reader.number(VERSION)? })
+    // A trace only helps to find lines of the log: one that cannot be read stops no campaign.
+    let trace = item.get(TRACE).and_then(|value| value.as_s().ok());
+    let trace = trace.and_then(|digits| TraceId::of_hex(digits));
+    Ok(Versioned { value: campaign, version: reader.number(VERSION)?, trace })
 }
 
 fn read_terms(reader: &Reader<'_>) -> PortResult<Terms> {

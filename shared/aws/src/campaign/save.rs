@@ -4,8 +4,9 @@ use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use largesse_app::invocation;
 use largesse_app::ports::{Change, CountsChange, Once, PortResult, Versioned, Written};
-use largesse_domain::campaign::{Agenda, AuditEntry, Campaign, Tally};
+use largesse_domain::campaign::{Actor, Agenda, AuditEntry, Campaign, Tally};
 use largesse_domain::id::CampaignId;
 
 use super::agenda::agenda_item;
@@ -54,7 +55,7 @@ impl Store {
         entry: &AuditEntry,
     ) -> PortResult<Once<Campaign>> {
         let items = vec![
-            self.put_once(campaign_item(campaign, 1))?,
+            self.put_once(campaign_item(campaign, 1, None))?,
             self.put_once(audit_item(campaign.id, entry))?,
         ];
         let token = request_token(&[&campaign.id.to_string(), &entry.hash.to_string()]);
@@ -82,8 +83,13 @@ impl Store {
     pub(super) async fn write_change(&self, change: &Change<'_>) -> PortResult<Written> {
         let Change { seen, campaign, entry, part, agenda, counts } = *change;
         let version = seen.version.saturating_add(1);
+        // What the system does later belongs to the trace of the member's request that set it going.
+        let trace = match entry.by {
+            Actor::Member(_) => invocation::trace(),
+            Actor::System => seen.trace,
+        };
         let campaign_put = self
-            .campaigns_put(campaign_item(campaign, version))
+            .campaigns_put(campaign_item(campaign, version, trace))
             // As it was read: each action writes the next version.
             .condition_expression("#version = :seen")
             .expression_attribute_names("#version", VERSION)
@@ -108,12 +114,12 @@ impl Store {
             }
             None => {}
         }
-        // A request token may not come again with other contents: the entry says what is done, and
-        // the rest is what it is decided on.
+        // A request token may not come again with other contents: the entry says what is done, the
+        // trace by which request, and the rest is what it is decided on.
         let agenda_seen = agenda.map_or(0, |(seen, _)| seen.version).to_string();
         let id = campaign.id.to_string();
-        let token =
-            request_token(&[&id, &entry.hash.to_string(), &agenda_seen, &format!("{counts:?}")]);
+        let (hash, counts) = (entry.hash.to_string(), format!("{counts:?}{trace:?}"));
+        let token = request_token(&[&id, &hash, &agenda_seen, &counts]);
         match self.transact("save campaign", token, items).await {
             Ok(()) => Ok(Written::Done),
             Err(TransactError::Port(error)) => Err(error),

@@ -2,6 +2,7 @@
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use largesse_app::ports::{CampaignQueue, ChunkMessage, ChunkWork, PortResult};
+use largesse_app::trace::TraceId;
 use largesse_domain::campaign::ChunkNumber;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ struct Body {
     fence: u64,
     chunk: u32,
     work: Work,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,6 +73,8 @@ pub fn read_chunk_body(text: &str) -> Result<ChunkMessage, ChunkBodyError> {
             Work::Pay => ChunkWork::Pay,
             Work::Reverse => ChunkWork::Reverse,
         },
+        // A trace only helps to find lines of the log: one that cannot be read holds up no chunk.
+        trace: body.trace.as_deref().and_then(TraceId::of_hex),
     })
 }
 
@@ -83,8 +88,8 @@ pub fn write_chunk_body(message: &ChunkMessage) -> PortResult<String> {
         ChunkWork::Reverse => Work::Reverse,
     };
     let ChunkMessage { campaign, fence, chunk, .. } = *message;
-    let campaign = campaign.to_string();
-    let body = Body { version: VERSION, campaign, fence, chunk: chunk.0, work };
+    let (campaign, trace) = (campaign.to_string(), message.trace_id());
+    let body = Body { version: VERSION, campaign, fence, chunk: chunk.0, work, trace };
     serde_json::to_string(&body).map_err(|_| corrupt("chunk message"))
 }
 
@@ -156,6 +161,15 @@ mod tests {
         assert_eq!((message.fence, message.chunk.0, message.work), (7, 42, ChunkWork::Pay));
         let reverse = ChunkMessage { work: ChunkWork::Reverse, ..message };
         assert_eq!(read_chunk_body(&write_chunk_body(&reverse).unwrap()).unwrap(), reverse);
+        let trace = TraceId::of_hex("5759e988bd862e3fe1be46a994272793");
+        let traced = ChunkMessage { trace, ..message };
+        assert_eq!(read_chunk_body(&write_chunk_body(&traced).unwrap()).unwrap(), traced);
+    }
+
+    #[test]
+    fn a_trace_that_cannot_be_read_holds_up_no_chunk() {
+        let odd = GOLDEN.replace("\"work\"", "\"trace\":\"odd\",\"work\"");
+        assert_eq!(read_chunk_body(&odd).unwrap(), read_chunk_body(GOLDEN).unwrap());
     }
 
     #[test]

@@ -68,6 +68,9 @@ fn pass_item(pass: &Pass, version: u64) -> Item {
     put("findings", Av::L(pass.findings.iter().map(finding).collect()));
     put("found", n(pass.found));
     put(stats::CELLS, stats::pack(&pass.stats));
+    if let Some(packed) = stats::pack_latencies(&pass.stats) {
+        put(stats::LATENCIES, packed);
+    }
     if let Some(ended) = pass.ended {
         put("ended_ms", ms(ended));
     }
@@ -134,7 +137,7 @@ impl Passes for Store {
             .map_err(|error| port_error("read pass", error))?;
         let Some(item) = got.item else { return Ok(Versioned::default()) };
         let version = Reader { item: &item, what: "pass of reconcile" }.number(VERSION)?;
-        Ok(Versioned { value: Some(read_pass(&item)?), version })
+        Ok(Versioned { value: Some(read_pass(&item)?), version, trace: None })
     }
 
     async fn save_pass(&self, pass: &Pass, seen_version: u64) -> PortResult<Written> {

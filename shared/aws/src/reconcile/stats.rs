@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{DailyStats, PortResult};
-use largesse_domain::stats::{Cell, Feature, Stats};
+use largesse_domain::stats::{Cell, Feature, Latencies, Stats};
 use largesse_domain::time::Timestamp;
 
 use crate::blob::{Packer, Unpacker, unpack};
@@ -14,6 +14,9 @@ use crate::store::Store;
 /// The attribute with the cells.
 pub(super) const CELLS: &str = "cells";
 const COMPLETE: &str = "complete_ms";
+/// The attribute with the latencies of the cells, absent where there are none. It is apart from the
+/// cells, so that a version that does not know it still reads these.
+pub(super) const LATENCIES: &str = "latencies";
 /// The version of what is packed.
 const VERSION: u8 = 1;
 
@@ -27,8 +30,8 @@ pub(super) fn pack(stats: &Stats) -> Av {
         packer.int(number.saturating_sub(before));
         before = number;
         packer.int(position(feature));
-        let Cell { made, made_amount, drawn, paid, paid_amount, failed, returned, returned_amount } =
-            *cell;
+        let Cell { made, made_amount, drawn, paid, paid_amount, failed, .. } = *cell;
+        let Cell { returned, returned_amount, .. } = *cell;
         for figure in
             [made, made_amount, drawn, paid, paid_amount, failed, returned, returned_amount]
         {
@@ -36,6 +39,43 @@ pub(super) fn pack(stats: &Stats) -> Av {
         }
     }
     packer.pack(VERSION)
+}
+
+/// The latencies as one attribute: for each cell its number, its feature, and the buckets that hold
+/// something with their counts.
+pub(super) fn pack_latencies(stats: &Stats) -> Option<Av> {
+    let cells = || stats.cells().filter(|(.., cell)| cell.latencies != Latencies::default());
+    let mut packer = Packer::default();
+    packer.count(cells().count());
+    let mut before = 0;
+    for (number, feature, cell) in cells() {
+        packer.int(number.saturating_sub(before));
+        before = number;
+        packer.int(position(feature));
+        packer.count(cell.latencies.buckets().count());
+        for (bucket, count) in cell.latencies.buckets() {
+            packer.count(bucket);
+            packer.int(u64::from(count));
+        }
+    }
+    cells().next().map(|_| packer.pack(VERSION))
+}
+
+fn add_latencies(stats: &mut Stats, reader: &Reader<'_>) -> PortResult<()> {
+    let bytes = unpack(reader, LATENCIES, VERSION)?;
+    let mut unpacker = Unpacker::new(&bytes, "latencies of a day");
+    let (count, mut number) = (unpacker.count()?, 0_u64);
+    for _ in 0..count {
+        number = number.saturating_add(unpacker.int()?);
+        let feature = Feature::ALL.get(unpacker.number::<usize>()?).copied();
+        let feature = feature.ok_or_else(|| unpacker.corrupt())?;
+        let mut latencies = Latencies::default();
+        for _ in 0..unpacker.count()? {
+            latencies.add(unpacker.number()?, unpacker.number()?);
+        }
+        stats.add_cell(number, feature, Cell { latencies, ..Cell::default() });
+    }
+    unpacker.end()
 }
 
 fn position(feature: Feature) -> u64 {
@@ -62,10 +102,14 @@ pub(super) fn read(reader: &Reader<'_>) -> PortResult<Stats> {
             failed: next()?,
             returned: next()?,
             returned_amount: next()?,
+            latencies: Latencies::default(),
         };
         stats.add_cell(number, feature, cell);
     }
     unpacker.end()?;
+    if reader.item.contains_key(LATENCIES) {
+        add_latencies(&mut stats, reader)?;
+    }
     Ok(stats)
 }
 
@@ -94,8 +138,9 @@ impl DailyStats for Store {
     ) -> PortResult<()> {
         // No condition: of two runs on one pass both have counted the same.
         let day = |day: &Timestamp| {
-            let mut item = keys::stats_day(*day);
-            item.insert(CELLS.to_owned(), pack(&stats.day(*day)));
+            let (mut item, stats) = (keys::stats_day(*day), stats.day(*day));
+            item.insert(CELLS.to_owned(), pack(&stats));
+            item.extend(pack_latencies(&stats).map(|packed| (LATENCIES.to_owned(), packed)));
             item
         };
         let items = days.iter().map(day);
@@ -135,6 +180,7 @@ mod tests {
             failed: 6,
             returned: 7,
             returned_amount: 8,
+            latencies: Latencies::of(0).plus(&Latencies::of(2_000)).plus(&Latencies::of(u64::MAX)),
         };
         for (n, feature) in (0_i64..).zip(Feature::ALL) {
             stats.add(Timestamp::from_ms(1_767_225_600_000 + n * 900_000), feature, cell);
@@ -142,9 +188,19 @@ mod tests {
         }
         let mut item = keys::stats_day(Timestamp::from_ms(0));
         item.insert(CELLS.to_owned(), pack(&stats));
+        item.insert(LATENCIES.to_owned(), pack_latencies(&stats).unwrap());
         assert_eq!(read_back(&item).unwrap(), stats);
         assert_eq!(item[PK].as_s().unwrap(), "STATS");
         assert_eq!(item[SK].as_s().unwrap(), "DAY#0000000000000");
+        // What a version without latencies wrote.
+        item.remove(LATENCIES);
+        let mut without = Stats::default();
+        for (number, feature, cell) in stats.cells() {
+            let latencies = Latencies::default();
+            without.add_cell(number, feature, Cell { latencies, ..*cell });
+        }
+        assert_eq!(read_back(&item).unwrap(), without);
+        assert_eq!(pack_latencies(&without), None);
         item.remove(CELLS);
         assert!(read_back(&item).is_err());
     }

@@ -40,6 +40,9 @@ pub(super) fn transfer_item(transfer: &Transfer) -> Item {
     if let Some(memo) = &order.memo {
         put("memo", s(memo.as_str()));
     }
+    if let Some(posted) = transfer.posted {
+        put("posted_ms", ms(posted));
+    }
     item
 }
 
@@ -78,5 +81,6 @@ fn read_transfer(user: &UserId, item: &Item) -> PortResult<Transfer> {
         memo: memo.map(|m| Memo::new(&m).map_err(|_| reader.corrupt())).transpose()?,
     };
     let (balance_after, seq) = (reader.balance("balance_after")?, reader.number("seq")?);
-    Ok(Transfer { order, balance_after, seq })
+    let posted = reader.optional("posted_ms", Reader::ms)?;
+    Ok(Transfer { order, balance_after, seq, posted })
 }

@@ -243,7 +243,7 @@ impl Store {
         let mut wallet = self.wallet(&user).await?;
         for _ in 0..POST_TRIES_MAX {
             let transfer = match wallet.post(order.clone()) {
-                Ok(transfer) => transfer,
+                Ok(transfer) => transfer.posted_at(self.now()),
                 // A wallet refuses a transfer that was posted before just as well; then the earlier
                 // one is the answer.
                 Err(refused) => {
@@ -251,7 +251,9 @@ impl Store {
                     return Ok(earlier.map_or(Posting::Refused(refused), Posting::from));
                 }
             };
-            let token = request_token(&[&order.id.to_string(), &wallet.seq.to_string()]);
+            let (id, seq) = (order.id.to_string(), wallet.seq.to_string());
+            // Another process may carry it out at another moment: other contents under another token.
+            let token = request_token(&[&id, &seq, &format!("{:?}", transfer.posted)]);
             let items = self.posting(&wallet, &transfer)?.to_vec();
             self.may_send("post transfer")?;
             match self.transact("post transfer", token, items).await {

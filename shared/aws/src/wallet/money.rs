@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::future::join_all;
 use largesse_app::invocation;
 use largesse_app::ports::{
-    Balances, Money, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal, Standing,
+    Balances, Clock, Money, Payment, PortError, PortErrorKind, PortResult, Refusal, Reversal,
+    Standing,
 };
 use largesse_domain::grant::Grant;
 use largesse_domain::id::{TransferId, UserId};
@@ -97,13 +98,14 @@ impl Store {
         let mut wallets: BTreeMap<UserId, Wallet> =
             wallets.map(|wallet| (wallet.user.clone(), wallet)).collect();
         let mut actions = Vec::new();
-        let mut names = vec!["pay".to_owned()];
+        let (mut names, now) = (vec!["pay".to_owned()], self.now());
         for grant in grants {
             let wallet = wallets.remove(&grant.member);
             let wallet = wallet.unwrap_or_else(|| Wallet::empty(grant.member.clone()));
             let Ok(transfer) = wallet.post(grant.payment()) else { return Ok(false) };
+            let transfer = transfer.posted_at(now);
             actions.extend(self.posting(&wallet, &transfer)?);
-            names.push(format!("{} {}", grant.id.transfer(), wallet.seq));
+            names.push(format!("{} {} {:?}", grant.id.transfer(), wallet.seq, transfer.posted));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.may_send("pay grants")?;

@@ -70,7 +70,15 @@ where
     D: Keys + Clock + Ids + 'static,
 {
     match gate.checked(request).await {
-        Ok(request) => next.run(request).await,
+        Ok(request) => {
+            let caller = Caller::of(request.extensions());
+            let mut response = next.run(request).await;
+            // For the line of the log.
+            if let Some(caller) = caller {
+                response.extensions_mut().insert(caller);
+            }
+            response
+        }
         Err(refusal) => refusal.into_response(),
     }
 }

@@ -148,6 +148,18 @@ pub fn refuse(used_up: UsedUp) -> ApiError {
     ApiError::too_many(detail, Standing::of_budget(policy, max, 0, wait_ms))
 }
 
+/// Counts a creation for no member, as that of an API key, for the owner of the request's own key.
+///
+/// # Errors
+/// ERR007, and those of the port.
+pub async fn count_for_owner<D: Budgets + Clock>(
+    app: &App<D>,
+    call: &Call,
+) -> Result<(), ApiError> {
+    let max = app.edge.limits.creations.owner;
+    create::admit_owner(&*app.deps, owner_of(call), max).await?.map_err(refuse)
+}
+
 /// Runs a creation at most once for its key, which is kept for 24 hours: [`create_once_for`].
 ///
 /// # Errors

@@ -22,7 +22,8 @@ fn transfer(number: u64) -> Transfer {
         counterpart: None,
         memo: None,
     };
-    Transfer { order, balance_after: Balance::new(number).unwrap(), seq: number }
+    let balance_after = Balance::new(number).unwrap();
+    Transfer { order, balance_after, seq: number, posted: None }
 }
 
 /// Gives these pages one after another, each of so many rows and perhaps a next one, and counts so
