@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, Request};
 use largesse_app::budget::create::{self, CreationLimits, Left};
 use largesse_app::budget::miss::{MissLimits, Misses};
 use largesse_app::budget::{Scope, UsedUp};
-use largesse_app::ports::{Budgets, Retention};
+use largesse_app::ports::{Budgets, Clock, Retention};
 use largesse_domain::budget::{BUDGET_WINDOW_MS, Spending};
 use largesse_domain::id::{Ulid, UserId};
 
