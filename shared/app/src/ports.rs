@@ -5,6 +5,7 @@
 //! outcome is never a failure: the call may have taken effect. Every write here is therefore
 //! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
+mod archive;
 mod breaker;
 mod budget;
 mod campaign;
@@ -27,6 +28,7 @@ mod room;
 mod spray;
 mod wallet;
 
+pub use archive::{MemberRef, Objects};
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use budget::{Budgets, Spent};
 pub use campaign::{
