@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod archive_transfers;
 mod batches;
 mod budgets;
 mod campaign;

@@ -28,7 +28,7 @@ mod room;
 mod spray;
 mod wallet;
 
-pub use archive::{MemberRef, Objects};
+pub use archive::{MemberRef, Objects, PackedRun, Removed, StoredRun, TransferArchive};
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use budget::{Budgets, Spent};
 pub use campaign::{

@@ -11,20 +11,22 @@ use largesse_domain::ledger::Posted;
 use crate::errors::{contended, port_error};
 use crate::grant::read_failed;
 use crate::item::{Item, Reader};
-use crate::keys::{PK, SK, TX, WALLET};
+use crate::keys::{PK, RUN, SK, TX, WALLET};
 use crate::pool::read_bucket;
 use crate::product::{Read, read_any};
 use crate::store::Store;
-use crate::wallet::{read_posted, read_wallet};
+use crate::wallet::{read_posted, read_run, read_wallet};
 
 /// Adds an item of the table `ledger` to the books.
 ///
 /// # Errors
-/// When it is no wallet and no transfer.
+/// When it is no wallet, no transfer and no run.
 pub fn read_ledger(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
     let reader = Reader { item, what: "ledger item" };
     let user: UserId = reader.parse_after(PK, WALLET)?;
-    if reader.text(SK)?.starts_with(TX) {
+    if reader.text(SK)?.starts_with(RUN) {
+        books.runs.push((user, read_run(item)?.run));
+    } else if reader.text(SK)?.starts_with(TX) {
         match read_posted(&user, item)? {
             Posted::Transfer(transfer) => books.transfers.push(transfer),
             Posted::Voided => drop(books.voided.insert(reader.parse_after(SK, TX)?)),

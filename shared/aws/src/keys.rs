@@ -29,6 +29,9 @@ pub const MEMBER: &str = "MEMBER#";
 pub const ROOM: &str = "ROOM#";
 /// What stands before a transfer's id in a sort key.
 pub const TX: &str = "TX#";
+/// What stands before the last transfer of a run in a sort key: behind the wallet, and before its
+/// transfers.
+pub const RUN: &str = "RUN#";
 /// What stands before a token in a partition key.
 pub const TOKEN: &str = "TOKEN#";
 /// What stands before a user's id in a partition key of the ledger.
@@ -124,6 +127,15 @@ pub(crate) fn transfer(user: &UserId, id: TransferId) -> Item {
 
 pub(crate) fn transfer_sk(id: TransferId) -> String {
     format!("{TX}{id}")
+}
+
+/// The run of archived transfers that ends with this one.
+pub fn run(user: &UserId, last: TransferId) -> Item {
+    pk_sk(wallet_pk(user), run_sk(last))
+}
+
+pub(crate) fn run_sk(last: TransferId) -> String {
+    format!("{RUN}{last}")
 }
 
 /// The smallest sort key of a transfer decided at or after `at`.

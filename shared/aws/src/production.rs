@@ -127,11 +127,14 @@ pub fn sdk_config(variables: &Variables<'_>) -> Result<SdkConfig, SettingError> 
     })
 }
 
+/// The archive of a function, where it has one.
+pub type Archive = Option<Arc<dyn ObjectStore>>;
+
 /// The archive of a deployed function: the bucket that `ARCHIVE_BUCKET` names, if it names one.
 ///
 /// # Errors
 /// [`SettingError`].
-pub fn archive(variables: &Variables<'_>) -> Result<Option<Arc<dyn ObjectStore>>, SettingError> {
+pub fn archive(variables: &Variables<'_>) -> Result<Archive, SettingError> {
     s3(variables)
 }
 

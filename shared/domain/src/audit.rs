@@ -14,9 +14,12 @@
 //!   `a_planted_error_of_a_drop_is_found`.
 //! * A wallet of any number of transfers is proved in one pass with memory of a fixed size:
 //!   `a_chain_agrees_with_a_replay_of_all_transfers`.
+//! * A run stands for the transfers that are archived: `a_wallet_with_runs_is_proved_as_one_without`,
+//!   `a_run_that_is_gone_or_changed_is_found`.
 //! * Every transfer between a wallet and a pool is one that the pool leads to:
 //!   `a_transfer_without_a_reason_is_found`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::{FailedGrant, Grant, GrantStatus};
@@ -31,18 +34,22 @@ mod drops;
 mod finding;
 mod products;
 mod reasons;
+mod run;
 
 pub use chain::{Chain, Chained, Flow, NAMED_MAX, first_break};
 pub use finding::{Finding, NoSubject, Subject};
 pub use reasons::{Record, explains, orders};
+pub use run::{Run, RunSums};
 
 /// Everything that is about money, read while nothing writes.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
     /// All wallets.
     pub wallets: Vec<Wallet>,
-    /// All transfers.
+    /// All transfers that are not archived.
     pub transfers: Vec<Transfer>,
+    /// All runs of archived transfers.
+    pub runs: Vec<(UserId, Run)>,
     /// The payments that an operator has voided.
     pub voided: BTreeSet<TransferId>,
     /// All buckets of all pools.
@@ -62,6 +69,24 @@ impl Books {
     pub fn grants(&self) -> impl Iterator<Item = Grant> {
         let draws = self.buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
         draws.filter_map(|(bucket, (member, entry))| bucket.grant(member, *entry))
+    }
+
+    /// The books without the rows that the archive was about to remove: their runs stand for them.
+    fn without_archived(&self) -> Cow<'_, Self> {
+        let mut last: BTreeMap<&UserId, TransferId> = BTreeMap::new();
+        for (user, run) in &self.runs {
+            let last = last.entry(user).or_insert(run.last);
+            *last = run.last.max(*last);
+        }
+        let is_archived = |transfer: &Transfer| {
+            last.get(&transfer.order.wallet).is_some_and(|last| transfer.order.id <= *last)
+        };
+        if !self.transfers.iter().any(is_archived) {
+            return Cow::Borrowed(self);
+        }
+        let mut books = self.clone();
+        books.transfers.retain(|transfer| !is_archived(transfer));
+        Cow::Owned(books)
     }
 
     /// The grants that are neither paid nor voided.
@@ -94,6 +119,7 @@ pub struct Totals {
 /// # Errors
 /// One sentence for each discrepancy.
 pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
+    let books = &*books.without_archived();
     let mut found = Vec::new();
     let mut totals = Totals::default();
     audit_wallets(books, &mut totals, &mut found);
@@ -152,8 +178,17 @@ fn audit_wallets(books: &Books, totals: &mut Totals, found: &mut Vec<String>) {
             totals.issued = totals.issued.saturating_add(transfer.order.amount.get());
         }
     }
+    let mut runs: BTreeMap<&UserId, Vec<&Run>> = BTreeMap::new();
+    for (user, run) in &books.runs {
+        runs.entry(user).or_default().push(run);
+    }
     for wallet in &books.wallets {
         let mut transfers = of_wallet.remove(&wallet.user).unwrap_or_default();
+        if let Some(mut runs) = runs.remove(&wallet.user) {
+            runs.sort_by_key(|run| run.last);
+            audit_archived(wallet, &runs, &mut transfers, totals, found);
+            continue;
+        }
         transfers.sort_by_key(|transfer| transfer.seq);
         let mut replayed = Wallet::empty(wallet.user.clone());
         for transfer in transfers {
@@ -172,9 +207,32 @@ fn audit_wallets(books: &Books, totals: &mut Totals, found: &mut Vec<String>) {
         totals.wallets = totals.wallets.saturating_add(wallet.balance.get());
         totals.held = totals.held.saturating_add(wallet.held.get());
     }
-    for user in of_wallet.keys() {
+    for user in of_wallet.keys().chain(runs.keys()) {
         found.push(format!("wallet {user}: transfers, but no wallet"));
     }
+}
+
+/// A wallet of which transfers are archived. What these issued is added to the totals.
+fn audit_archived(
+    wallet: &Wallet,
+    runs: &[&Run],
+    transfers: &mut [&Transfer],
+    totals: &mut Totals,
+    found: &mut Vec<String>,
+) {
+    let mut chain = Chain::new(&wallet.user, Some(wallet.clone()));
+    runs.iter().for_each(|run| chain.add_run(run));
+    transfers.sort_by_key(|transfer| transfer.order.id);
+    transfers.iter().for_each(|transfer| chain.add(transfer));
+    if let Err(what) = chain.end() {
+        found.push(format!("wallet {}: {what}", wallet.user));
+    }
+    if let Some(Flow { issued, taken_back, .. }) = runs.last().map(|run| run.sums.flow) {
+        let net = issued.saturating_sub(taken_back);
+        totals.issued = totals.issued.saturating_add(u64::try_from(net).unwrap_or(u64::MAX));
+    }
+    totals.wallets = totals.wallets.saturating_add(wallet.balance.get());
+    totals.held = totals.held.saturating_add(wallet.held.get());
 }
 
 /// What went in and out of one pool.
