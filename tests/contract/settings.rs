@@ -17,7 +17,8 @@ const LAMBDA: [(&str, &str); 5] = [
     ("AWS_SESSION_TOKEN", "token"),
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
 ];
-const MAY_BE_MISSING: [&str; 11] = [
+const MAY_BE_MISSING: [&str; 12] = [
+    "ARCHIVE_BUCKET",
     "BASE_PATH",
     "RUST_LOG",
     "MONEY_RATE_PER_S",

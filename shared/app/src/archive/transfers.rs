@@ -74,7 +74,7 @@ impl LedgerProgress {
         if error.kind != PortErrorKind::Corrupt {
             return Err(error);
         }
-        tracing::error!(wallet.user = %user, error.cause = error.causes(), "wallet not archived");
+        tracing::error!(archive.damaged = 1, wallet.user = %user, error.cause = error.causes(), "wallet not archived");
         self.damaged = self.damaged.saturating_add(1);
         Ok(())
     }
@@ -233,7 +233,7 @@ async fn remove<D: TransferArchive>(
             Ok(removed) => {
                 if removed.strays > 0 {
                     let strays = removed.strays;
-                    tracing::error!(wallet.user = %user, strays, "rows that are not in their run");
+                    tracing::error!(archive.damaged = 1, wallet.user = %user, strays, "rows that are not in their run");
                 }
                 progress.rows = progress.rows.saturating_add(removed.rows);
                 progress.strays = progress.strays.saturating_add(removed.strays);

@@ -116,7 +116,7 @@ pub trait TransferArchive: Send + Sync {
     ) -> impl Future<Output = PortResult<Scanned<UserId>>> + Send;
 
     /// The next run of a wallet: its oldest transfers below the horizon behind its latest run, in whole
-    /// milliseconds. Writes nothing. `None` when there are none, or there is no wallet.
+    /// milliseconds. Writes nothing. `None` when there are none; voided payments alone are no run.
     ///
     /// # Errors
     /// `Corrupt` for a transfer that cannot be read, leads to a balance that it cannot, or does not fit

@@ -1,7 +1,8 @@
 //! A wallet's history: the rows of the table, and behind them those of the archive.
 //!
-//! Transfers up to the last one of the latest run are read from the archive alone, also while some of
-//! them are still in the table: the archive removes them in several transactions.
+//! The archive removes the rows of a run in several transactions, the oldest first. So a page that
+//! reaches the end of the table's rows has only those behind the latest run from the table, and the
+//! others from the archive.
 //!
 //! # Guarantees
 //! * A history is the same before, while and after its transfers are archived:
