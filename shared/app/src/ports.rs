@@ -26,6 +26,7 @@ mod product;
 mod reconcile;
 mod room;
 mod spray;
+mod things;
 mod wallet;
 
 pub use archive::{MemberRef, Objects, PackedRun, Removed, StoredRun, TransferArchive};
@@ -70,5 +71,8 @@ pub use reconcile::{
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,
+};
+pub use things::{
+    ArchivePasses, ItemsKey, Packed, Replaced, ThingKind, Things, Tombstone, Tombstones,
 };
 pub use wallet::{Balances, Counted, HistoryFilter, Once, Wallets};

@@ -18,6 +18,9 @@ mod campaign;
 
 pub use campaign::*;
 
+/// Sort key of the item that stands for a room, a product or a campaign as a whole.
+pub(crate) const META: &str = "META";
+
 /// Partition key of every table.
 pub const PK: &str = "pk";
 /// Sort key of the tables that have one.
@@ -194,6 +197,19 @@ pub(crate) fn stats_complete() -> Item {
 /// A pool that is frozen.
 pub(crate) fn frozen(pool: PoolId) -> Item {
     pk_sk(FROZEN.to_owned(), pool.to_string())
+}
+
+/// What stands before a thing in the partition key of its tombstone.
+pub(crate) const ARCHIVED: &str = "ARCHIVED#";
+
+/// The pass of the archive.
+pub(crate) fn archive_pass() -> Item {
+    pk_sk("ARCHIVE".to_owned(), "PASS".to_owned())
+}
+
+/// The tombstone of a thing that is archived.
+pub fn tombstone(pool: PoolId) -> Item {
+    pk_sk(format!("{ARCHIVED}{pool}"), "ARCHIVED".to_owned())
 }
 
 pub(crate) fn spray(id: SprayId) -> Item {

@@ -62,6 +62,8 @@ pub struct Books {
     pub shards: Vec<(ProductId, Shard)>,
     /// All investments.
     pub investments: Vec<Investment>,
+    /// The things that are archived: they owe nothing, and what is left of them is not looked at.
+    pub archived: BTreeSet<PoolId>,
 }
 
 impl Books {
@@ -69,6 +71,23 @@ impl Books {
     pub fn grants(&self) -> impl Iterator<Item = Grant> {
         let draws = self.buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
         draws.filter_map(|(bucket, (member, entry))| bucket.grant(member, *entry))
+    }
+
+    /// The books of all pools and products that are not archived, without wallets.
+    fn of_live(&self) -> Self {
+        let whole = |pool: PoolId| match pool {
+            PoolId::Waiting(id) | PoolId::Lots(id) => PoolId::Drop(id),
+            pool => pool,
+        };
+        let is_live = |pool: PoolId| !self.archived.contains(&whole(pool));
+        let mut live = Self { wallets: Vec::new(), archived: BTreeSet::new(), ..self.clone() };
+        live.transfers.retain(|transfer| transfer.order.pool.is_none_or(is_live));
+        live.buckets.retain(|bucket| is_live(bucket.id.pool));
+        live.failed.retain(|failed| is_live(failed.grant.source));
+        live.products.retain(|product| is_live(product.pool()));
+        live.shards.retain(|(id, _)| is_live(PoolId::Product(*id)));
+        live.investments.retain(|one| is_live(PoolId::Product(one.product)));
+        live
     }
 
     /// The books without the rows that the archive was about to remove: their runs stand for them.
@@ -147,6 +166,9 @@ pub fn audit_pools(books: &Books) -> Result<u64, Vec<String>> {
 }
 
 fn check_pools(books: &Books, found: &mut Vec<String>) -> u64 {
+    if !books.archived.is_empty() {
+        return check_pools(&books.of_live(), found);
+    }
     let mut escrows = products::audit_products(books, found);
     let mut by_pool = Flows::of(books, found);
     let mut pools: BTreeMap<PoolId, Vec<&Bucket>> = BTreeMap::new();

@@ -9,19 +9,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use largesse_app::ports::{Objects, PortError, PortErrorKind, PortResult};
+pub use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 
 use crate::store::Store;
 
 mod http;
 mod lines;
 mod member;
+mod operator;
+mod pass;
 mod s3;
+mod sets;
+mod things;
+mod tombstone;
 
 pub(crate) use lines::{item_of_line, line_of};
-pub(crate) use member::{MEMBER_LEN_MAX, MemberWriter, PackedMember, read_member};
+pub(crate) use member::{MEMBER_LEN_MAX, MemberWriter, PackedMember, read_lines, read_member};
 pub(crate) use s3::s3;
+pub(crate) use tombstone::read_tombstone;
 
 /// The store of objects is away, or answers with an error. A read may be tried again, and a write is
 /// repeated under the same name.

@@ -18,6 +18,8 @@ mod freeze;
 mod pass;
 mod stats;
 
+pub(crate) use pass::{place_value, read_list, read_place};
+
 pub(crate) fn start(key: ScanKey) -> Item {
     let pk = std::iter::once((PK.to_owned(), s(key.pk)));
     pk.chain(key.sk.map(|sk| (SK.to_owned(), s(sk)))).collect()

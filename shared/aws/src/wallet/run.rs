@@ -106,6 +106,20 @@ impl Store {
         got.items.unwrap_or_default().first().map(read_run).transpose()
     }
 
+    /// The run that ends with a transfer or behind it: its member, and its last transfer. For an
+    /// operator.
+    ///
+    /// # Errors
+    /// [`largesse_app::ports::PortError`].
+    pub async fn member_from(
+        &self,
+        user: &UserId,
+        id: TransferId,
+    ) -> PortResult<Option<(MemberRef, TransferId)>> {
+        let run = self.run(user, Which::From(id)).await?;
+        Ok(run.map(|stored| (stored.member, stored.run.last)))
+    }
+
     /// The items that a run stands for, the oldest first, from the archive: by one read of a part of
     /// an object.
     pub(super) async fn run_rows(
