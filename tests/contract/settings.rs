@@ -48,6 +48,7 @@ fn environment(function: &FunctionSpec) -> Environment {
 /// Reads the settings of a function, as its main does.
 fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
     match binary {
+        "archive" => archive::settings::Settings::read(variables).map(drop),
         "admin" => admin::settings::Settings::read(variables).map(drop),
         "campaign-control" => campaign_control::settings::Settings::read(variables).map(drop),
         "campaign-start" => campaign_start::settings::Settings::read(variables).map(drop),
