@@ -298,13 +298,7 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 pool_sweep::handle(&*store, stop_at).await
             });
         }
-        "archive" => {
-            let variables = Variables::new(|name| function.environment.get(name).cloned());
-            let policy = archive::settings::policy(&variables)?;
-            attach_schedules(world, store, function, move |store, stop_at| async move {
-                archive::handle(&*store, stop_at, policy).await
-            });
-        }
+        "archive" => attach_archive(world, store, function)?,
         "reconcile" => {
             let variables = Variables::new(|name| function.environment.get(name).cloned());
             let hour = reconcile::settings::hour(&variables)?;
@@ -314,6 +308,20 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
     }
+    Ok(())
+}
+
+/// Attaches archive to its schedule.
+fn attach_archive(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+) -> Result<(), ComposeError> {
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    let policy = archive::settings::policy(&variables)?;
+    attach_schedules(world, store, function, move |store, stop_at| async move {
+        archive::handle(&*store, stop_at, policy).await
+    });
     Ok(())
 }
 
