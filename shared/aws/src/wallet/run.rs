@@ -106,8 +106,8 @@ impl Store {
         got.items.unwrap_or_default().first().map(read_run).transpose()
     }
 
-    /// The items that a run stands for, the oldest first, from the archive: by one read of a part of
-    /// an object.
+    /// The items that a run stands for, the oldest first, from the archive: by one read of a part
+    /// of an object.
     pub(super) async fn run_rows(
         &self,
         user: &UserId,
