@@ -20,6 +20,7 @@ mod damaged;
 mod history;
 mod killed;
 mod runs;
+mod s3;
 
 /// A world with an archive.
 pub(crate) struct Archived {

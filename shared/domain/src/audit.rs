@@ -14,8 +14,8 @@
 //!   `a_planted_error_of_a_drop_is_found`.
 //! * A wallet of any number of transfers is proved in one pass with memory of a fixed size:
 //!   `a_chain_agrees_with_a_replay_of_all_transfers`.
-//! * A run stands for the transfers that are archived: `a_wallet_with_runs_is_proved_as_one_without`,
-//!   `a_run_that_is_gone_or_changed_is_found`.
+//! * A run stands for the transfers that are archived:
+//!   `a_wallet_with_runs_is_proved_as_one_without`, `a_run_that_is_gone_or_changed_is_found`.
 //! * Every transfer between a wallet and a pool is one that the pool leads to:
 //!   `a_transfer_without_a_reason_is_found`.
 
@@ -35,6 +35,7 @@ mod finding;
 mod products;
 mod reasons;
 mod run;
+mod wallets;
 
 pub use chain::{Chain, Chained, Flow, NAMED_MAX, first_break};
 pub use finding::{Finding, NoSubject, Subject};
@@ -141,7 +142,7 @@ pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
     let books = &*books.without_archived();
     let mut found = Vec::new();
     let mut totals = Totals::default();
-    audit_wallets(books, &mut totals, &mut found);
+    wallets::audit_wallets(books, &mut totals, &mut found);
     let campaigns = campaigns::audit_campaigns(books, &mut found);
     totals.issued = totals.issued.saturating_add(campaigns.paid);
     totals.issued = totals.issued.saturating_sub(campaigns.taken_back);
@@ -189,72 +190,6 @@ fn check_pools(books: &Books, found: &mut Vec<String>) -> u64 {
     drops::audit_promotions(books, found);
     audit_failed(books, found);
     escrows
-}
-
-/// Every wallet is the sum of its transfers, in its own gapless sequence.
-fn audit_wallets(books: &Books, totals: &mut Totals, found: &mut Vec<String>) {
-    let mut of_wallet: BTreeMap<&UserId, Vec<&Transfer>> = BTreeMap::new();
-    for transfer in &books.transfers {
-        of_wallet.entry(&transfer.order.wallet).or_default().push(transfer);
-        if transfer.order.kind == TransferKind::Deposit {
-            totals.issued = totals.issued.saturating_add(transfer.order.amount.get());
-        }
-    }
-    let mut runs: BTreeMap<&UserId, Vec<&Run>> = BTreeMap::new();
-    for (user, run) in &books.runs {
-        runs.entry(user).or_default().push(run);
-    }
-    for wallet in &books.wallets {
-        let mut transfers = of_wallet.remove(&wallet.user).unwrap_or_default();
-        if let Some(mut runs) = runs.remove(&wallet.user) {
-            runs.sort_by_key(|run| run.last);
-            audit_archived(wallet, &runs, &mut transfers, totals, found);
-            continue;
-        }
-        transfers.sort_by_key(|transfer| transfer.seq);
-        let mut replayed = Wallet::empty(wallet.user.clone());
-        for transfer in transfers {
-            match replayed.post(transfer.order.clone()) {
-                Ok(expected) if expected == *transfer => replayed = replayed.after(transfer),
-                other => {
-                    found.push(format!("wallet {}: {transfer:?} but {other:?}", wallet.user));
-                    break;
-                }
-            }
-        }
-        if (replayed.balance, replayed.seq) != (wallet.balance, wallet.seq) {
-            found
-                .push(format!("wallet {}: {wallet:?} but transfers say {replayed:?}", wallet.user));
-        }
-        totals.wallets = totals.wallets.saturating_add(wallet.balance.get());
-        totals.held = totals.held.saturating_add(wallet.held.get());
-    }
-    for user in of_wallet.keys().chain(runs.keys()) {
-        found.push(format!("wallet {user}: transfers, but no wallet"));
-    }
-}
-
-/// A wallet of which transfers are archived. What these issued is added to the totals.
-fn audit_archived(
-    wallet: &Wallet,
-    runs: &[&Run],
-    transfers: &mut [&Transfer],
-    totals: &mut Totals,
-    found: &mut Vec<String>,
-) {
-    let mut chain = Chain::new(&wallet.user, Some(wallet.clone()));
-    runs.iter().for_each(|run| chain.add_run(run));
-    transfers.sort_by_key(|transfer| transfer.order.id);
-    transfers.iter().for_each(|transfer| chain.add(transfer));
-    if let Err(what) = chain.end() {
-        found.push(format!("wallet {}: {what}", wallet.user));
-    }
-    if let Some(Flow { issued, taken_back, .. }) = runs.last().map(|run| run.sums.flow) {
-        let net = issued.saturating_sub(taken_back);
-        totals.issued = totals.issued.saturating_add(u64::try_from(net).unwrap_or(u64::MAX));
-    }
-    totals.wallets = totals.wallets.saturating_add(wallet.balance.get());
-    totals.held = totals.held.saturating_add(wallet.held.get());
 }
 
 /// What went in and out of one pool.

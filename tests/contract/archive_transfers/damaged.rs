@@ -21,10 +21,13 @@ use super::{
 };
 use crate::scene::{Item, Table, key_with, n, s};
 
+/// What became of the bytes of an object.
+type Tampering = fn(Vec<u8>) -> Option<Vec<u8>>;
+
 /// A store whose objects are not what was put.
 struct Tampered<'a> {
     store: &'a Store,
-    how: fn(Vec<u8>) -> Option<Vec<u8>>,
+    how: Tampering,
 }
 
 impl Ids for Tampered<'_> {
@@ -88,7 +91,7 @@ async fn nothing_is_removed_whose_object_is_not_as_it_was_written() {
     some(sandbox, "b", 20).await;
     let before = keys_in_table(sandbox, "a");
     let horizon = days_ago(sandbox, 400);
-    let tampering: [fn(Vec<u8>) -> Option<Vec<u8>>; 5] = [
+    let tampering: [Tampering; 5] = [
         |_| None,
         |mut bytes| bytes.pop().map(|_| bytes),
         |mut bytes| {
@@ -100,7 +103,7 @@ async fn nothing_is_removed_whose_object_is_not_as_it_was_written() {
         |_| Some(Vec::new()),
     ];
     for how in tampering {
-        let tampered = Tampered { store: store, how };
+        let tampered = Tampered { store, how };
         let mut progress = LedgerProgress::default();
         let error = round(&tampered, sandbox.id(), horizon, &mut progress).await.unwrap_err();
         assert_eq!(error.kind, PortErrorKind::Corrupt);

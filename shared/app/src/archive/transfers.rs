@@ -4,14 +4,14 @@
 //! payment, so the horizon is older than everything that can still be paid.
 //!
 //! # Order
-//! The members of many wallets go into one object, which is put and read back. A run is recorded when
-//! its member is there as it was written; from then on it stands for its transfers. Then its rows are
-//! removed, each compared with what the archive holds. A process that is killed leaves an object to
-//! which nothing refers, or rows that are in a run: the next run removes them first.
+//! The members of many wallets go into one object, which is put and read back. A run is recorded
+//! when its member is there as it was written; from then on it stands for its transfers. Then its
+//! rows are removed, each compared with what the archive holds. A process that is killed leaves an
+//! object to which nothing refers, or rows that are in a run: the next run removes them first.
 //!
 //! # Guarantees
-//! * A run that is killed at any call is finished by the next; nothing is lost and nothing is counted
-//!   twice: `an_archive_that_is_killed_anywhere_loses_nothing_and_is_finished_by_the_next_run`.
+//! * A run that is killed at any call is finished by the next; nothing is lost or counted twice:
+//!   `an_archive_that_is_killed_anywhere_loses_nothing_and_is_finished_by_the_next_run`.
 //! * Nothing is removed whose object is damaged, cut or missing:
 //!   `nothing_is_removed_whose_object_is_not_as_it_was_written`.
 //! * A row that is not in its run stays: `a_row_that_is_not_in_its_run_stays`.
@@ -28,8 +28,8 @@ use crate::ports::{
 };
 use crate::reconcile::{Place, SEGMENTS};
 
-/// How long an object may be: it is in memory twice, as it is put and as it is read back. It is full
-/// when it has that many bytes, and the member that fills it may be longer.
+/// How long an object may be: it is in memory twice, as it is put and as it is read back. It is
+/// full when it has that many bytes, and the member that fills it may be longer.
 const OBJECT_LEN_MAX: usize = 4 << 20;
 /// How many members an object has at most: as many wallets are worked on between two puts.
 const MEMBERS_MAX: usize = 1_000;
@@ -74,7 +74,12 @@ impl LedgerProgress {
         if error.kind != PortErrorKind::Corrupt {
             return Err(error);
         }
-        tracing::error!(archive.damaged = 1, wallet.user = %user, error.cause = error.causes(), "wallet not archived");
+        tracing::error!(
+            archive.damaged = 1,
+            wallet.user = %user,
+            error.cause = error.causes(),
+            "a wallet is not archived"
+        );
         self.damaged = self.damaged.saturating_add(1);
         Ok(())
     }
@@ -217,8 +222,8 @@ async fn read_back<D: TransferArchive + Objects>(
     if object.len() == offset { Ok(stored) } else { Err(damaged()) }
 }
 
-/// Removes the rows of wallets that their runs stand for. Returns the wallets without one that could
-/// not be read.
+/// Removes the rows of wallets that their runs stand for. Returns the wallets without one that
+/// could not be read.
 async fn remove<D: TransferArchive>(
     deps: &D,
     users: Vec<UserId>,
@@ -233,7 +238,8 @@ async fn remove<D: TransferArchive>(
             Ok(removed) => {
                 if removed.strays > 0 {
                     let strays = removed.strays;
-                    tracing::error!(archive.damaged = 1, wallet.user = %user, strays, "rows that are not in their run");
+                    let why = "rows stay, since their run does not hold them as they are";
+                    tracing::error!(archive.damaged = 1, wallet.user = %user, strays, "{why}");
                 }
                 progress.rows = progress.rows.saturating_add(removed.rows);
                 progress.strays = progress.strays.saturating_add(removed.strays);

@@ -10,8 +10,8 @@ use largesse_domain::time::Timestamp;
 
 use super::{PortResult, ScanKey, Scanned, Segment, Written};
 
-/// Where a member of an object lies, and by what it is known. A member is a gzip member of its own: a
-/// run of transfers or one thing, as JSON Lines.
+/// Where a member of an object lies, and by what it is known. A member is a gzip member of its own:
+/// a run of transfers or one thing, as JSON Lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRef {
     /// The object's name.
@@ -106,8 +106,8 @@ pub struct Removed {
 
 /// Moving old transfers from the ledger into the archive.
 pub trait TransferArchive: Send + Sync {
-    /// The wallets of a page of a segment that have a transfer with an id below the horizon: 1 MB is
-    /// read. A wallet may be on more pages than one.
+    /// The wallets of a page of a segment that have a transfer with an id below the horizon: 1 MB
+    /// is read. A wallet may be on more pages than one.
     fn archivable(
         &self,
         segment: Segment,
@@ -115,12 +115,13 @@ pub trait TransferArchive: Send + Sync {
         horizon: Timestamp,
     ) -> impl Future<Output = PortResult<Scanned<UserId>>> + Send;
 
-    /// The next run of a wallet: its oldest transfers below the horizon behind its latest run, in whole
-    /// milliseconds. Writes nothing. `None` when there are none; voided payments alone are no run.
+    /// The next run of a wallet: its oldest transfers below the horizon behind its latest run, in
+    /// whole milliseconds. Writes nothing. `None` when there are none; voided payments alone are no
+    /// run.
     ///
     /// # Errors
-    /// `Corrupt` for a transfer that cannot be read, leads to a balance that it cannot, or does not fit
-    /// into a member with the others of its millisecond.
+    /// `Corrupt` for a transfer that cannot be read, leads to a balance that it cannot, or does not
+    /// fit into a member with the others of its millisecond.
     fn pack_run(
         &self,
         user: &UserId,
@@ -133,10 +134,10 @@ pub trait TransferArchive: Send + Sync {
     /// `Corrupt` when they are not.
     fn check_member(&self, member: &MemberRef, bytes: &[u8]) -> PortResult<()>;
 
-    /// Records a run, if the latest run of the wallet is still the one that it was packed behind. From
-    /// then on it stands for its transfers, and they are read from the archive where they are not in
-    /// the table. [`Written::Changed`]: another run is the latest, this one was recorded before, or the
-    /// wallet is gone.
+    /// Records a run, if the latest run of the wallet is still the one that it was packed behind.
+    /// From then on it stands for its transfers, and they are read from the archive where they are
+    /// not in the table. [`Written::Changed`]: another run is the latest, this one was recorded
+    /// before, or the wallet is gone.
     fn record_run(
         &self,
         user: &UserId,
@@ -149,6 +150,7 @@ pub trait TransferArchive: Send + Sync {
     /// archive, is the one that was recorded, and holds that very row. May be repeated.
     ///
     /// # Errors
-    /// `Corrupt` when the run is not in the archive as it was recorded; then no row of it is removed.
+    /// `Corrupt` when the run is not in the archive as it was recorded; then no row of it is
+    /// removed.
     fn remove_archived(&self, user: &UserId) -> impl Future<Output = PortResult<Removed>> + Send;
 }

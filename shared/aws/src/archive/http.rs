@@ -1,5 +1,5 @@
-//! The HTTP client of the AWS SDK under `object_store`: one TLS stack, one pool of connections' code,
-//! and none of it in a function that links no S3.
+//! The HTTP client of the AWS SDK under `object_store`: one TLS stack, one pool of connections'
+//! code, and none of it in a function that links no S3.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! An item as a line: `{"Item":{...}}` in DynamoDB JSON, with its attributes by name, so that the same
-//! item is always the same line.
+//! An item as a line: `{"Item":{...}}` in DynamoDB JSON, with its attributes by name, so that the
+//! same item is always the same line.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! A member: the lines of one run of transfers or of one thing, compressed by themselves.
 //!
 //! A member is known by its count of lines and by the SHA-256 of its uncompressed bytes. Both are
-//! kept where the member is referred to, and not beside it: an object that was changed or replaced is
-//! found.
+//! kept where the member is referred to, and not beside it: an object that was changed or replaced
+//! is found.
 
 use std::io::{Read, Write};
 
@@ -12,12 +12,12 @@ use flate2::write::GzEncoder;
 use largesse_app::ports::{MemberRef, PortResult};
 use sha2::{Digest, Sha256};
 
-use super::lines::{item_of_line, line_of};
+use super::{item_of_line, line_of};
 use crate::errors::corrupt;
 use crate::item::Item;
 
-/// The most bytes that the lines of a member have together, and so what reading one takes in memory.
-/// A run of 5,000 transfers has some 1.3 MB, with the longest memos 10 MB.
+/// The most bytes that the lines of a member have together, and so what reading one takes in
+/// memory. A run of 5,000 transfers has some 1.3 MB, with the longest memos 10 MB.
 pub(crate) const MEMBER_LEN_MAX: usize = 32 << 20;
 
 /// Lines that become a member.
@@ -36,6 +36,7 @@ pub(crate) struct PackedMember {
     pub(crate) hash: [u8; 32],
 }
 
+#[cfg(test)]
 impl PackedMember {
     /// Where it lies, at `offset` of an object.
     pub(crate) fn at(&self, object: &str, offset: u64) -> MemberRef {
@@ -53,11 +54,6 @@ impl MemberWriter {
     pub(crate) fn new() -> Self {
         let packed = GzEncoder::new(Vec::new(), Compression::default());
         Self { packed, hash: Sha256::new(), lines: 0, len: 0 }
-    }
-
-    /// How many bytes its lines have.
-    pub(crate) const fn len(&self) -> usize {
-        self.len
     }
 
     /// Adds an item.
@@ -82,8 +78,8 @@ impl MemberWriter {
     }
 }
 
-/// The items of a member, if it is the one that `known` tells of: its length, its count of lines and
-/// their hash.
+/// The items of a member, if it is the one that `known` tells of: its length, its count of lines
+/// and their hash.
 ///
 /// # Errors
 /// `Corrupt` for anything else.
@@ -153,7 +149,8 @@ mod tests {
         for at in 0..member.bytes.len() {
             let mut bytes = member.bytes.clone();
             bytes[at] ^= 0x10;
-            // Header bytes that say nothing about the content may differ: time and operating system.
+            // Header bytes that say nothing about the content may differ: time and operating
+            // system.
             if let Ok(read) = read_member(&bytes, &known) {
                 assert!((3..10).contains(&at), "byte {at}");
                 assert_eq!(read, items);

@@ -1,8 +1,8 @@
 //! The archive: objects of compressed items, in S3 or in a folder.
 //!
-//! An object is a plain `.gz` of JSON Lines, in the format of DynamoDB's own export to S3 and import
-//! from S3. It is a concatenation of gzip members (RFC 1952, section 2.2): one range request reads a
-//! run of transfers or a thing, and any tool reads the whole. `member.rs` is the codec.
+//! An object is a plain `.gz` of JSON Lines, in the format of DynamoDB's own export to S3 and
+//! import from S3. It is a concatenation of gzip members (RFC 1952, section 2.2): one range request
+//! reads a run of transfers or a thing, and any tool reads the whole. `member.rs` is the codec.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub(crate) use member::{MEMBER_LEN_MAX, MemberWriter, PackedMember, read_lines, 
 pub(crate) use s3::s3;
 pub(crate) use tombstone::read_tombstone;
 
-/// The store of objects is away, or answers with an error. A read may be tried again, and a write is
-/// repeated under the same name.
+/// The store of objects is away, or answers with an error. A read may be tried again, and a write
+/// is repeated under the same name.
 fn away(operation: &'static str, error: object_store::Error) -> PortError {
     PortError { operation, kind: PortErrorKind::Unknown, cause: Some(Arc::new(error)) }
 }

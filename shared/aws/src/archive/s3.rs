@@ -1,5 +1,5 @@
-//! S3 as the store of objects. Only the functions that read or write the archive call this, so that no
-//! other links it.
+//! S3 as the store of objects. Only the functions that read or write the archive call this, so that
+//! no other links it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ const BUCKET: &str = "ARCHIVE_BUCKET";
 const RETRIES_MAX: usize = 1;
 const RETRY_TIMEOUT_MS: u64 = 4_000;
 
-/// The name of a bucket, as S3 accepts it for requests over TLS (Amazon S3 User Guide, "General purpose
-/// bucket naming rules": a dot does not match the certificate).
+/// The name of a bucket, as S3 accepts it for requests over TLS (Amazon S3 User Guide, "General
+/// purpose bucket naming rules": a dot does not match the certificate).
 fn bucket(text: &str) -> Option<String> {
     let is_known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let ends = !text.starts_with('-') && !text.ends_with('-');

@@ -15,16 +15,19 @@ use largesse_domain::time::Timestamp;
 
 use super::run::{Which, run_item};
 use super::{read_posted, request_token};
-use crate::archive::{MemberWriter, line_of, read_member};
+use crate::archive::{MEMBER_LEN_MAX, MemberWriter, PackedMember, line_of, read_member};
 use crate::errors::{TransactError, corrupt, port_error};
 use crate::item::{Item, Reader, s};
 use crate::keys::{self, PK, SK, TX, WALLET};
 use crate::reconcile::{key_of, start};
 use crate::store::Store;
 
-/// How many rows a run has, but for those of its last millisecond: some 1.3 MB as JSON, and 100 KB or
-/// more compressed. A read of one archived transfer reads its whole run.
+/// How many rows a run has, but for those of its last millisecond: some 1.3 MB as JSON, and 100 KB
+/// or more compressed. A read of one archived transfer reads its whole run.
 const RUN_ROWS_MAX: usize = 5_000;
+/// What a row has at most as a line: a memo of 200 characters in 4 bytes each, ids, and numbers.
+const ROW_LEN_MAX: usize = 2_000;
+const _: () = assert!(RUN_ROWS_MAX * ROW_LEN_MAX < MEMBER_LEN_MAX, "a run fits into a member");
 /// How many rows one transaction removes (Amazon DynamoDB Developer Guide, `TransactWriteItems`: at
 /// most 100 actions).
 const REMOVED_TOGETHER_MAX: usize = 100;
@@ -44,8 +47,9 @@ fn ms_of(item: &Item) -> PortResult<u64> {
     Ok(id_of(item)?.0.timestamp_ms())
 }
 
-/// How many of the rows are a run: [`RUN_ROWS_MAX`], and those behind with the same millisecond, since
-/// a payment of a campaign and its reversal share one. `None` where no later row shows its end.
+/// How many of the rows are a run: [`RUN_ROWS_MAX`], and those behind with the same millisecond,
+/// since a payment of a campaign and its reversal share one. `None` where no later row shows its
+/// end.
 fn run_len(rows: &[Item]) -> PortResult<Option<usize>> {
     let Some(last) = rows.get(RUN_ROWS_MAX.saturating_sub(1)) else { return Ok(None) };
     let ms = ms_of(last)?;
@@ -198,14 +202,14 @@ fn packed(
     let run = run.map_err(|_| corrupt("transfer leads to a balance that it cannot"))?;
     let mut writer = MemberWriter::new();
     rows.iter().try_for_each(|row| writer.push(row))?;
-    let member = writer.finish()?;
+    let PackedMember { bytes, lines, hash } = writer.finish()?;
     Ok(Some(PackedRun {
         user: user.clone(),
         latest: latest.map(|run| run.last),
         run,
-        bytes: Bytes::from(member.bytes),
-        lines: member.lines,
-        hash: member.hash,
+        bytes: Bytes::from(bytes),
+        lines,
+        hash,
         has_more,
     }))
 }
@@ -255,9 +259,10 @@ impl TransferArchive for Store {
         read_member(bytes, member).map(drop)
     }
 
-    /// One transaction. The run's condition: `attribute_not_exists(pk)`, a run with this last transfer
-    /// is not recorded. The wallet's condition: it is there, and its latest run is the one whose sums
-    /// this one goes on from, so two processes with different horizons never record both.
+    /// One transaction. The run's condition: `attribute_not_exists(pk)`, a run with this last
+    /// transfer is not recorded. The wallet's condition: it is there, and its latest run is the one
+    /// whose sums this one goes on from, so two processes with different horizons never record
+    /// both.
     async fn record_run(
         &self,
         user: &UserId,

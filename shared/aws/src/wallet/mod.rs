@@ -23,6 +23,7 @@ use crate::keys::{self, PK, WALLET};
 use crate::store::Store;
 
 mod archive;
+mod archived;
 pub(crate) mod codec;
 mod history;
 mod money;

@@ -120,8 +120,8 @@ impl Store {
         Ok(run.map(|stored| (stored.member, stored.run.last)))
     }
 
-    /// The items that a run stands for, the oldest first, from the archive: by one read of a part of
-    /// an object.
+    /// The items that a run stands for, the oldest first, from the archive: by one read of a part
+    /// of an object.
     pub(super) async fn run_rows(
         &self,
         user: &UserId,

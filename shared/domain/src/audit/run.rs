@@ -1,9 +1,9 @@
 //! A run of archived transfers: what stands for them in the proof of their wallet.
 //!
-//! The sums of a run go over all transfers of the wallet from the first ever archived to its own last
-//! one, so the latest run alone stands for everything that is archived. The links of a chain are a
-//! sum too ([`super::Chain`]): it does not matter in which order the transfers were posted, and a run
-//! needs no prefix of their sequence.
+//! The sums of a run go over all transfers of the wallet from the first ever archived to its own
+//! last one, so the latest run alone stands for everything that is archived. The links of a chain
+//! are a sum too ([`super::Chain`]): it does not matter in which order the transfers were posted,
+//! and a run needs no prefix of their sequence.
 
 use super::chain::link;
 use super::{Chain, Flow};
@@ -59,8 +59,8 @@ impl Run {
 }
 
 impl Chain {
-    /// Takes a run in place of its transfers. Runs come after the wallet, in their order, and before
-    /// the transfers: one that is left of a run is not added again.
+    /// Takes a run in place of its transfers. Runs come after the wallet, in their order, and
+    /// before the transfers: one that is left of a run is not added again.
     pub fn add_run(&mut self, run: &Run) {
         let so_far = self.archived.as_ref().map(|run| (run.last, run.sums.flow.transfers));
         let (last, count) = so_far.unzip();
