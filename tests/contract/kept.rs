@@ -16,6 +16,30 @@ fn every_queue_is_encrypted() {
     }
 }
 
+/// What is archived is nowhere else.
+#[test]
+fn the_bucket_of_the_archive_is_private_encrypted_versioned_and_outlives_the_stack() {
+    let template = read("template.yaml");
+    let buckets = of_type(&template, "AWS::S3::Bucket");
+    let [(id, bucket)] = &buckets[..] else { panic!("one bucket: {}", buckets.len()) };
+    assert_eq!(bucket["DeletionPolicy"], "RetainExceptOnCreate");
+    assert_eq!(bucket["UpdateReplacePolicy"], "Retain");
+    let properties = &bucket["Properties"];
+    let rule = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256");
+    assert_eq!(properties["VersioningConfiguration"]["Status"], "Enabled");
+    let access = properties["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert_eq!(access.len(), 4);
+    assert!(access.values().all(|is_blocked| *is_blocked == true), "{access:?}");
+    let policies = of_type(&template, "AWS::S3::BucketPolicy");
+    let [(_, policy)] = &policies[..] else { panic!("one policy: {}", policies.len()) };
+    assert_eq!(policy["Properties"]["Bucket"], json!({ "Ref": id }));
+    let statement = &policy["Properties"]["PolicyDocument"]["Statement"][0];
+    assert_eq!(statement["Effect"], "Deny");
+    assert_eq!(statement["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
+    assert_eq!(statement["Resource"].as_array().unwrap().len(), 2, "the bucket and its objects");
+}
+
 /// Some variables are secrets. With Lambda's own key, those who may read a function's configuration
 /// read them.
 #[test]
@@ -38,6 +62,8 @@ fn the_page_of_the_deployment_names_every_table_and_queue_that_outlives_the_stac
     let (template, page) = (read("template.yaml"), read_text("docs/deploy.md"));
     let retained = template["Resources"].as_object().unwrap().values();
     let retained = retained.filter(|resource| resource.get("DeletionPolicy").is_some());
+    // The bucket has no chosen name: names of buckets are shared by all accounts.
+    let retained = retained.filter(|resource| resource["Type"] != "AWS::S3::Bucket");
     let names: BTreeSet<String> = retained
         .map(|resource| {
             let properties = &resource["Properties"];

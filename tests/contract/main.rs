@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod archive;
+mod archive_transfers;
 mod batches;
 mod budgets;
 mod campaign;
@@ -34,6 +36,7 @@ mod pages;
 mod payments;
 mod permissions;
 mod policies;
+mod policies_archive;
 mod policies_campaign;
 mod policies_drop;
 mod policies_products;

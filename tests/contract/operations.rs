@@ -69,7 +69,7 @@ fn no_schedule_has_a_name_that_a_second_stack_would_take() {
             }
         }
     }
-    assert_eq!(schedules, 4);
+    assert_eq!(schedules, 5);
 }
 
 /// A second stack beside the first: every name that is chosen carries the stack's.
@@ -222,7 +222,7 @@ fn a_new_stack_rings_no_alarm_and_a_schedule_that_stopped_rings_one() {
             assert_eq!(*missing, "notBreaching", "{}", alarm.name);
         }
     }
-    assert_eq!(schedules, 4);
+    assert_eq!(schedules, 5);
 }
 
 #[test]
@@ -295,6 +295,18 @@ fn the_alarm_on_the_proof_watches_every_line_about_a_finding() {
     assert_eq!(*filter, "{ $.['reconcile.found'] > 0 }");
     let run = read_text("shared/app/src/reconcile/daily.rs");
     assert_eq!(run.matches("reconcile.found = 1").count(), 4);
+}
+
+/// The metric filter finds the lines by this field.
+#[test]
+fn the_alarm_on_a_damaged_object_watches_the_line_of_the_archive() {
+    let alarms = read("infra/alarms.yaml");
+    let filter = &alarms["Resources"]["ArchiveDamagedFilter"]["Properties"]["FilterPattern"];
+    assert_eq!(*filter, "{ $.['archive.damaged'] > 0 }");
+    let run = read_text("shared/app/src/archive/things.rs");
+    assert_eq!(run.matches("archive.damaged = 1").count(), 1);
+    let function = read_text("functions/archive/src/lib.rs");
+    assert_eq!(function.matches("archive.damaged = report.strays").count(), 1);
 }
 
 /// Each alarm stands in a heading of docs/operate.md, over what it means, what to look at and what to

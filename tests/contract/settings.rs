@@ -17,7 +17,8 @@ const LAMBDA: [(&str, &str); 5] = [
     ("AWS_SESSION_TOKEN", "token"),
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
 ];
-const MAY_BE_MISSING: [&str; 11] = [
+const MAY_BE_MISSING: [&str; 12] = [
+    "ARCHIVE_BUCKET",
     "BASE_PATH",
     "RUST_LOG",
     "MONEY_RATE_PER_S",
@@ -47,6 +48,7 @@ fn environment(function: &FunctionSpec) -> Environment {
 /// Reads the settings of a function, as its main does.
 fn read(binary: &str, variables: &Variables<'_>) -> Result<(), SettingError> {
     match binary {
+        "archive" => archive::settings::Settings::read(variables).map(drop),
         "admin" => admin::settings::Settings::read(variables).map(drop),
         "campaign-control" => campaign_control::settings::Settings::read(variables).map(drop),
         "campaign-start" => campaign_start::settings::Settings::read(variables).map(drop),

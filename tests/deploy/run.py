@@ -28,6 +28,7 @@ def whole_story(story, offers, largesse):
     timed(story.answers_and_errors)
     timed(story.a_crowd_is_paid_once_though_all_is_sent_twice)
     timed(story.the_sweep_finds_everybody_paid)
+    timed(story.the_archive_finds_nothing_old)
     timed(offers.a_drop_is_entered_until_it_is_sold_out)
     timed(offers.a_product_is_sold_out_and_another_misses_its_minimum)
     timed(story.histories)

@@ -210,6 +210,16 @@ class Story:
         must(told["buckets"] == len(waiting) >= 3, f"{len(waiting)} buckets wait: {told}")
         must(told["resent"] == 0, f"pool-sweep sends again what is paid: {told}")
 
+    def the_archive_finds_nothing_old(self):
+        name = self.stack.resources["ArchiveFunction"]
+        for outcome in ("worked", "idle"):
+            ran = self.lambdas.invoke(FunctionName=name, Payload=b"{}")
+            report = json.loads(ran["Payload"].read())
+            must("FunctionError" not in ran, f"archive fails: {report}")
+            # Its schedule may have begun the pass before.
+            must(report["outcome"] in (outcome, "idle"), f"archive: {report}")
+            must(report["things"] == 0, f"archive: {report}")
+
     def everybody_has_what_they_won(self):
         for member in self.members:
             has, won = self.caller.balance(member), self.won.get(member, 0)

@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::binaries::stack;
 
 /// Functions whose two events are driven here; a new function is added with its tests.
-const DRIVEN: [&str; 19] = [
+const DRIVEN: [&str; 20] = [
     "admin",
+    "archive",
     "campaign-control",
     "campaign-fanout",
     "campaign-pay",

@@ -90,6 +90,26 @@ async fn reconcile_proves_the_ledger_whatever_its_event_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn archive_begins_a_pass_and_finds_nothing_old_whatever_its_event_says() {
+    for case in CASES {
+        let scene = with_a_lost_draw(SystemClock.now()).await;
+        let mut archive = Bootstrap::start(&scene, "archive").await;
+        let worked = archive.invoke(&event("archive", case)).await.body;
+        let expected = json!({
+            "outcome": "worked", "is_over": true, "things": 0, "items": 0, "held": 0,
+            "transfers": 0, "strays": 0,
+            "horizon_ms": worked["horizon_ms"],
+        });
+        assert_eq!(worked, expected, "{case}");
+        let age_ms = 400 * 24 * HOUR_MS;
+        let horizon = Timestamp::from_ms(worked["horizon_ms"].as_i64().unwrap());
+        assert!(SystemClock.now().ms_since(horizon) - age_ms < HOUR_MS, "{case}");
+        let idle = archive.invoke(&event("archive", case)).await.body;
+        assert_eq!(idle["outcome"], "idle", "{case}");
+    }
+}
+
 /// A campaign of alice that was made an hour ago, was sealed, and waits for the schedule.
 async fn queued_campaign(scene: &Scene) -> CampaignId {
     let made = SystemClock.now().minus_ms(HOUR_MS);

@@ -232,7 +232,9 @@ impl Api {
         Sandbox::with_settings(seed, &limits)
     }
 
-    fn over(sandbox: Sandbox) -> Self {
+    /// The routes over a world, with the store that it has.
+    #[must_use]
+    pub fn over(sandbox: Sandbox) -> Self {
         let (world, store) = (sandbox.world.clone(), sandbox.store.clone());
         let local = compose::compose(world, store, CURSOR_SECRET).expect("the stack");
         Self::of(sandbox, local.router)

@@ -27,6 +27,10 @@ pub fn books(world: &World) -> Books {
             read(&item, &mut books).expect("a readable item");
         }
     }
+    for item in world.database().scan("largesse-reconcile").expect("a table") {
+        let item = item.into_iter().map(|(name, value)| (name, attribute(value))).collect();
+        books::read_reconcile(&item, &mut books).expect("a readable item");
+    }
     books
 }
 

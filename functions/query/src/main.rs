@@ -10,10 +10,11 @@ use query::settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Ended> {
-    let Settings { log, aws, names, edge, base_path } = Settings::read(&Variables::of_process())?;
+    let settings = Settings::read(&Variables::of_process())?;
+    let Settings { log, aws, names, archive, edge, base_path } = settings;
     start_logging(log);
     edge.warn_if_open();
-    let store = Arc::new(production::store(&aws, names)?);
+    let store = Arc::new(production::store(&aws, names)?.with_archive(archive));
     let router = query::router(Arc::clone(&store), Arc::new(edge));
     Ok(run_http(kernel::wrap_default(router, store, query::about::methods_of), base_path).await?)
 }

@@ -2,7 +2,7 @@
 
 use largesse_app::settings::{SettingError, Variables};
 use largesse_aws::names::table;
-use largesse_aws::production::sdk_config;
+use largesse_aws::production::{Archive, archive, sdk_config};
 use largesse_aws::{Names, SdkConfig};
 use largesse_edge::EdgeConfig;
 use largesse_runtime::{BasePath, LogFilter, log_filter};
@@ -15,6 +15,8 @@ pub struct Settings {
     pub aws: SdkConfig,
     /// The names of what it works on.
     pub names: Names,
+    /// Where old transfers are.
+    pub archive: Archive,
     /// How requests are served.
     pub edge: EdgeConfig,
     /// The path under which the API is reached.
@@ -45,6 +47,7 @@ impl Settings {
                 reconcile: table(variables, "TABLE_RECONCILE")?,
                 ..Names::default()
             },
+            archive: archive(variables)?,
             edge: EdgeConfig::read_with_cursors(variables)?
                 .with_money(variables)?
                 .with_misses(variables)?,

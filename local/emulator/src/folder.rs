@@ -4,6 +4,9 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
 
 use crate::dynamo::Database;
 use crate::world::WorldError;
@@ -13,6 +16,9 @@ const LOCK_FILE: &str = "lock";
 /// The file of tables, queues and stream positions.
 const DATA_FILE: &str = "world.db";
 
+/// The folder of the objects of the archive.
+const OBJECTS_FOLDER: &str = "archive";
+
 /// The first table that the engine creates, in every version.
 const ENGINE_TABLE: &str = "_config";
 
@@ -20,6 +26,8 @@ const ENGINE_TABLE: &str = "_config";
 pub(crate) struct Folder {
     /// The file of the data. A world opens it, or creates it in a new folder.
     pub(crate) data: PathBuf,
+    /// The objects of the archive.
+    pub(crate) objects: Arc<LocalFileSystem>,
     /// The operating system releases it when the process ends.
     pub(crate) lock: File,
 }
@@ -46,7 +54,11 @@ pub(crate) fn open(folder: &Path) -> Result<Folder, WorldError> {
             return Err(WorldError::Lost { file: data });
         }
     }
-    Ok(Folder { data, lock })
+    let objects = folder.join(OBJECTS_FOLDER);
+    DirBuilder::new().recursive(true).mode(0o700).create(&objects).map_err(unwritable)?;
+    let objects = LocalFileSystem::new_with_prefix(objects);
+    let objects = Arc::new(objects.map_err(|error| unwritable(io::Error::other(error)))?);
+    Ok(Folder { data, objects, lock })
 }
 
 /// Whether the file is missing or has no tables.

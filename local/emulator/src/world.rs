@@ -14,6 +14,8 @@ use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProt
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 
 use crate::bus::Bus;
 use crate::clock::WorldClock;
@@ -100,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) stack: Stack,
     pub(crate) clock: WorldClock,
     pub(crate) services: Arc<Services>,
+    /// What stands for the bucket of the archive.
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) pumps: Mutex<Vec<Arc<dyn Pump>>>,
     pub(crate) schedules: Mutex<Vec<Arc<SchedulePump>>>,
     pub(crate) streams: Mutex<Vec<Arc<StreamPump>>>,
@@ -132,7 +136,7 @@ impl World {
     /// When the engine refuses a table of the stack.
     pub fn memory_at(stack: &Stack, clock: WorldClock) -> Result<Self, WorldError> {
         let database = Database::memory(&clock)?;
-        Self::build(stack, clock, database, None)
+        Self::build(stack, clock, database, Arc::new(InMemory::new()), None)
     }
 
     /// A world whose data is in `folder` and survives the process, also when the process is killed.
@@ -151,10 +155,10 @@ impl World {
     /// # Errors
     /// As [`World::on_disk`].
     pub fn on_disk_at(stack: &Stack, folder: &Path, clock: WorldClock) -> Result<Self, WorldError> {
-        let folder::Folder { data, lock } = folder::open(folder)?;
+        let folder::Folder { data, objects, lock } = folder::open(folder)?;
         let world = Database::on_disk(&data, &clock)
             .map_err(WorldError::from)
-            .and_then(|database| Self::build(stack, clock, database, Some(lock)));
+            .and_then(|database| Self::build(stack, clock, database, objects, Some(lock)));
         world.map_err(|error| match error {
             WorldError::Engine(source) => WorldError::Damaged { file: data, source },
             other => other,
@@ -165,6 +169,7 @@ impl World {
         stack: &Stack,
         clock: WorldClock,
         database: Database,
+        objects: Arc<dyn ObjectStore>,
         lock: Option<File>,
     ) -> Result<Self, WorldError> {
         database.create(&stack.tables)?;
@@ -187,6 +192,7 @@ impl World {
                 opened_ms: clock.now_ms(),
                 clock,
                 services: Arc::new(services),
+                objects,
                 pumps: Mutex::default(),
                 schedules: Mutex::default(),
                 streams: Mutex::default(),
@@ -195,6 +201,12 @@ impl World {
                 _lock: lock,
             }),
         })
+    }
+
+    /// What stands for the bucket of the archive: a folder beside the data, or memory.
+    #[must_use]
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.inner.objects)
     }
 
     /// The configuration for SDK clients. It sets no retries; the caller chooses them.

@@ -23,7 +23,7 @@ use crate::money_server::{self, MoneyServerArgs};
 use crate::serve::StartError;
 use crate::sign::SignArgs;
 use crate::up::{AuthMode, MoneyPlace};
-use crate::{demo, dlq, key, plain, rate, sign, up, verify};
+use crate::{archive, demo, dlq, key, plain, rate, sign, up, verify};
 
 /// Where `up` listens, if no address is named.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3_000));
@@ -90,6 +90,15 @@ enum Command {
     Verify {
         #[command(subcommand)]
         what: Verified,
+    },
+    /// The archive: how far it is, what it holds, and whether it is whole.
+    Archive {
+        #[command(subcommand)]
+        action: archive::Action,
+        #[command(flatten)]
+        place: Where,
+        #[command(flatten)]
+        objects: archive::Objects,
     },
     /// Run a reference of the HTTP money API on this machine, with faults on demand.
     MoneyServer(MoneyServerArgs),
@@ -307,6 +316,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Campaign { action, place }) => {
             let output = campaign::Output;
             return ended(campaigns::run(action, &place, &output).await);
+        }
+        Some(Command::Archive { action, place, objects }) => {
+            let said = archive::run(action, &place, &objects).await?;
+            print(&said.text)?;
+            return Ok(if said.is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Some(Command::Verify { what }) => return verified(what).await,
         Some(Command::MoneyServer(args)) => money_server::run(args).await?,

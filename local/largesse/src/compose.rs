@@ -133,7 +133,9 @@ pub fn store_at(world: &World, clock: Arc<dyn Clock>, rng: SecureRng) -> Store {
     };
     // No request leaves the process, so none is signed. That saves a sixth of a claim's CPU time.
     let environment = Environment::of(clock, Arc::new(rng));
-    Store::with_auth(&world.sdk_config(), names, environment, Some(world.auth_scheme()))
+    let auth = Some(world.auth_scheme());
+    Store::with_auth(&world.sdk_config(), names, environment, auth)
+        .with_archive(Some(world.objects()))
 }
 
 /// Attaches every function of the template to the emulator. No webhook is told.
@@ -299,6 +301,7 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
                 pool_sweep::handle(&*store, stop_at).await
             });
         }
+        "archive" => attach_archive(world, store, function)?,
         "reconcile" => {
             let variables = Variables::new(|name| function.environment.get(name).cloned());
             let hour = reconcile::settings::hour(&variables)?;
@@ -308,6 +311,20 @@ fn attach(world: &World, store: &Arc<Store>, function: &FunctionSpec) -> Result<
         }
         unknown => return Err(ComposeError::UnknownFunction(unknown.to_owned())),
     }
+    Ok(())
+}
+
+/// Attaches archive to its schedule.
+fn attach_archive(
+    world: &World,
+    store: &Arc<Store>,
+    function: &FunctionSpec,
+) -> Result<(), ComposeError> {
+    let variables = Variables::new(|name| function.environment.get(name).cloned());
+    let policy = archive::settings::policy(&variables)?;
+    attach_schedules(world, store, function, move |store, stop_at| async move {
+        archive::handle(&*store, stop_at, policy).await
+    });
     Ok(())
 }
 

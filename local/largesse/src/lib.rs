@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod archive;
 pub mod aws_front;
 pub mod bench;
 pub mod beside;

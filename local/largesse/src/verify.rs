@@ -52,7 +52,7 @@ pub async fn ledger(place: &Where) -> Result<Proved, DlqError> {
     Ok(Proved { text, is_sound: pass.found == 0 })
 }
 
-fn at<T>(place: &Where, done: PortResult<T>) -> Result<T, DlqError> {
+pub(crate) fn at<T>(place: &Where, done: PortResult<T>) -> Result<T, DlqError> {
     done.map_err(|error| match place.endpoint() {
         Some(endpoint) => DlqError::from(error).at(endpoint),
         None => error.into(),

@@ -6,6 +6,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod archive;
 pub mod budget;
 pub mod caches;
 pub mod campaign;

@@ -5,6 +5,7 @@
 //! outcome is never a failure: the call may have taken effect. Every write here is therefore
 //! idempotent under the identity it carries, and the caller repeats it under the same identity.
 
+mod archive;
 mod breaker;
 mod budget;
 mod campaign;
@@ -25,8 +26,10 @@ mod product;
 mod reconcile;
 mod room;
 mod spray;
+mod things;
 mod wallet;
 
+pub use archive::{MemberRef, Objects, PackedRun, Removed, StoredRun, TransferArchive};
 pub use breaker::{BreakerWritten, Breakers, StoredBreaker};
 pub use budget::{Budgets, Spent};
 pub use campaign::{
@@ -68,5 +71,8 @@ pub use reconcile::{
 pub use room::{MembersChanged, Room, Rooms};
 pub use spray::{
     DueSpray, RefundOutcome, Refunds, Replenished, SprayNotMade, Sprays, TOKEN_SHARDS, TokenSpace,
+};
+pub use things::{
+    ArchivePasses, ItemsKey, Packed, Replaced, ThingKind, Things, Tombstone, Tombstones,
 };
 pub use wallet::{Balances, Counted, HistoryFilter, Once, Wallets};

@@ -16,6 +16,9 @@
 //!   what was read.
 //! * **The totals** are sums over the same wallets and transfers, so they add up exactly.
 //!
+//! What is archived is gone from the tables; its tombstone explains its transfers
+//! ([`crate::archive`]).
+//!
 //! A refund, a promotion or a settlement may still come between two reads of a proof, and a read
 //! may meet a transaction half written (a scan is not isolated from transactions: Amazon DynamoDB
 //! Developer Guide, "Isolation levels"). So what does not add up is read again, some moments apart,
@@ -43,15 +46,30 @@ mod reasons;
 mod walk;
 
 pub use pass::{Counts, FINDINGS_MAX, Pass, Place, SEGMENTS, Stage};
+pub(crate) use pools::books_of;
+pub(crate) use products::adds_up as product_adds_up;
 pub use walk::Walk;
 
+use largesse_domain::id::PoolId;
+
 use crate::ports::{
-    Clock, DropReads, Grants, Pause, Pools, Products, Scans, Settlements, Sprays, Wallets,
+    Clock, DropReads, Grants, Pause, Pools, PortResult, Products, Scans, Settlements, Sprays,
+    Tombstones, Wallets,
 };
 
 /// The ports that a proof reads through. It writes nothing.
 pub trait Reads:
-    Scans + Wallets + Sprays + Pools + DropReads + Products + Settlements + Grants + Clock + Pause
+    Scans
+    + Wallets
+    + Sprays
+    + Pools
+    + DropReads
+    + Products
+    + Settlements
+    + Grants
+    + Tombstones
+    + Clock
+    + Pause
 {
 }
 
@@ -64,6 +82,7 @@ impl<T> Reads for T where
         + Products
         + Settlements
         + Grants
+        + Tombstones
         + Clock
         + Pause
 {
@@ -76,6 +95,18 @@ const TRIES_MAX: u32 = 4;
 const PAUSE_MS: u64 = 500;
 /// Pools, wallets and investments read at the same time for one page.
 const CONCURRENCY: usize = 16;
+
+/// What does not add up in a pool that is not archived. The items of one that is are removed one after
+/// another, so that what is left of it adds up at no time. The tombstone is read only when something
+/// was found.
+async fn unless_archived<D: Tombstones, T>(
+    deps: &D,
+    pool: PoolId,
+    found: Vec<T>,
+) -> PortResult<Vec<T>> {
+    let is_archived = !found.is_empty() && deps.tombstone(pool).await?.is_some();
+    Ok(if is_archived { Vec::new() } else { found })
+}
 
 /// How long to wait after the try of that number, from 0; `None` after the last.
 fn pause_after(tried: u32) -> Option<u64> {

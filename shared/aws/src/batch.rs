@@ -1,6 +1,6 @@
 //! Reading many items by their keys, and writing many.
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 use largesse_app::ports::{Pause, PortError, PortErrorKind, PortResult, Rng};
 
 use crate::errors::{corrupt, port_error};
@@ -81,6 +81,26 @@ impl Store {
             let behind = requests.split_off(requests.len().min(PUTS_MAX));
             self.batch_put_some(operation, table, requests).await?;
             requests = behind;
+        }
+        Ok(())
+    }
+
+    /// Deletes the items of those keys, in any order; one that is not there is no error. No key may be
+    /// named twice.
+    pub(crate) async fn batch_delete(
+        &self,
+        operation: &'static str,
+        table: &str,
+        keys: Vec<Item>,
+    ) -> PortResult<()> {
+        for some in keys.chunks(PUTS_MAX) {
+            let mut requests = Vec::with_capacity(some.len());
+            for key in some {
+                let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+                let delete = delete.map_err(|_| corrupt(operation))?;
+                requests.push(WriteRequest::builder().delete_request(delete).build());
+            }
+            self.batch_put_some(operation, table, requests).await?;
         }
         Ok(())
     }

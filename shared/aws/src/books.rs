@@ -8,23 +8,26 @@ use largesse_domain::audit::Books;
 use largesse_domain::id::UserId;
 use largesse_domain::ledger::Posted;
 
+use crate::archive::read_tombstone;
 use crate::errors::{contended, port_error};
 use crate::grant::read_failed;
 use crate::item::{Item, Reader};
-use crate::keys::{PK, SK, TX, WALLET};
+use crate::keys::{ARCHIVED, PK, RUN, SK, TX, WALLET};
 use crate::pool::read_bucket;
 use crate::product::{Read, read_any};
 use crate::store::Store;
-use crate::wallet::{read_posted, read_wallet};
+use crate::wallet::{read_posted, read_run, read_wallet};
 
 /// Adds an item of the table `ledger` to the books.
 ///
 /// # Errors
-/// When it is no wallet and no transfer.
+/// When it is no wallet, no transfer and no run.
 pub fn read_ledger(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
     let reader = Reader { item, what: "ledger item" };
     let user: UserId = reader.parse_after(PK, WALLET)?;
-    if reader.text(SK)?.starts_with(TX) {
+    if reader.text(SK)?.starts_with(RUN) {
+        books.runs.push((user, read_run(item)?.run));
+    } else if reader.text(SK)?.starts_with(TX) {
         match read_posted(&user, item)? {
             Posted::Transfer(transfer) => books.transfers.push(transfer),
             Posted::Voided => drop(books.voided.insert(reader.parse_after(SK, TX)?)),
@@ -66,6 +69,18 @@ pub fn read_products(item: &HashMap<String, Av>, books: &mut Books) -> PortResul
     Ok(())
 }
 
+/// Adds an item of the table `reconcile` to the books: only tombstones matter to them.
+///
+/// # Errors
+/// When it is a tombstone that cannot be read.
+pub fn read_reconcile(item: &HashMap<String, Av>, books: &mut Books) -> PortResult<()> {
+    let is_tombstone = matches!(item.get(PK), Some(Av::S(pk)) if pk.starts_with(ARCHIVED));
+    if is_tombstone {
+        books.archived.insert(read_tombstone(item)?.pool);
+    }
+    Ok(())
+}
+
 /// Pages of one table are bounded so that a scan that never ends is noticed: 1 MB each.
 const PAGES_MAX: usize = 1_000_000;
 
@@ -80,6 +95,7 @@ impl Store {
         self.scan(&self.names.pools, |item| read_pools(item, &mut books)).await?;
         self.scan(&self.names.grants, |item| read_grants(item, &mut books)).await?;
         self.scan(&self.names.products, |item| read_products(item, &mut books)).await?;
+        self.scan(&self.names.reconcile, |item| read_reconcile(item, &mut books)).await?;
         Ok(books)
     }
 

@@ -18,6 +18,9 @@ mod campaign;
 
 pub use campaign::*;
 
+/// Sort key of the item that stands for a room, a product or a campaign as a whole.
+pub(crate) const META: &str = "META";
+
 /// Partition key of every table.
 pub const PK: &str = "pk";
 /// Sort key of the tables that have one.
@@ -29,6 +32,9 @@ pub const MEMBER: &str = "MEMBER#";
 pub const ROOM: &str = "ROOM#";
 /// What stands before a transfer's id in a sort key.
 pub const TX: &str = "TX#";
+/// What stands before the last transfer of a run in a sort key: behind the wallet, and before its
+/// transfers.
+pub const RUN: &str = "RUN#";
 /// What stands before a token in a partition key.
 pub const TOKEN: &str = "TOKEN#";
 /// What stands before a user's id in a partition key of the ledger.
@@ -126,6 +132,15 @@ pub(crate) fn transfer_sk(id: TransferId) -> String {
     format!("{TX}{id}")
 }
 
+/// The run of archived transfers that ends with this one.
+pub fn run(user: &UserId, last: TransferId) -> Item {
+    pk_sk(wallet_pk(user), run_sk(last))
+}
+
+pub(crate) fn run_sk(last: TransferId) -> String {
+    format!("{RUN}{last}")
+}
+
 /// The smallest sort key of a transfer decided at or after `at`.
 pub(crate) fn transfer_sk_from(at: Timestamp) -> String {
     transfer_sk(TransferId(Ulid::from_parts(at.ms_unsigned(), 0)))
@@ -182,6 +197,19 @@ pub(crate) fn stats_complete() -> Item {
 /// A pool that is frozen.
 pub(crate) fn frozen(pool: PoolId) -> Item {
     pk_sk(FROZEN.to_owned(), pool.to_string())
+}
+
+/// What stands before a thing in the partition key of its tombstone.
+pub(crate) const ARCHIVED: &str = "ARCHIVED#";
+
+/// The pass of the archive.
+pub(crate) fn archive_pass() -> Item {
+    pk_sk("ARCHIVE".to_owned(), "PASS".to_owned())
+}
+
+/// The tombstone of a thing that is archived.
+pub fn tombstone(pool: PoolId) -> Item {
+    pk_sk(format!("{ARCHIVED}{pool}"), "ARCHIVED".to_owned())
 }
 
 pub(crate) fn spray(id: SprayId) -> Item {

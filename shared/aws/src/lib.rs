@@ -23,6 +23,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod archive;
 mod batch;
 mod blob;
 pub mod books;

@@ -14,9 +14,11 @@ use largesse_app::ports::{Clock, Ids, Rng};
 use largesse_app::settings::{SettingError, Variables};
 use largesse_domain::id::Ulid;
 use largesse_domain::time::Timestamp;
+use object_store::ObjectStore;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
+use crate::archive::s3;
 use crate::cache::lock;
 use crate::names::{Names, url};
 use crate::store::{Environment, Store};
@@ -123,6 +125,17 @@ pub fn sdk_config(variables: &Variables<'_>) -> Result<SdkConfig, SettingError> 
         Some(url) => builder.endpoint_url(url).build(),
         None => builder.build(),
     })
+}
+
+/// The archive of a function, where it has one.
+pub type Archive = Option<Arc<dyn ObjectStore>>;
+
+/// The archive of a deployed function: the bucket that `ARCHIVE_BUCKET` names, if it names one.
+///
+/// # Errors
+/// [`SettingError`].
+pub fn archive(variables: &Variables<'_>) -> Result<Archive, SettingError> {
+    s3(variables)
 }
 
 /// The SDK's configuration for an emulator on this machine, which looks at no credentials.

@@ -20,6 +20,7 @@ use largesse_domain::pool::{Bucket, BucketId};
 use largesse_domain::product::Product;
 use largesse_domain::spray::TokenEntry;
 use largesse_domain::time::Timestamp;
+use object_store::ObjectStore;
 
 use crate::cache::{Cache, KeyedLocks};
 use crate::metering::Metering;
@@ -45,6 +46,8 @@ pub struct Store {
     pub(crate) bus: aws_sdk_eventbridge::Client,
     pub(crate) names: Names,
     pub(crate) environment: Environment,
+    /// The archive, where the process has one.
+    pub(crate) objects: Option<Arc<dyn ObjectStore>>,
     pub(crate) members: Cache<(RoomId, UserId), ()>,
     /// Rooms of which a member was read within the last second.
     pub(crate) recent_rooms: Cache<RoomId, ()>,
@@ -128,6 +131,7 @@ impl Store {
             bus: aws_sdk_eventbridge::Client::from_conf(bus.build()),
             names,
             environment,
+            objects: None,
             members: Cache::new(&caches::MEMBERS),
             recent_rooms: Cache::new(&caches::RECENT_ROOMS),
             room_members: Cache::new(&caches::ROOM_MEMBERS),

@@ -14,9 +14,12 @@
 //!   `a_planted_error_of_a_drop_is_found`.
 //! * A wallet of any number of transfers is proved in one pass with memory of a fixed size:
 //!   `a_chain_agrees_with_a_replay_of_all_transfers`.
+//! * A run stands for the transfers that are archived:
+//!   `a_wallet_with_runs_is_proved_as_one_without`, `a_run_that_is_gone_or_changed_is_found`.
 //! * Every transfer between a wallet and a pool is one that the pool leads to:
 //!   `a_transfer_without_a_reason_is_found`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::{FailedGrant, Grant, GrantStatus};
@@ -31,18 +34,23 @@ mod drops;
 mod finding;
 mod products;
 mod reasons;
+mod run;
+mod wallets;
 
 pub use chain::{Chain, Chained, Flow, NAMED_MAX, first_break};
 pub use finding::{Finding, NoSubject, Subject};
 pub use reasons::{Record, explains, orders};
+pub use run::{Run, RunSums};
 
 /// Everything that is about money, read while nothing writes.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
     /// All wallets.
     pub wallets: Vec<Wallet>,
-    /// All transfers.
+    /// All transfers that are not archived.
     pub transfers: Vec<Transfer>,
+    /// All runs of archived transfers.
+    pub runs: Vec<(UserId, Run)>,
     /// The payments that an operator has voided.
     pub voided: BTreeSet<TransferId>,
     /// All buckets of all pools.
@@ -55,6 +63,8 @@ pub struct Books {
     pub shards: Vec<(ProductId, Shard)>,
     /// All investments.
     pub investments: Vec<Investment>,
+    /// The things that are archived: they owe nothing, and what is left of them is not looked at.
+    pub archived: BTreeSet<PoolId>,
 }
 
 impl Books {
@@ -62,6 +72,41 @@ impl Books {
     pub fn grants(&self) -> impl Iterator<Item = Grant> {
         let draws = self.buckets.iter().flat_map(|b| b.draws.iter().map(move |draw| (b, draw)));
         draws.filter_map(|(bucket, (member, entry))| bucket.grant(member, *entry))
+    }
+
+    /// The books of all pools and products that are not archived, without wallets.
+    fn of_live(&self) -> Self {
+        let whole = |pool: PoolId| match pool {
+            PoolId::Waiting(id) | PoolId::Lots(id) => PoolId::Drop(id),
+            pool => pool,
+        };
+        let is_live = |pool: PoolId| !self.archived.contains(&whole(pool));
+        let mut live = Self { wallets: Vec::new(), archived: BTreeSet::new(), ..self.clone() };
+        live.transfers.retain(|transfer| transfer.order.pool.is_none_or(is_live));
+        live.buckets.retain(|bucket| is_live(bucket.id.pool));
+        live.failed.retain(|failed| is_live(failed.grant.source));
+        live.products.retain(|product| is_live(product.pool()));
+        live.shards.retain(|(id, _)| is_live(PoolId::Product(*id)));
+        live.investments.retain(|one| is_live(PoolId::Product(one.product)));
+        live
+    }
+
+    /// The books without the rows that the archive was about to remove: their runs stand for them.
+    fn without_archived(&self) -> Cow<'_, Self> {
+        let mut last: BTreeMap<&UserId, TransferId> = BTreeMap::new();
+        for (user, run) in &self.runs {
+            let last = last.entry(user).or_insert(run.last);
+            *last = run.last.max(*last);
+        }
+        let is_archived = |transfer: &Transfer| {
+            last.get(&transfer.order.wallet).is_some_and(|last| transfer.order.id <= *last)
+        };
+        if !self.transfers.iter().any(is_archived) {
+            return Cow::Borrowed(self);
+        }
+        let mut books = self.clone();
+        books.transfers.retain(|transfer| !is_archived(transfer));
+        Cow::Owned(books)
     }
 
     /// The grants that are neither paid nor voided.
@@ -94,9 +139,10 @@ pub struct Totals {
 /// # Errors
 /// One sentence for each discrepancy.
 pub fn audit(books: &Books) -> Result<Totals, Vec<String>> {
+    let books = &*books.without_archived();
     let mut found = Vec::new();
     let mut totals = Totals::default();
-    audit_wallets(books, &mut totals, &mut found);
+    wallets::audit_wallets(books, &mut totals, &mut found);
     let campaigns = campaigns::audit_campaigns(books, &mut found);
     totals.issued = totals.issued.saturating_add(campaigns.paid);
     totals.issued = totals.issued.saturating_sub(campaigns.taken_back);
@@ -121,6 +167,9 @@ pub fn audit_pools(books: &Books) -> Result<u64, Vec<String>> {
 }
 
 fn check_pools(books: &Books, found: &mut Vec<String>) -> u64 {
+    if !books.archived.is_empty() {
+        return check_pools(&books.of_live(), found);
+    }
     let mut escrows = products::audit_products(books, found);
     let mut by_pool = Flows::of(books, found);
     let mut pools: BTreeMap<PoolId, Vec<&Bucket>> = BTreeMap::new();
@@ -141,42 +190,6 @@ fn check_pools(books: &Books, found: &mut Vec<String>) -> u64 {
     drops::audit_promotions(books, found);
     audit_failed(books, found);
     escrows
-}
-
-/// Every wallet is the sum of its transfers, in its own gapless sequence.
-fn audit_wallets(books: &Books, totals: &mut Totals, found: &mut Vec<String>) {
-    let mut of_wallet: BTreeMap<&UserId, Vec<&Transfer>> = BTreeMap::new();
-    for transfer in &books.transfers {
-        of_wallet.entry(&transfer.order.wallet).or_default().push(transfer);
-        if transfer.order.kind == TransferKind::Deposit {
-            totals.issued = totals.issued.saturating_add(transfer.order.amount.get());
-        }
-    }
-    for wallet in &books.wallets {
-        let mut transfers = of_wallet.remove(&wallet.user).unwrap_or_default();
-        transfers.sort_by_key(|transfer| transfer.seq);
-        let mut replayed = Wallet::empty(wallet.user.clone());
-        for transfer in transfers {
-            // When it was carried out follows from nothing.
-            let expected = replayed.post(transfer.order.clone());
-            match expected.map(|expected| Transfer { posted: transfer.posted, ..expected }) {
-                Ok(expected) if expected == *transfer => replayed = replayed.after(transfer),
-                other => {
-                    found.push(format!("wallet {}: {transfer:?} but {other:?}", wallet.user));
-                    break;
-                }
-            }
-        }
-        if (replayed.balance, replayed.seq) != (wallet.balance, wallet.seq) {
-            found
-                .push(format!("wallet {}: {wallet:?} but transfers say {replayed:?}", wallet.user));
-        }
-        totals.wallets = totals.wallets.saturating_add(wallet.balance.get());
-        totals.held = totals.held.saturating_add(wallet.held.get());
-    }
-    for user in of_wallet.keys() {
-        found.push(format!("wallet {user}: transfers, but no wallet"));
-    }
 }
 
 /// What went in and out of one pool.

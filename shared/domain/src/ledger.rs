@@ -148,7 +148,7 @@ pub struct TransferOrder {
     pub memo: Option<Memo>,
 }
 
-/// A transfer that happened. Never changed, never deleted.
+/// A transfer that happened. It never changes. It is in the table; an old one is in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// What was ordered.

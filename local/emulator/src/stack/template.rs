@@ -62,6 +62,9 @@ fn names_of(template: &Value, resources: &Map<String, Value>) -> Result<Names, S
     for (id, resource) in resources {
         let name = match kind(resource) {
             known_type if KNOWN_TYPES.contains(&known_type) => name_of(id, resource, &known)?,
+            // Names of buckets are lower case. The emulator has no objects: who reads them is given a
+            // store of its own.
+            "AWS::S3::Bucket" => format!("{}-{}", names::STACK_NAME, id.to_ascii_lowercase()),
             // Functions, and resources that the emulator does not have, keep their logical id.
             _ => id.clone(),
         };
@@ -79,6 +82,10 @@ fn names_of(template: &Value, resources: &Map<String, Value>) -> Result<Names, S
                 attribute("QueueName", name.clone());
                 attribute("QueueUrl", names::queue_url(&name));
                 names::queue_url(&name)
+            }
+            "AWS::S3::Bucket" => {
+                attribute("Arn", format!("arn:aws:s3:::{name}"));
+                name
             }
             "AWS::Events::EventBus" => {
                 attribute("Arn", names::bus_arn(&name));

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use largesse_domain::audit::Run;
 use largesse_domain::id::{PoolId, ProductId, TransferId, UserId};
 use largesse_domain::ledger::{Posted, Transfer, Wallet};
 use largesse_domain::pool::BucketId;
@@ -44,6 +45,8 @@ pub struct Scanned<T> {
 pub enum LedgerRow {
     /// A wallet. It comes before its transfers.
     Wallet(Wallet),
+    /// A run of archived transfers. It comes after the wallet, and before the transfers.
+    Run(UserId, Run),
     /// A transfer.
     Posted(Transfer),
     /// A payment that was voided.

@@ -65,6 +65,11 @@ async fn alone<D: Scans + Wallets>(deps: &D, user: &UserId) -> PortResult<Result
                     kept = Some((wallet.clone(), Vec::new()));
                     chain = Some(Chain::new(user, Some(wallet)));
                 }
+                LedgerRow::Run(_, run) => {
+                    chain.get_or_insert_with(|| Chain::new(user, None)).add_run(&run);
+                    // The first wrong transfer is named only where all of them are read.
+                    kept = None;
+                }
                 LedgerRow::Posted(transfer) => {
                     chain.get_or_insert_with(|| Chain::new(user, None)).add(&transfer);
                     // One more than can be named says that there are too many.

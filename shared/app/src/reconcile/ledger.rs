@@ -46,12 +46,23 @@ pub(super) async fn ledger_page<D: Reads>(
                 let user = wallet.user.clone();
                 chain = Some(Chain::new(&user, Some(wallet)));
             }
+            LedgerRow::Run(user, run) => {
+                if !is_of(chain.as_ref(), &user) {
+                    read.end(chain.take(), &mut of_chain, &mut stats);
+                }
+                chain.get_or_insert_with(|| Chain::new(&user, None)).add_run(&run);
+            }
             LedgerRow::Posted(transfer) => {
                 let user = &transfer.order.wallet;
                 if !is_of(chain.as_ref(), user) {
                     read.end(chain.take(), &mut of_chain, &mut stats);
                 }
-                chain.get_or_insert_with(|| Chain::new(user, None)).add(&transfer);
+                let of_user = chain.get_or_insert_with(|| Chain::new(user, None));
+                // The archive was still removing it: the run has it, and its pool may be gone.
+                if of_user.is_archived(transfer.order.id) {
+                    continue;
+                }
+                of_user.add(&transfer);
                 if counted.has(transfer.order.at) {
                     of_chain.add_transfer(&transfer);
                 }

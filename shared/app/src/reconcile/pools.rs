@@ -13,7 +13,7 @@ use largesse_domain::pool::{Bucket, PoolKind, bucket_count};
 use largesse_domain::stats::{Cell, Feature, Stats};
 
 use super::walk::{Counted, PageDone};
-use super::{CONCURRENCY, Reads, pause_after};
+use super::{CONCURRENCY, Reads, pause_after, unless_archived};
 use crate::pool::read::buckets;
 use crate::ports::{
     Clock, DropReads, Grants, OwnerRow, Pools, PortErrorKind, PortResult, ScanKey, Scans, Segment,
@@ -145,6 +145,7 @@ async fn prove<D: Reads>(
             }
             Err(error) => return Err(error),
         };
+        let wrong = unless_archived(deps, pool, wrong).await?;
         if wrong.is_empty() {
             return Ok((Vec::new(), stats));
         }
@@ -161,13 +162,33 @@ async fn prove_once<D>(deps: &D, pool: PoolId, counted: Counted) -> PortResult<(
 where
     D: Scans + Sprays + Pools + DropReads + Grants + Clock,
 {
+    let (books, wrong) = read_books(deps, pool).await?;
+    Ok((wrong, figures(&books, counted)))
+}
+
+/// The books of a pool, or what in them does not add up.
+///
+/// # Errors
+/// [`crate::ports::PortError`].
+pub(crate) async fn books_of<D: Reads>(
+    deps: &D,
+    pool: PoolId,
+) -> PortResult<Result<Books, Vec<String>>> {
+    let (books, wrong) = read_books(deps, pool).await?;
+    Ok(if wrong.is_empty() { Ok(books) } else { Err(wrong) })
+}
+
+async fn read_books<D>(deps: &D, pool: PoolId) -> PortResult<(Books, Vec<String>)>
+where
+    D: Scans + Sprays + Pools + DropReads + Grants,
+{
     // Before the buckets: a grant that was refused has an entry from before.
     let (failed, unreadable) = failed(deps, pool).await?;
     let (record, buckets) = match whole(deps, pool).await? {
         Whole::Read(record, buckets) => (Some(record), buckets),
         // The first bucket of a drop whose creation ended before the drop was paid for.
         Whole::Missing => (None, deps.buckets(pool, &[0]).await?),
-        Whole::Damaged(what) => return Ok((vec![what], Stats::default())),
+        Whole::Damaged(what) => return Ok((Books::default(), vec![what])),
     };
     let mut books = Books { buckets, failed, ..Books::default() };
     if let Some(record) = &record {
@@ -190,7 +211,7 @@ where
     wrong.extend(
         unreadable.into_iter().map(|member| format!("a failed grant of {member} cannot be read")),
     );
-    Ok((wrong, figures(&books, counted)))
+    Ok((books, wrong))
 }
 
 /// What members drew, and whose payment was given up. Promotions are no draws: they pass one on.

@@ -8,7 +8,7 @@ use largesse_domain::product::{Investment, Product, Sums};
 
 use super::pools::{post, unreadable};
 use super::walk::PageDone;
-use super::{Reads, pause_after};
+use super::{Reads, pause_after, unless_archived};
 use crate::ports::{
     OwnerRow, PortErrorKind, PortResult, Products, ScanKey, Scans, Segment, Settlements,
 };
@@ -45,6 +45,14 @@ pub(super) async fn page<D: Reads>(
     Ok(done)
 }
 
+/// Whether a product that is settled adds up.
+///
+/// # Errors
+/// [`crate::ports::PortError`].
+pub(crate) async fn adds_up<D: Reads>(deps: &D, id: ProductId) -> PortResult<bool> {
+    Ok(matches!(prove_once(deps, id).await?, Proof::Still(wrong) if wrong.is_empty()))
+}
+
 /// What a try to prove a product came to.
 enum Proof {
     /// Nothing was invested meanwhile; what does not add up.
@@ -67,6 +75,7 @@ async fn prove<D: Reads>(deps: &D, id: ProductId) -> PortResult<(bool, Vec<Findi
             Proof::Still(wrong) => (false, wrong),
             Proof::Moving(wrong) => (true, wrong),
         };
+        let wrong = unless_archived(deps, PoolId::Product(id), wrong).await?;
         let pause = pause_after(tried);
         match pause {
             Some(ms) if is_moving || !wrong.is_empty() => deps.pause_ms(ms).await,

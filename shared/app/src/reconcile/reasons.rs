@@ -10,7 +10,7 @@ use largesse_domain::ledger::{Transfer, TransferKind, TransferOrder};
 use largesse_domain::product::{Investment, Product};
 
 use super::pools::{Whole, whole};
-use super::{CONCURRENCY, Reads};
+use super::{CONCURRENCY, Reads, unless_archived};
 use crate::drop::standing::{Owned, owned};
 use crate::ports::{PartKey, PortError, PortErrorKind, PortResult, Products, Settlements};
 
@@ -28,7 +28,12 @@ pub(super) async fn unexplained<D: Reads>(
             by_pool.entry(pool).or_default().push(order);
         }
     }
-    let looks: Vec<_> = by_pool.into_iter().map(|(pool, o)| of_pool(deps, pool, o)).collect();
+    let looks: Vec<_> = by_pool
+        .into_iter()
+        .map(async |(pool, orders)| {
+            unless_archived(deps, pool, of_pool(deps, pool, orders).await?).await
+        })
+        .collect();
     let mut looks = futures::stream::iter(looks).buffer_unordered(CONCURRENCY);
     let mut findings = Vec::new();
     while let Some(found) = looks.next().await {

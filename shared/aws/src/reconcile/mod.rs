@@ -7,18 +7,20 @@ use largesse_domain::ledger::Posted;
 
 use crate::errors::port_error;
 use crate::item::{Item, Reader, s};
-use crate::keys::{self, PK, SK, TX, WALLET};
+use crate::keys::{self, PK, RUN, SK, TX, WALLET};
 use crate::pool::read_bucket;
 use crate::probe::PROBE;
 use crate::product::{Read, read_any};
 use crate::store::Store;
-use crate::wallet::{read_posted, read_wallet};
+use crate::wallet::{read_posted, read_run, read_wallet};
 
 mod freeze;
 mod pass;
 mod stats;
 
-fn start(key: ScanKey) -> Item {
+pub(crate) use pass::{place_value, read_list, read_place};
+
+pub(crate) fn start(key: ScanKey) -> Item {
     let pk = std::iter::once((PK.to_owned(), s(key.pk)));
     pk.chain(key.sk.map(|sk| (SK.to_owned(), s(sk)))).collect()
 }
@@ -30,7 +32,7 @@ fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     }
 }
 
-fn key_of(item: &Item) -> ScanKey {
+pub(crate) fn key_of(item: &Item) -> ScanKey {
     let pk = text(item, PK).unwrap_or_default().to_owned();
     ScanKey { pk, sk: text(item, SK).map(str::to_owned) }
 }
@@ -45,6 +47,9 @@ fn ledger_row(item: &Item) -> LedgerRow {
     let read = || -> PortResult<LedgerRow> {
         let reader = Reader { item, what: "ledger item" };
         let user: UserId = reader.parse_after(PK, WALLET)?;
+        if reader.text(SK)?.starts_with(RUN) {
+            return Ok(LedgerRow::Run(user, read_run(item)?.run));
+        }
         if !reader.text(SK)?.starts_with(TX) {
             return Ok(LedgerRow::Wallet(read_wallet(&user, Some(item))?));
         }

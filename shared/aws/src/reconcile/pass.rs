@@ -15,7 +15,7 @@ use super::stats;
 
 const VERSION: &str = "version";
 
-fn place_value(place: &Place) -> Av {
+pub(crate) fn place_value(place: &Place) -> Av {
     Av::M(match place {
         Place::Start => item([("at", s("start"))]),
         Place::End => item([("at", s("end"))]),
@@ -27,7 +27,7 @@ fn place_value(place: &Place) -> Av {
     })
 }
 
-fn read_place(item: &Item) -> PortResult<Place> {
+pub(crate) fn read_place(item: &Item) -> PortResult<Place> {
     let reader = Reader { item, what: "place of a pass" };
     let text = |reader: &Reader<'_>, name: &str| Ok(reader.text(name)?.to_owned());
     match reader.text("at")? {
@@ -77,7 +77,7 @@ fn pass_item(pass: &Pass, version: u64) -> Item {
     stored
 }
 
-fn read_list<T>(
+pub(crate) fn read_list<T>(
     reader: &Reader<'_>,
     name: &str,
     read: impl Fn(&Item) -> PortResult<T>,

@@ -6,7 +6,7 @@
 //! gets the new wallet with the refusal and needs no second read.
 
 use aws_sdk_dynamodb::types::{
-    Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
+    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use largesse_app::invocation;
 use largesse_app::page::Page;
@@ -15,28 +15,28 @@ use largesse_app::ports::{
 };
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::{PostRefused, Posted, Transfer, TransferOrder, Wallet};
-use largesse_domain::time::{TIMESTAMP_MS_MAX, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
-use crate::item::{Item, Reader, n, s};
-use crate::keys::{self, PK, SK, TX, WALLET};
+use crate::item::{Item, Reader, n};
+use crate::keys::{self, PK, WALLET};
 use crate::store::Store;
 
+mod archive;
+mod archived;
 pub(crate) mod codec;
+mod history;
 mod money;
+mod run;
 mod void;
 
-use codec::{VOID, transfer_item};
+use codec::transfer_item;
 pub(crate) use codec::{read_posted, read_wallet};
+pub(crate) use run::read_run;
 
 /// How often a transfer is posted anew after losing against another on the same wallet. Writers of
 /// one process wait for each other, so this counts concurrent processes.
 pub(crate) const POST_TRIES_MAX: u32 = 32;
-
-/// Items that one read of a history reads at most: some 256 KB. A filter that matches few of them
-/// gives a page that is not full.
-const HISTORY_READ_MAX: u32 = 1_000;
 
 /// A request token of an attempt: of the operation's id and what the attempt stands on, since AWS
 /// refuses the same token with other contents. 32 of the 36 characters allowed.
@@ -138,7 +138,8 @@ impl Wallets for Store {
     async fn transfer(&self, user: &UserId, id: TransferId) -> PortResult<Option<Transfer>> {
         Ok(match self.posted(user, id).await? {
             Some(Posted::Transfer(transfer)) => Some(transfer),
-            Some(Posted::Voided) | None => None,
+            Some(Posted::Voided) => None,
+            None => self.archived_transfer(user, id).await?,
         })
     }
 
@@ -149,68 +150,11 @@ impl Wallets for Store {
         after: Option<TransferId>,
         limit: u32,
     ) -> PortResult<Page<Transfer, TransferId>> {
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut rows: Vec<Transfer> = Vec::new();
-        let mut start = after.map(|id| keys::transfer(user, id));
-        let read_max = HISTORY_READ_MAX.max(limit.saturating_add(1));
-        // First as many as fill the page; if the filter left some out, as many as are allowed.
-        let (mut left, mut step) = (read_max, limit.saturating_add(1));
-        loop {
-            let got = self
-                .history_query(user, filter, step)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| port_error("list transfers", error))?;
-            let scanned = u32::try_from(got.scanned_count).unwrap_or(step);
-            for item in got.items.unwrap_or_default() {
-                if let Posted::Transfer(transfer) = read_posted(user, &item)? {
-                    rows.push(transfer);
-                }
-            }
-            start = got.last_evaluated_key;
-            // The filter leaves rows of a query out, so more queries fill the page; one row beyond it
-            // says whether there is a next one.
-            left = left.saturating_sub(scanned);
-            step = left;
-            if rows.len() > wanted || start.is_none() || left == 0 {
-                break;
-            }
-        }
-        let has_more = rows.len() > wanted;
-        rows.truncate(wanted);
-        let next = match start {
-            _ if has_more => rows.last().map(|row| row.order.id),
-            // Behind the last item that was read, whether or not it is a row.
-            Some(item) => Some(Reader { item: &item, what: "transfer key" }.parse_after(SK, TX)?),
-            None => None,
-        };
-        Ok(Page { rows, next })
+        self.page_of_history(user, filter, after, limit).await
     }
 
     async fn count(&self, user: &UserId, filter: &HistoryFilter, rows: u64) -> PortResult<Counted> {
-        let mut counted = Counted { rows: 0, next: None };
-        let mut start = None;
-        loop {
-            let left = rows.saturating_sub(counted.rows);
-            let got = self
-                .history_query(user, filter, u32::try_from(left).unwrap_or(u32::MAX))
-                .select(Select::Count)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| port_error("count transfers", error))?;
-            counted.rows = counted.rows.saturating_add(u64::try_from(got.count).unwrap_or(0));
-            start = got.last_evaluated_key;
-            if counted.rows >= rows || start.is_none() {
-                break;
-            }
-        }
-        if let Some(item) = start {
-            let reader = Reader { item: &item, what: "transfer key" };
-            counted.next = Some(reader.parse_after(SK, TX)?);
-        }
-        Ok(counted)
+        self.counted_history(user, filter, rows).await
     }
 }
 
@@ -295,43 +239,5 @@ impl Store {
             .await
             .map_err(|error| port_error("read transfer", error))?;
         got.item.map(|item| read_posted(user, &item)).transpose()
-    }
-
-    fn history_query(
-        &self,
-        user: &UserId,
-        filter: &HistoryFilter,
-        limit: u32,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        let from = filter.from.unwrap_or(Timestamp::from_ms(0));
-        let to = filter.to.unwrap_or(Timestamp::from_ms(TIMESTAMP_MS_MAX));
-        let (first, last) = (keys::transfer_sk_from(from), keys::transfer_sk_before(to));
-        // BETWEEN must not be reversed: an empty range becomes one that holds nothing.
-        let first = if first <= last { first } else { last.clone() };
-        let query = self
-            .dynamo
-            .query()
-            .table_name(&self.names.ledger)
-            .key_condition_expression("#pk = :wallet AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":wallet", s(keys::wallet_pk(user)))
-            .expression_attribute_values(":first", s(first))
-            .expression_attribute_values(":last", s(last))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .consistent_read(true);
-        // A voided grant is no transfer.
-        let (matches, kinds) = if filter.kinds.is_empty() {
-            ("#kind <> :kind0".to_owned(), vec![VOID])
-        } else {
-            let names: Vec<_> = (0..filter.kinds.len()).map(|n| format!(":kind{n}")).collect();
-            let kinds = filter.kinds.iter().map(|kind| kind.as_str());
-            (format!("#kind IN ({})", names.join(", ")), kinds.collect())
-        };
-        let query = query.filter_expression(matches).expression_attribute_names("#kind", "kind");
-        kinds.into_iter().enumerate().fold(query, |query, (n, kind)| {
-            query.expression_attribute_values(format!(":kind{n}"), s(kind))
-        })
     }
 }

@@ -14,15 +14,20 @@
 //! out. A transfer above the seq of the wallet that is read *after* it shows a wallet that was set
 //! back: [`Chained::last`] is compared with a second read.
 //!
+//! # Archived transfers
+//! A run stands for the transfers that are archived, with the same sums (`run.rs`). It is read after
+//! the wallet and before its transfers.
+//!
 //! # Campaigns
 //! A transfer that takes a payment of a campaign back has the time of that payment in its id, and
 //! the transfers of a wallet come in the order of their ids. So only the payments of one
-//! millisecond are remembered.
+//! millisecond are remembered, and a run ends with a whole millisecond.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::Run;
 use crate::id::{GrantId, PoolId, TransferId, UserId};
 use crate::ledger::{Direction, Transfer, TransferKind, TransferOrder, Wallet};
 use crate::money::{Amount, Balance};
@@ -82,7 +87,7 @@ impl Flow {
         came == went.saturating_add(self.balances).saturating_add(self.held)
     }
 
-    fn count(&mut self, order: &TransferOrder) {
+    pub(super) fn count(&mut self, order: &TransferOrder) {
         self.transfers = self.transfers.saturating_add(1);
         let is_campaigns = matches!(order.pool, Some(PoolId::Campaign(_)));
         let sum = match order.kind {
@@ -120,6 +125,8 @@ pub struct Chain {
     flow: Flow,
     broken: Option<String>,
     moment: Moment,
+    /// The latest run.
+    pub(super) archived: Option<Run>,
 }
 
 /// The transfers of a campaign whose ids have the same millisecond.
@@ -143,6 +150,7 @@ impl Chain {
             flow: Flow::default(),
             broken: None,
             moment: Moment::default(),
+            archived: None,
         }
     }
 
@@ -160,16 +168,18 @@ impl Chain {
 
     /// Adds a transfer: those of a campaign in the order of their ids, all others in any.
     pub fn add(&mut self, transfer: &Transfer) {
+        if self.is_archived(transfer.order.id) {
+            return;
+        }
         self.add_of_campaign(&transfer.order);
         self.last = self.last.max(transfer.seq);
         if transfer.seq > self.wallet.seq {
             return;
         }
-        let Some((before, seq)) = before(transfer) else {
+        let Some(link) = link(transfer) else {
             let id = transfer.order.id;
             return self.breaks(format!("transfer {id} leads to a balance that it cannot"));
         };
-        let link = digest(transfer.seq, transfer.balance_after).wrapping_sub(digest(seq, before));
         self.links = self.links.wrapping_add(link);
         self.flow.count(&transfer.order);
     }
@@ -180,6 +190,11 @@ impl Chain {
     /// What does not, in a sentence.
     pub fn end(mut self) -> Result<Chained, String> {
         self.end_moment();
+        if let Some(Run { sums, .. }) = self.archived.take() {
+            self.links = self.links.wrapping_add(sums.links);
+            self.last = self.last.max(sums.seq_max);
+            self.flow = self.flow.plus(sums.flow);
+        }
         if !self.is_there {
             self.breaks("there are transfers, but no wallet".to_owned());
         }
@@ -202,7 +217,7 @@ impl Chain {
     }
 
     /// Keeps the first break.
-    fn breaks(&mut self, what: String) {
+    pub(super) fn breaks(&mut self, what: String) {
         self.broken.get_or_insert(what);
     }
 
@@ -249,6 +264,12 @@ impl Chain {
             }
         }
     }
+}
+
+/// The link of a transfer; `None` where it leads to a balance that it cannot.
+pub(super) fn link(transfer: &Transfer) -> Option<u128> {
+    let (before, seq) = before(transfer)?;
+    Some(digest(transfer.seq, transfer.balance_after).wrapping_sub(digest(seq, before)))
 }
 
 /// Where a transfer begins: the balance before it, and the seq of the one before.
