@@ -85,7 +85,7 @@ pub async fn run<D: Deps>(deps: &D, stop_at: Timestamp, policy: Policy) -> PortR
     if policy.after_days == 0 {
         return Ok(Ran::Idle);
     }
-    let Versioned { value: latest, version } = deps.latest_archive_pass().await?;
+    let Versioned { value: latest, version, .. } = deps.latest_archive_pass().await?;
     let pass = match latest {
         Some(pass) if pass.ended.is_none() => pass,
         latest if is_due(latest.as_ref(), deps.now(), policy.every_days) => {

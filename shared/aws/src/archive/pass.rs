@@ -114,7 +114,7 @@ impl ArchivePasses for Store {
             .map_err(|error| port_error("read pass of the archive", error))?;
         let Some(item) = got.item else { return Ok(Versioned::default()) };
         let version = Reader { item: &item, what: "pass of the archive" }.number(VERSION)?;
-        Ok(Versioned { value: Some(read_pass(&item)?), version })
+        Ok(Versioned { value: Some(read_pass(&item)?), version, trace: None })
     }
 
     async fn save_archive_pass(&self, pass: &Pass, seen_version: u64) -> PortResult<Written> {
