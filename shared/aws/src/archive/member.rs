@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn another_whole_member_is_not_read_in_its_place() {
-        let (member, other) = (member("WALLET#u", 20).0, self::member("WALLET#v", 20).0);
+        let (other, member) = (member("WALLET#v", 20).0, member("WALLET#u", 20).0);
         let length = member.at("o", 0).length;
         assert_eq!(other.at("o", 0).length, length, "the same length, so that the hash decides");
         assert!(read_member(&other.bytes, &member.at("o", 0)).is_err());
