@@ -150,7 +150,7 @@ fn text_of(pass: &Pass) -> String {
         || "nothing: the age".to_owned(),
         |held| format!("{}, made {}: {}", held.name, time::format(held.since), held.why),
     );
-    format!(
+    let mut text = format!(
         "begun        {}\n{state}\narchived     {} things with {} items, {} transfers\n\
          older things {} stay\n\
          horizon      {}\nheld back by {held}",
@@ -160,7 +160,11 @@ fn text_of(pass: &Pass) -> String {
         pass.ledger.transfers,
         counts.held,
         time::format(pass.horizon()),
-    )
+    );
+    for user in &pass.ledger.left {
+        text.push_str(&format!("\nwallet {user} has rows that cannot be archived as they are"));
+    }
+    text
 }
 
 fn json_of(pass: &Pass) -> Value {
@@ -177,6 +181,7 @@ fn json_of(pass: &Pass) -> Value {
         "transfers": pass.ledger.transfers,
         "horizon": time::format(pass.horizon()),
         "oldest": held,
+        "left": pass.ledger.left.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 

@@ -180,6 +180,7 @@ async fn a_row_that_is_not_in_its_run_stays() {
     for rows in [22, 0] {
         let done = archive(store, days_ago(sandbox, 400)).await.unwrap();
         assert_eq!((done.strays, done.rows), (2, rows));
+        assert_eq!(done.left, ["a".parse().unwrap()]);
         assert_eq!(count_in_table(sandbox, "a", "TX#"), 5);
     }
     // As it was, it goes.

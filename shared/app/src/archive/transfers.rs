@@ -33,6 +33,8 @@ use crate::reconcile::{Place, SEGMENTS};
 const OBJECT_LEN_MAX: usize = 4 << 20;
 /// How many members an object has at most: as many wallets are worked on between two puts.
 const MEMBERS_MAX: usize = 1_000;
+/// How many wallets with strays or damage a pass names: an operator looks at the first ones.
+pub const LEFT_MAX: usize = 100;
 /// Wallets that are read, recorded or removed side by side.
 const CONCURRENCY: usize = 8;
 
@@ -53,12 +55,23 @@ pub struct LedgerProgress {
     pub strays: u64,
     /// Wallets that were left as they are, since a row or a run of them cannot be read.
     pub damaged: u64,
+    /// The first [`LEFT_MAX`] wallets with strays or damage. No log names a member.
+    pub left: Vec<UserId>,
 }
 
 impl Default for LedgerProgress {
     fn default() -> Self {
         let places = (0..SEGMENTS).map(|_| Place::Start).collect();
-        Self { places, objects: 0, runs: 0, transfers: 0, rows: 0, strays: 0, damaged: 0 }
+        Self {
+            places,
+            objects: 0,
+            runs: 0,
+            transfers: 0,
+            rows: 0,
+            strays: 0,
+            damaged: 0,
+            left: Vec::new(),
+        }
     }
 }
 
@@ -76,12 +89,18 @@ impl LedgerProgress {
         }
         tracing::error!(
             archive.damaged = 1,
-            wallet.user = %user,
             error.cause = error.causes(),
             "a wallet is not archived"
         );
         self.damaged = self.damaged.saturating_add(1);
+        self.name(user);
         Ok(())
+    }
+
+    fn name(&mut self, user: &UserId) {
+        if self.left.len() < LEFT_MAX && !self.left.contains(user) {
+            self.left.push(user.clone());
+        }
     }
 }
 
@@ -239,7 +258,8 @@ async fn remove<D: TransferArchive>(
                 if removed.strays > 0 {
                     let strays = removed.strays;
                     let why = "rows stay, since their run does not hold them as they are";
-                    tracing::error!(archive.damaged = 1, wallet.user = %user, strays, "{why}");
+                    tracing::error!(archive.damaged = 1, strays, "{why}");
+                    progress.name(&user);
                 }
                 progress.rows = progress.rows.saturating_add(removed.rows);
                 progress.strays = progress.strays.saturating_add(removed.strays);

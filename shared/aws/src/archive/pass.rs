@@ -45,7 +45,7 @@ fn pass_item(pass: &Pass, version: u64) -> Item {
 }
 
 fn ledger_map(progress: &LedgerProgress) -> Item {
-    let LedgerProgress { places, objects, runs, transfers, rows, strays, damaged } = progress;
+    let LedgerProgress { places, objects, runs, transfers, rows, strays, damaged, left } = progress;
     item([
         ("places", Av::L(places.iter().map(place_value).collect())),
         ("objects", n(objects)),
@@ -54,6 +54,7 @@ fn ledger_map(progress: &LedgerProgress) -> Item {
         ("rows", n(rows)),
         ("strays", n(strays)),
         ("damaged", n(damaged)),
+        ("left", Av::L(left.iter().map(|user| Av::M(item([("user", s(user))]))).collect())),
     ])
 }
 
@@ -67,6 +68,7 @@ fn read_ledger(item: &Item) -> PortResult<LedgerProgress> {
         rows: reader.number("rows")?,
         strays: reader.number("strays")?,
         damaged: reader.number("damaged")?,
+        left: read_list(&reader, "left", |item| Reader { item, what: "wallet" }.parse("user"))?,
     })
 }
 
@@ -166,6 +168,7 @@ mod tests {
             pass.ledger.places[2] = Place::End;
             (pass.ledger.objects, pass.ledger.runs, pass.ledger.transfers) = (4, 5, 6);
             (pass.ledger.rows, pass.ledger.strays, pass.ledger.damaged) = (7, 8, 9);
+            pass.ledger.left = vec!["bob".parse().unwrap()];
             pass.ended = Some(Timestamp::from_ms(10));
             assert_eq!(read_pass(&pass_item(&pass, 1)).unwrap(), pass);
         }
