@@ -86,7 +86,7 @@ codes! {
         when "The caller is not a member of the room, or the wallet or spray belongs to another \
               user. The answer is the same for a room that does not exist. Also: the caller may not \
               force a campaign, the API key has not the scope of the route or may not be used from this \
-              address.",
+              address, or API keys are managed while AUTH is open.",
         then "Send the request for a member who has access, with a key that was made for it.",
         v1 "403";
     NotFound = "ERR005", StatusCode::NOT_FOUND, "Not found",
