@@ -38,9 +38,13 @@ fn functions_write_and_read_objects_and_nothing_else_of_the_bucket() {
             own.map(|one| (one.action.as_str(), one.resource.as_str())).collect();
         let transfers = "arn:aws:s3:::largesse-archivebucket/transfers/*";
         let objects = "arn:aws:s3:::largesse-archivebucket/*";
+        // Else S3 does not tell a missing object from one that may not be read.
+        let list = ("s3:ListBucket", "arn:aws:s3:::largesse-archivebucket");
         let expected = match function.binary.as_str() {
-            "archive" => BTreeSet::from([("s3:GetObject", objects), ("s3:PutObject", objects)]),
-            "query" => BTreeSet::from([("s3:GetObject", transfers)]),
+            "archive" => {
+                BTreeSet::from([("s3:GetObject", objects), ("s3:PutObject", objects), list])
+            }
+            "query" => BTreeSet::from([("s3:GetObject", transfers), list]),
             _ => BTreeSet::new(),
         };
         assert_eq!(own, expected, "{}", function.binary);

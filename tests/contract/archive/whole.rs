@@ -12,7 +12,7 @@ async fn a_finished_spray_is_archived_whole_and_removed() {
     let pass = ran(&sandbox, 2).await;
     assert!(pass.ended.is_some() && pass.in_flight.is_empty() && pass.held.is_none(), "{pass:#?}");
     assert_eq!((pass.counts.things, pass.counts.items), (1, 4));
-    assert_eq!(pass.horizon(), pass.cutoff);
+    assert_eq!(pass.horizon(), pass.cutoff.minus_ms(3_600_000));
     assert_eq!(of(&stored(&sandbox), spray.pool()), BTreeSet::new());
     assert_eq!(archived(&sandbox.store, spray.pool()).await, before);
     proved(&sandbox).await;

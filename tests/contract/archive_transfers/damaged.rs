@@ -10,6 +10,7 @@ use largesse_app::ports::{
 };
 use largesse_aws::Store;
 use largesse_domain::id::{TransferId, Ulid, UserId};
+use largesse_domain::ledger::TransferOrder;
 use largesse_domain::time::Timestamp;
 use largesse_tests::kill::kill_at;
 use largesse_tests::user;
@@ -214,4 +215,37 @@ async fn a_wallet_whose_transfer_cannot_be_is_left_as_it_is_and_others_go_on() {
     assert_eq!(count_in_table(sandbox, "b", "TX#"), 3);
     assert_eq!(objects(&world).await.len(), 1);
     table.put(row(&ledger.transfers[2])).await;
+}
+
+#[tokio::test]
+async fn a_message_that_comes_after_its_transfer_was_archived_moves_nothing() {
+    let world = Archived::new(4);
+    let (sandbox, store) = (&world.sandbox, &world.store);
+    let ledger = recorded(&world).await;
+    archive(store, days_ago(sandbox, 400)).await.unwrap();
+    let before = store.wallet(&user("a")).await.unwrap();
+    let last = ledger
+        .transfers
+        .iter()
+        .map(|one| one.order.id)
+        .filter(|id| id.0.timestamp_ms() < days_ago(sandbox, 400).ms_unsigned());
+    let last = last.max().unwrap();
+    let order = |id| {
+        let order = ledger.transfers[3].order.clone();
+        TransferOrder { id, ..order }
+    };
+    // Archived; up to the last of its run although never posted; and the last itself.
+    let between = TransferId(Ulid::from_parts(ledger.transfers[3].order.id.0.timestamp_ms(), 99));
+    for id in [ledger.transfers[3].order.id, between, last] {
+        for process in [store, &world.another_process(9)] {
+            let error = process.post(order(id)).await.unwrap_err();
+            assert_eq!(error.kind, PortErrorKind::Corrupt, "{id}");
+        }
+    }
+    assert_eq!(store.wallet(&user("a")).await.unwrap(), before);
+    assert_eq!(ids_of(store, "a", 9).await, ledger.ids());
+    // The next id moves money as ever.
+    let next = TransferId(Ulid::from_parts(days_ago(sandbox, 400).ms_unsigned(), 0));
+    store.post(order(next)).await.unwrap().unwrap();
+    assert_eq!(store.wallet(&user("a")).await.unwrap().seq, before.seq + 1);
 }

@@ -91,11 +91,12 @@ async fn of_pool<D: Deps>(deps: &D, pool: PoolId, cutoff: Timestamp) -> PortResu
         Ok(books) => books,
         Err(_) => return Ok(Standing::held("it does not add up")),
     };
-    Ok(all_paid(&books).map_or_else(Standing::held, |()| Standing::Finished))
+    Ok(all_paid(&books, cutoff).map_or_else(Standing::held, |()| Standing::Finished))
 }
 
-/// Every entry is paid or voided, and no grant is open.
-fn all_paid(books: &Books) -> Result<(), &'static str> {
+/// Every entry is paid or voided before the cutoff, and no grant is open. A payment that an operator
+/// tried again may be as old as its entry and yet have been made today.
+fn all_paid(books: &Books, cutoff: Timestamp) -> Result<(), &'static str> {
     let paid: BTreeSet<TransferId> = books.transfers.iter().map(|t| t.order.id).collect();
     let is_settled = |id: &TransferId| paid.contains(id) || books.voided.contains(id);
     if books.failed.iter().any(|failed| failed.status != GrantStatus::Voided) {
@@ -103,6 +104,11 @@ fn all_paid(books: &Books) -> Result<(), &'static str> {
     }
     if books.grants().any(|grant| !is_settled(&grant.id.transfer())) {
         return Err("an entry of it is not paid");
+    }
+    let is_late = |posted: Option<Timestamp>| posted.is_some_and(|at| at >= cutoff);
+    let is_paid_late = books.transfers.iter().any(|transfer| is_late(transfer.posted));
+    if is_paid_late || books.failed.iter().any(|failed| failed.failed_at >= cutoff) {
+        return Err("money of it moved later than the age");
     }
     Ok(())
 }

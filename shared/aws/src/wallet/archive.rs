@@ -13,6 +13,7 @@ use largesse_domain::id::{TransferId, Ulid, UserId};
 use largesse_domain::ledger::{Posted, Transfer};
 use largesse_domain::time::Timestamp;
 
+use super::codec::LATEST_RUN;
 use super::run::{Which, run_item};
 use super::{read_posted, request_token};
 use crate::archive::{MEMBER_LEN_MAX, MemberWriter, PackedMember, line_of, read_member};
@@ -32,7 +33,6 @@ const _: () = assert!(RUN_ROWS_MAX * ROW_LEN_MAX < MEMBER_LEN_MAX, "a run fits i
 /// most 100 actions).
 const REMOVED_TOGETHER_MAX: usize = 100;
 /// The attribute of a wallet that names the last transfer of its latest run.
-const RUN: &str = "run";
 
 /// The greatest id below a moment.
 fn last_below(horizon: Timestamp) -> TransferId {
@@ -279,7 +279,7 @@ impl TransferArchive for Store {
             .table_name(&self.names.ledger)
             .set_key(Some(keys::wallet(user)))
             .update_expression("SET #run = :run")
-            .expression_attribute_names("#run", RUN)
+            .expression_attribute_names("#run", LATEST_RUN)
             .expression_attribute_values(":run", s(stored.run.last));
         let update = match latest {
             Some(latest) => update

@@ -2,7 +2,7 @@
 
 use largesse_app::ports::PortResult;
 use largesse_domain::grant::Grant;
-use largesse_domain::id::UserId;
+use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::ledger::{Memo, Posted, Transfer, TransferKind, TransferOrder, Wallet};
 
 use crate::item::{Item, Reader, ms, n, s};
@@ -10,6 +10,14 @@ use crate::keys::{self, SK, TX};
 
 /// The kind of an item that is no transfer: the grant of its id is voided.
 pub(super) const VOID: &str = "void";
+
+/// The last transfer of the wallet's latest run of archived ones.
+pub(super) const LATEST_RUN: &str = "run";
+
+/// The last transfer of the wallet that is archived; `None` while none is, or none can be read.
+pub(super) fn last_archived(wallet: &Item) -> Option<TransferId> {
+    Reader { item: wallet, what: "wallet item" }.parse(LATEST_RUN).ok()
+}
 
 pub(crate) fn read_wallet(user: &UserId, item: Option<&Item>) -> PortResult<Wallet> {
     let Some(item) = item else { return Ok(Wallet::empty(user.clone())) };

@@ -18,7 +18,7 @@ use largesse_domain::ledger::{PostRefused, Posted, Transfer, TransferOrder, Wall
 use sha2::{Digest, Sha256};
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
-use crate::item::{Item, Reader, n};
+use crate::item::{Item, Reader, n, s};
 use crate::keys::{self, PK, WALLET};
 use crate::store::Store;
 
@@ -31,6 +31,7 @@ mod run;
 mod void;
 
 use codec::transfer_item;
+use codec::{LATEST_RUN, last_archived};
 pub(crate) use codec::{read_posted, read_wallet};
 pub(crate) use run::read_run;
 
@@ -54,7 +55,9 @@ impl Store {
     ///
     /// The wallet's condition: `seq = :seen`, nothing was posted since it was read, hence the
     /// balance is still what the domain decided on; for a wallet that never had a transfer,
-    /// `attribute_not_exists(pk)`, no other call made it meanwhile.
+    /// `attribute_not_exists(pk)`, no other call made it meanwhile. And `run` is not there, or below the
+    /// transfer's id: what lies under an id up to the last one that was archived is not in the table
+    /// any more, so its absence there proves nothing, and a message that is that late moves nothing.
     /// The transfer's condition: `attribute_not_exists(pk)`, this id never moved money; permanent,
     /// where the request token lasts ten minutes.
     pub(crate) fn posting(
@@ -80,8 +83,10 @@ impl Store {
             update.condition_expression("attribute_not_exists(pk)")
         } else {
             update
-                .condition_expression("#seq = :seen")
+                .condition_expression("#seq = :seen AND (attribute_not_exists(#run) OR #run < :id)")
+                .expression_attribute_names("#run", LATEST_RUN)
                 .expression_attribute_values(":seen", n(seen.seq))
+                .expression_attribute_values(":id", s(transfer.order.id))
         };
         let put = Put::builder()
             .table_name(&self.names.ledger)
@@ -209,7 +214,11 @@ impl Store {
                         let earlier = earlier.ok_or_else(|| corrupt("transfer item"))?;
                         return Ok(read_posted(&user, earlier)?.into());
                     }
-                    wallet = read_wallet(&user, reasons.first().and_then(|r| r.item()))?;
+                    let item = reasons.first().and_then(|r| r.item());
+                    if item.and_then(last_archived).is_some_and(|last| order.id <= last) {
+                        return Err(corrupt("post transfer: those of its time are archived"));
+                    }
+                    wallet = read_wallet(&user, item)?;
                 }
             }
         }
