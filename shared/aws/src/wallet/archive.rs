@@ -32,8 +32,6 @@ const _: () = assert!(RUN_ROWS_MAX * ROW_LEN_MAX < MEMBER_LEN_MAX, "a run fits i
 /// How many rows one transaction removes (Amazon DynamoDB Developer Guide, `TransactWriteItems`: at
 /// most 100 actions).
 const REMOVED_TOGETHER_MAX: usize = 100;
-/// The attribute of a wallet that names the last transfer of its latest run.
-
 /// The greatest id below a moment.
 fn last_below(horizon: Timestamp) -> TransferId {
     TransferId(Ulid::from_parts(horizon.minus_ms(1).ms_unsigned(), u128::MAX))

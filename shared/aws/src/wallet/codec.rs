@@ -11,7 +11,7 @@ use crate::keys::{self, SK, TX};
 /// The kind of an item that is no transfer: the grant of its id is voided.
 pub(super) const VOID: &str = "void";
 
-/// The last transfer of the wallet's latest run of archived ones.
+/// The attribute of a wallet that names the last transfer of its latest run of archived ones.
 pub(super) const LATEST_RUN: &str = "run";
 
 /// The last transfer of the wallet that is archived; `None` while none is, or none can be read.
