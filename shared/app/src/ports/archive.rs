@@ -37,9 +37,8 @@ impl MemberRef {
 /// A store of objects.
 ///
 /// # Errors
-/// Each method fails with [`super::PortErrorKind::Unknown`] while the store is away or answers with
-/// an error, and with [`super::PortErrorKind::Rejected`] where no archive is configured. A missing
-/// object is no error.
+/// Each method fails with [`super::PortErrorKind::Unknown`] while the store is away, answers with an
+/// error, or is not configured: what is archived is there, but not now. A missing object is no error.
 pub trait Objects: Send + Sync {
     /// Writes an object whole, over one of the same name.
     fn put(&self, name: &str, bytes: Bytes) -> impl Future<Output = PortResult<()>> + Send;
