@@ -100,6 +100,21 @@ impl Up {
             panic!("{user} holds {held} and not {balance} after {PAID_WITHIN:?}");
         }
     }
+
+    /// Reads the metrics until they hold a line.
+    pub(crate) async fn until_counted(&self, line: &str) -> String {
+        let counted = async {
+            loop {
+                let metrics = self.get("/metrics", "nobody", None).await.body;
+                let metrics = metrics.as_str().unwrap_or_default();
+                if metrics.contains(line) {
+                    return metrics.to_owned();
+                }
+            }
+        };
+        let counted = tokio::time::timeout(PAID_WITHIN, counted).await;
+        counted.unwrap_or_else(|_| panic!("no {line} after {PAID_WITHIN:?}"))
+    }
 }
 
 impl Drop for Up {
