@@ -70,18 +70,9 @@ impl Store {
         limit: Option<i32>,
     ) -> PortResult<(Vec<Item>, Option<Item>)> {
         let got = self
-            .dynamo
-            .query()
-            .table_name(&self.names.ledger)
-            .key_condition_expression("#pk = :wallet AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":wallet", s(keys::wallet_pk(user)))
-            .expression_attribute_values(":first", s(keys::transfer_sk(first)))
-            .expression_attribute_values(":last", s(keys::transfer_sk(last)))
+            .query_between(user, keys::transfer_sk(first), keys::transfer_sk(last))
             .set_exclusive_start_key(after)
             .set_limit(limit)
-            .consistent_read(true)
             .send()
             .await
             .map_err(|error| port_error("read old transfers", error))?;

@@ -23,7 +23,7 @@ use super::read_posted;
 use super::run::Which;
 use crate::errors::port_error;
 use crate::item::{Reader, s};
-use crate::keys::{self, PK, SK, TX};
+use crate::keys::{self, SK, TX};
 use crate::store::Store;
 
 /// Items that one read of a history reads at most: some 256 KB. A filter that matches few of them
@@ -156,18 +156,9 @@ impl Store {
         // BETWEEN must not be reversed: an empty range becomes one that holds nothing.
         let first = if first <= last { first } else { last.clone() };
         let query = self
-            .dynamo
-            .query()
-            .table_name(&self.names.ledger)
-            .key_condition_expression("#pk = :wallet AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":wallet", s(keys::wallet_pk(user)))
-            .expression_attribute_values(":first", s(first))
-            .expression_attribute_values(":last", s(last))
+            .query_between(user, first, last)
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .consistent_read(true);
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         // A voided grant is no transfer.
         let (matches, kinds) = if filter.kinds.is_empty() {
             ("#kind <> :kind0".to_owned(), vec![VOID])

@@ -5,6 +5,7 @@
 //! nothing was posted since, so that every transfer knows the balance after it; a writer that lost
 //! gets the new wallet with the refusal and needs no second read.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
@@ -19,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::errors::{TransactError, condition_failed, contended, corrupt, port_error};
 use crate::item::{Item, Reader, n, s};
-use crate::keys::{self, PK, WALLET};
+use crate::keys::{self, PK, SK, WALLET};
 use crate::store::Store;
 
 mod archive;
@@ -51,6 +52,20 @@ pub(crate) fn request_token(parts: &[&str]) -> String {
 }
 
 impl Store {
+    /// A strongly consistent query of a wallet's items from one sort key to another, both included.
+    fn query_between(&self, user: &UserId, first: String, last: String) -> QueryFluentBuilder {
+        self.dynamo
+            .query()
+            .table_name(&self.names.ledger)
+            .key_condition_expression("#pk = :wallet AND #sk BETWEEN :first AND :last")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":wallet", s(keys::wallet_pk(user)))
+            .expression_attribute_values(":first", s(first))
+            .expression_attribute_values(":last", s(last))
+            .consistent_read(true)
+    }
+
     /// The two items of a posting: the wallet moved on by one, and the transfer.
     ///
     /// The wallet's condition: `seq = :seen`, nothing was posted since it was read, hence the

@@ -88,18 +88,9 @@ impl Store {
             Which::From(id) => first = keys::run_sk(id),
         }
         let got = self
-            .dynamo
-            .query()
-            .table_name(&self.names.ledger)
-            .key_condition_expression("#pk = :wallet AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":wallet", s(keys::wallet_pk(user)))
-            .expression_attribute_values(":first", s(first))
-            .expression_attribute_values(":last", s(last))
+            .query_between(user, first, last)
             .scan_index_forward(matches!(which, Which::From(_)))
             .limit(1)
-            .consistent_read(true)
             .send()
             .await
             .map_err(|error| port_error("read run of transfers", error))?;
