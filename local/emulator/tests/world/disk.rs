@@ -1,12 +1,13 @@
 //! Data that survives the process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::*;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use largesse_emulator::{World, WorldClock, WorldError};
+use object_store::ObjectStoreExt;
 
 /// A folder of one test, deleted when the test ends.
 struct Folder(PathBuf);
@@ -23,6 +24,19 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 
@@ -222,14 +236,14 @@ async fn acknowledged_writes_survive_a_kill() {
     let world = open(&folder, START_MS);
     put(&dynamo(&world), "pools", "p", vec![("left", n(3))]).await;
     send(&sqs(&world), "a", "a1").await;
+    let object = object_store::path::Path::from("runs/1");
+    world.objects().put(&object, "a run".into()).await.unwrap();
     // A kill leaves the files as they are now, with nothing closed.
-    std::fs::create_dir_all(&copy.0).unwrap();
-    for entry in std::fs::read_dir(&folder.0).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, copy.0.join(path.file_name().unwrap())).unwrap();
-    }
+    copy_folder(&folder.0, &copy.0);
     let after = open(&copy, START_MS);
     assert_eq!(after.database().scan("pools").unwrap().len(), 1);
     assert_eq!(bodies(&receive(&sqs(&after), 1).await), ["body of a1"]);
+    let read = after.objects().get(&object).await.unwrap().bytes().await.unwrap();
+    assert_eq!(read, "a run");
     drop(world);
 }
