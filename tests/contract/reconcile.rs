@@ -17,6 +17,7 @@ use crate::drops_lots::{draw_lots, register};
 use crate::product::scene::{OPEN_MS, invested, limits, made_of};
 use crate::scene::{drawn, given_up, request, sprayed};
 
+mod campaigns;
 mod daily;
 mod frozen;
 mod planted;

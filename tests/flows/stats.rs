@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use largesse_domain::money::BALANCE_MAX;
 use largesse_tests::http::{Api, Reply};
 use rstest::rstest;
 use serde_json::json;
@@ -72,8 +73,72 @@ async fn how_long_payments_took_is_told_in_powers_of_two() {
     assert_eq!((&day["spray"]["paid"], &latency["count"]), (&json!(2), &json!(2)));
     assert!(latency["p50_ms"].as_u64().unwrap() < 1_000, "{latency}");
     assert_eq!(latency["p99_ms"], 4_095);
-    // Deposits and campaigns have none.
+    // Deposits have none.
     assert_eq!((&day["wallet"]["latency"], &day["drop"]["latency"]), (&json!(null), &json!(null)));
+}
+
+/// A campaign of ann that pays kim and lee, from its file to the end of its run.
+async fn paid_campaign(api: &Api) -> String {
+    let terms = json!({ "name": "n", "default_reason": "r" });
+    let made = api.post("ann", "/api/v2/campaigns").key(api.new_key()).json(terms).await;
+    let path = format!("/api/v2/campaigns/{}", made.expect(201).string("campaign_id"));
+    let part = api.ask("PUT", format!("{path}/parts/1")).user("ann");
+    let part = part.header("content-type", "text/csv").raw("member_id,amount\nkim,10\nlee,20\n");
+    part.await.expect(200);
+    api.post("ann", format!("{path}/seal")).await.expect(202);
+    run_on(api).await;
+    let view = api.get("ann", path.clone()).await.expect(200);
+    let hash = json!({ "content_hash": view.body["sealed"]["content_hash"] });
+    api.post("ann", format!("{path}/start")).json(hash).await.expect(202);
+    run_on(api).await;
+    assert_eq!(api.get("ann", path.clone()).await.string("state"), "COMPLETED");
+    path
+}
+
+/// Runs all functions until nothing waits for a time.
+async fn run_on(api: &Api) {
+    api.settle().await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    api.settle().await;
+}
+
+/// The figures of campaigns on the first two days, after a pass that is due.
+async fn campaigns(api: &Api, zone: &str) -> [serde_json::Value; 2] {
+    api.sandbox.world.run_schedule("reconcile/EveryQuarter").await.unwrap();
+    let query = format!("from=2026-01-01&to=2026-01-02&zone={zone}");
+    let days = stats(api, &query).await.expect(200).body["days"].clone();
+    [days[0]["campaign"].clone(), days[1]["campaign"].clone()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_campaign_stands_on_the_day_it_was_made_with_what_it_paid_and_failed_to_pay() {
+    let api = Api::new(76);
+    // The wallet of kim is full.
+    api.deposit("kim", 5).await;
+    api.sandbox.overwrite_balance("kim", BALANCE_MAX).await;
+    tokio::time::advance(Duration::from_secs(16 * 3_600)).await;
+    let path = paid_campaign(&api).await;
+    api.sandbox.overwrite_balance("kim", 5).await;
+    tokio::time::advance(Duration::from_secs(4 * 3_600)).await;
+    let told = |day: &serde_json::Value| {
+        ["made", "made_amount", "paid", "paid_amount", "failed", "success_bp"]
+            .map(|name| day[name].as_u64())
+    };
+    let of = |figures: [u64; 6]| figures.map(Some);
+    let nothing = [Some(0), Some(0), Some(0), Some(0), Some(0), None];
+    let utc = campaigns(&api, "UTC").await;
+    assert_eq!([told(&utc[0]), told(&utc[1])], [of([1, 30, 1, 20, 1, 5_000]), nothing]);
+    // One run is known, and it took some time.
+    assert_eq!(utc[0]["latency"]["count"], 1);
+    assert!(utc[0]["latency"]["p99_ms"].as_u64().unwrap() > 0);
+    let seoul = campaigns(&api, "Asia/Seoul").await;
+    assert_eq!(told(&seoul[1]), told(&utc[0]), "16:00Z is past midnight in Seoul");
+    // There is room again, so a retry pays kim: nothing has failed any more.
+    api.post("ann", format!("{path}/retry")).await.expect(202);
+    run_on(&api).await;
+    tokio::time::advance(Duration::from_secs(86_400)).await;
+    let utc = campaigns(&api, "UTC").await;
+    assert_eq!(told(&utc[0]), of([1, 30, 2, 30, 0, 10_000]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,10 +16,10 @@ use crate::Deps;
 /// that of its entry.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FeatureStats {
-    /// The number of deposits, of sprays or drops made, or of investments.
+    /// The number of deposits, of sprays, drops or campaigns made, or of investments.
     #[schema(example = 1_200)]
     made: u64,
-    /// Their sum.
+    /// Their sum; of campaigns, what was sealed.
     #[schema(example = 12_000_000)]
     made_amount: u64,
     /// The number of shares or slots that members drew.
@@ -31,7 +31,7 @@ pub struct FeatureStats {
     /// Their sum.
     #[schema(example = 11_000_000)]
     paid_amount: u64,
-    /// The number of draws whose payment failed for good.
+    /// The number of draws, or of rows of campaigns, whose payment failed for good.
     #[schema(example = 3)]
     failed: u64,
     /// The number of refunds, or of payments of campaigns that were taken back.
@@ -45,16 +45,18 @@ pub struct FeatureStats {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 9_996)]
     success_bp: Option<u64>,
-    /// How long it took from draws to their payments; absent where none is known.
+    /// How long it took from draws to their payments, or how long the last runs of campaigns took;
+    /// absent where none is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency: Option<LatencyStats>,
 }
 
-/// How long it took from draws to their payments. Times are counted in buckets of powers of two, and the
-/// longest time of a bucket is told: at least what was measured, and less than twice as long.
+/// How long it took from draws to their payments; of campaigns, how long their last runs took. Times
+/// are counted in buckets of powers of two, and the longest time of a bucket is told: at least what
+/// was measured, and less than twice as long.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LatencyStats {
-    /// The number of payments of which it is known.
+    /// The number of payments, or of campaigns, of which it is known.
     #[schema(example = 8_990)]
     count: u64,
     /// Half of them took at most so many milliseconds.

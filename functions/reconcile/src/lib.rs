@@ -11,7 +11,7 @@
 //! it, two calls each and 10 ms a call, 5 s. So a run of 14 minutes proves about 1,300 MB of the
 //! ledger, 5 million transfers. What is larger takes more runs: one every fifteen minutes.
 
-use largesse_app::ports::{DailyStats, Freezes, Passes};
+use largesse_app::ports::{Campaigns, DailyStats, Freezes, Passes};
 use largesse_app::reconcile::Reads;
 use largesse_app::reconcile::daily::{self, Ran};
 use largesse_domain::time::Timestamp;
@@ -21,9 +21,9 @@ use serde::Serialize;
 pub mod settings;
 
 /// The ports that the function uses.
-pub trait Deps: Reads + Passes + Freezes + DailyStats {}
+pub trait Deps: Reads + Passes + Freezes + DailyStats + Campaigns {}
 
-impl<T: Reads + Passes + Freezes + DailyStats> Deps for T {}
+impl<T: Reads + Passes + Freezes + DailyStats + Campaigns> Deps for T {}
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -34,6 +34,7 @@ impl Settings {
                 drops: table(variables, "TABLE_DROPS")?,
                 grants: table(variables, "TABLE_GRANTS")?,
                 products: table(variables, "TABLE_PRODUCTS")?,
+                campaigns: table(variables, "TABLE_CAMPAIGNS")?,
                 reconcile: table(variables, "TABLE_RECONCILE")?,
                 ..Names::default()
             },

@@ -35,6 +35,7 @@
 //! * A pass that is killed anywhere is finished by the next run, and counts nothing twice:
 //!   `a_pass_that_is_killed_at_any_await_is_finished_by_the_next_run`.
 
+mod campaigns;
 mod confirm;
 pub mod daily;
 pub mod freeze;

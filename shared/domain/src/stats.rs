@@ -59,9 +59,9 @@ impl Feature {
 /// payment to that of its entry, also when it was paid later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// Deposits, sprays and drops made, investments.
+    /// Deposits, sprays, drops and campaigns made, investments.
     pub made: u64,
-    /// Their sum.
+    /// Their sum; of campaigns, what was sealed.
     pub made_amount: u64,
     /// Entries: shares and slots that members drew.
     pub drawn: u64,
@@ -69,13 +69,14 @@ pub struct Cell {
     pub paid: u64,
     /// Their sum.
     pub paid_amount: u64,
-    /// Entries whose payment was given up, voided or passed on.
+    /// Entries whose payment was given up, voided or passed on; rows of campaigns that failed.
     pub failed: u64,
     /// Refunds, and payments of campaigns that were taken back.
     pub returned: u64,
     /// Their sum.
     pub returned_amount: u64,
-    /// How long it took from an entry to its payment, of the payments of which that is known.
+    /// How long it took from an entry to its payment, of the payments of which that is known; how
+    /// long the last runs of campaigns took.
     pub latencies: Latencies,
 }
 

@@ -7,6 +7,7 @@ use largesse_app::reconcile::Pass;
 use largesse_app::reconcile::daily::{self, Ran};
 use largesse_app::reconcile::freeze::unfreeze;
 use largesse_app::stats;
+use largesse_domain::campaign::Duplicates;
 use largesse_domain::grant::GrantStatus;
 use largesse_domain::pool::{Bucket, PoolKind};
 use largesse_domain::stats::{Cell, Feature, Stats};
@@ -16,6 +17,7 @@ use largesse_tests::{Sandbox, money, user};
 
 use super::planted::lose_entry;
 use super::{drawn_somewhere, world};
+use crate::campaign_rows::draft;
 use crate::permissions::{assert_least, calls_of};
 use crate::scene::{Table, given_up, key, key_with, n};
 
@@ -162,6 +164,8 @@ async fn reconcile_may_do_what_it_does() {
     item.insert("balance".to_owned(), n(first.balance_after));
     item.insert("seq".to_owned(), n(first.seq));
     ledger.put(item).await;
+    draft(sandbox, Duplicates::Refuse).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
     let store = sandbox.another_process(81);
     let calls = calls_of(&sandbox.world, async {
         let report = reconcile::handle(&*store, store.now().plus_ms(600_000), 0).await.unwrap();

@@ -109,6 +109,13 @@ pub trait Campaigns: Send + Sync {
     /// each shard is exact at the moment when it is read.
     fn counts(&self, id: CampaignId) -> impl Future<Output = PortResult<Vec<Tally>>> + Send;
 
+    /// The ids of the campaigns made before that one, newest first. May lag behind by a second.
+    fn campaign_ids(
+        &self,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Page<CampaignId, CampaignId>>> + Send;
+
     /// The campaigns made before that one, newest first. May lag behind by a second.
     fn campaigns(
         &self,

@@ -5,8 +5,8 @@ use largesse_domain::audit::{Finding, Subject};
 use largesse_domain::time::Timestamp;
 
 use super::freeze::freeze;
-use super::{Pass, Reads, Walk};
-use crate::ports::{DailyStats, Freezes, Passes, PortResult, Versioned, Written};
+use super::{Pass, Reads, Walk, campaigns};
+use crate::ports::{Campaigns, DailyStats, Freezes, Passes, PortResult, Versioned, Written};
 
 /// Milliseconds of an hour and of a day.
 const HOUR_MS: u64 = 3_600_000;
@@ -45,7 +45,7 @@ fn is_due(latest: Option<&Pass>, now: Timestamp, hour: u32) -> bool {
 /// from the last page that was saved.
 pub async fn run<D>(deps: &D, stop_at: Timestamp, hour: u32) -> PortResult<Ran>
 where
-    D: Reads + Passes + Freezes + DailyStats,
+    D: Reads + Passes + Freezes + DailyStats + Campaigns,
 {
     let Versioned { value: latest, mut version, .. } = deps.latest_pass().await?;
     let pass = match latest {
@@ -62,7 +62,9 @@ where
         let pass = walk.pass();
         if walk.is_over() {
             // Before the end is saved: a run that is killed in between writes them again.
-            deps.put_stats(&pass.stats_days(), &pass.stats, pass.began).await?;
+            let mut stats = pass.stats.clone();
+            stats.merge(&campaigns::figures(deps, walk.counted()).await?);
+            deps.put_stats(&pass.stats_days(), &stats, pass.began).await?;
         }
         // A pool is frozen before its finding is saved: a run that is killed in between finds it
         // again.

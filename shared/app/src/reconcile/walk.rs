@@ -63,7 +63,7 @@ impl Walk {
         self.pass.stage == Stage::Ended
     }
 
-    fn counted(&self) -> Counted {
+    pub(super) fn counted(&self) -> Counted {
         Counted { from: self.pass.stats_from(), to: self.pass.began }
     }
 
@@ -114,7 +114,7 @@ impl Walk {
 /// Which moments' figures a pass counts: what is decided after its start is the next one's.
 #[derive(Clone, Copy)]
 pub(super) struct Counted {
-    from: Timestamp,
+    pub(super) from: Timestamp,
     to: Timestamp,
 }
 

@@ -153,11 +153,11 @@ impl Campaigns for Store {
         items.iter().map(read_tally).collect()
     }
 
-    async fn campaigns(
+    async fn campaign_ids(
         &self,
         before: Option<CampaignId>,
         limit: u32,
-    ) -> PortResult<Page<Campaign, CampaignId>> {
+    ) -> PortResult<Page<CampaignId, CampaignId>> {
         let got = self
             .dynamo
             .query()
@@ -176,6 +176,15 @@ impl Campaigns for Store {
         let ids: Vec<CampaignId> =
             got.items.unwrap_or_default().iter().map(read).collect::<PortResult<_>>()?;
         let next = got.last_evaluated_key.and_then(|_| ids.last().copied());
+        Ok(Page { rows: ids, next })
+    }
+
+    async fn campaigns(
+        &self,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> PortResult<Page<Campaign, CampaignId>> {
+        let Page { rows: ids, next } = self.campaign_ids(before, limit).await?;
         let keys = ids.iter().map(|id| keys::campaign(*id)).collect();
         let found = self.batch_get("read campaigns", &self.names.campaigns, keys).await?;
         let found = found.iter().map(|item| {
