@@ -80,7 +80,7 @@ async fn a_campaign_with_seals_that_were_given_up_is_packed_by_one_read_of_each_
     let sandbox = Sandbox::new(87);
     let id = refused(&sandbox).await;
     sandbox.world.recorder().reset();
-    super::damaged::packed(&sandbox.store, PoolId::Campaign(id)).await;
+    damaged::packed(&sandbox.store, PoolId::Campaign(id)).await;
     let calls = |name: &str| sandbox.world.recorder().operation(Service::DynamoDb, name).calls;
     // The campaign.
     assert_eq!(calls("GetItem"), 1);

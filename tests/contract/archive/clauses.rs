@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use largesse_app::ports::Objects;
 use largesse_emulator::{Faults, Matching};
 
 use super::damaged::packed;
@@ -78,7 +79,10 @@ async fn the_transaction_itself_refuses_a_second_tombstone() {
     let none = Faults::seeded(1).rewrite(reads, |_, reply| *reply = serde_json::json!({}));
     sandbox.world.set_fault_hook(Some(Arc::new(none)));
     let mut other = tombstone.clone();
-    other.parts.truncate(1);
+    // Another run packs into objects of its own.
+    let bytes = store.get(&other.parts[0].object).await.unwrap().unwrap();
+    "things/sprays/other/0.json.gz".clone_into(&mut other.parts[0].object);
+    store.put(&other.parts[0].object, bytes).await.unwrap();
     assert_eq!(store.put_tombstone(&other).await.unwrap(), Replaced::Changed);
     sandbox.world.set_fault_hook(None);
     assert_eq!(store.tombstone(spray.pool()).await.unwrap(), Some(tombstone));

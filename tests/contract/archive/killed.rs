@@ -33,7 +33,7 @@ async fn killed_everywhere(things: impl AsyncFn(&Sandbox) -> Vec<PoolId>) {
         let killed = sandbox.another_process(42);
         let until = killed.now().plus_ms(600_000);
         let first = kill_at(k, daily::run(&*killed, until, POLICY)).await;
-        std::mem::drop(killed);
+        drop(killed);
         lost_nothing(&sandbox, &before, &pools, k).await;
         proved(&sandbox).await;
         let pass = sandbox.store.latest_archive_pass().await.unwrap().value;
