@@ -25,6 +25,7 @@ use crate::scene::{Table, given_up, key, key_with, s, sprayed};
 pub(crate) mod campaigns;
 mod clauses;
 mod damaged;
+pub(crate) mod deadline;
 mod held;
 mod killed;
 mod shown;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use largesse_app::archive::transfers::{LedgerProgress, round};
+use largesse_app::archive::transfers::{LedgerProgress, Time, round};
 use largesse_app::ports::{Clock, HistoryFilter, PortResult, Wallets};
 use largesse_aws::Store;
 use largesse_domain::id::{CampaignId, GrantId, PoolId, TransferId, Ulid};
@@ -165,9 +165,15 @@ pub(crate) fn row(transfer: &Transfer) -> Item {
 pub(crate) async fn archive(store: &Store, horizon: Timestamp) -> PortResult<LedgerProgress> {
     let mut progress = LedgerProgress::default();
     while !progress.is_over() {
-        round(store, Ulid::from_parts(9, 9), horizon, &mut progress).await?;
+        let done = round(store, Ulid::from_parts(9, 9), time(store, horizon), &mut progress);
+        done.await?.expect("time is not over");
     }
     Ok(progress)
+}
+
+/// A horizon, with all the time that a round needs.
+pub(crate) fn time(store: &Store, horizon: Timestamp) -> Time {
+    Time { horizon, stop_at: store.now().plus_ms(86_400_000) }
 }
 
 /// The keys of a wallet in the table, in their order.

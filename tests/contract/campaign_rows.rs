@@ -93,7 +93,7 @@ fn run_of(store: &Store, campaign: CampaignId, attempt: u32, pass_chunks: u32) -
 }
 
 /// Seals in one run, in passes of so many chunks.
-async fn seal_in(sandbox: &Sandbox, id: CampaignId, pass_chunks: u32) -> SealProgress {
+pub(crate) async fn seal_in(sandbox: &Sandbox, id: CampaignId, pass_chunks: u32) -> SealProgress {
     let attempt = begin_seal(sandbox, id).await;
     let run_of = run_of(&sandbox.store, id, attempt, pass_chunks);
     run(&*sandbox.store, &run_of).await.unwrap()

@@ -17,15 +17,25 @@
 //! * What is not finished stays, with all its transfers:
 //!   `what_is_not_finished_stays_and_holds_the_horizon`.
 //! * A run that is killed anywhere loses nothing:
-//!   `a_run_that_is_killed_at_any_await_loses_nothing`.
+//!   `a_run_that_is_killed_at_any_await_loses_nothing`,
+//!   `a_run_that_is_killed_at_any_await_loses_nothing_of_a_product`,
+//!   `a_run_that_is_killed_at_any_await_loses_nothing_of_a_campaign`.
+//! * A run ends at its deadline, and the next ones go on:
+//!   `runs_that_stop_within_a_thing_finish_the_pass_together`.
+//! * A thing that one run is too short for holds up no other:
+//!   `a_thing_that_one_run_is_too_short_for_stays_and_holds_up_no_other`.
 //! * Nothing is removed whose object is damaged: `nothing_is_removed_when_its_object_is_damaged`.
 
+mod batch;
 pub mod daily;
 mod finished;
+mod flight;
 mod pass;
+mod progress;
 mod things;
 pub mod transfers;
 
+pub use flight::READ_BACK_MS;
 pub use pass::{Counts, Held, Pass, Stage};
 
 use crate::ports::{ArchivePasses, Campaigns, Freezes, Ids, Objects, Things, TransferArchive};
@@ -44,7 +54,7 @@ impl<T> Deps for T where
 
 /// Why a run stops before its pass is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// Its time is over.
     Deadline,
     /// Another run works on the same pass.

@@ -3,10 +3,11 @@
 use largesse_app::ports::Campaigns;
 use largesse_domain::campaign::Duplicates;
 use largesse_domain::id::CampaignId;
+use largesse_emulator::Service;
 
 use super::*;
 use crate::campaign::queued;
-use crate::campaign_rows::{begin_seal, draft, members, put, seal};
+use crate::campaign_rows::{begin_seal, draft, members, put, seal, seal_in};
 
 /// A sealed campaign of two parts, with rows that name a member again.
 pub(crate) async fn sealed(sandbox: &Sandbox) -> CampaignId {
@@ -59,4 +60,32 @@ async fn a_campaign_with_a_recent_action_stays() {
     let pass = ran(&sandbox, 86).await;
     assert_eq!(pass.held.unwrap().why, "it ended later than the age");
     assert!(sandbox.store.campaign(id).await.unwrap().is_some());
+}
+
+/// A draft of three parts whose three seals were refused, since each part names a member twice.
+pub(super) async fn refused(sandbox: &Sandbox) -> CampaignId {
+    let id = draft(sandbox, Duplicates::Refuse).await;
+    for part in 1..=3 {
+        put(sandbox, id, part, &format!("member_id,amount\na{part},5\nb,5\nb,5\n")).await;
+        seal_in(sandbox, id, 1).await;
+    }
+    assert_eq!(crate::campaign_rows::campaign(sandbox, id).await.life.seal_attempt, 3);
+    id
+}
+
+/// Of seals that were given up, each set of items is read once, and what says where they are is
+/// read once for the campaign and not for each set.
+#[tokio::test(start_paused = true)]
+async fn a_campaign_with_seals_that_were_given_up_is_packed_by_one_read_of_each_set() {
+    let sandbox = Sandbox::new(87);
+    let id = refused(&sandbox).await;
+    sandbox.world.recorder().reset();
+    damaged::packed(&sandbox.store, PoolId::Campaign(id)).await;
+    let calls = |name: &str| sandbox.world.recorder().operation(Service::DynamoDb, name).calls;
+    // The campaign.
+    assert_eq!(calls("GetItem"), 1);
+    // The list of parts; the partitions of the campaign, of three parts and of three seals.
+    assert_eq!(calls("Query"), 1 + 1 + 3 + 3);
+    // The campaign as it is stored, and the chunks of three rounds of three seals.
+    assert_eq!(calls("BatchGetItem"), 1 + 3 * 3);
 }

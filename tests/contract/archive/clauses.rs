@@ -1,5 +1,10 @@
 //! Each clause of each conditional write of the archive.
 
+use std::sync::Arc;
+
+use largesse_app::ports::Objects;
+use largesse_emulator::{Faults, Matching};
+
 use super::damaged::packed;
 use super::*;
 
@@ -61,7 +66,31 @@ async fn a_thing_has_one_tombstone_and_a_repeat_finds_it() {
     assert_eq!(store.tombstone(spray.pool()).await.unwrap(), Some(tombstone));
 }
 
-/// The transaction itself refuses a second tombstone, also where the read before it found none.
+/// A restore puts the thing beside its tombstone between the read of the tombstone and the
+/// transaction: the clause of the transaction keeps the tombstone, which names the removed items.
+#[tokio::test(start_paused = true)]
+async fn the_transaction_itself_refuses_a_second_tombstone() {
+    let (sandbox, spray, tombstone) = ready(66).await;
+    let (store, sprays) = (&*sandbox.store, Table::of(&sandbox, "sprays"));
+    let main = sprays.get(&key(spray.pool())).await.unwrap();
+    assert_eq!(store.put_tombstone(&tombstone).await.unwrap(), Replaced::Done);
+    sprays.put(main).await;
+    let reads = Matching::operation("GetItem").on("largesse-reconcile");
+    let none = Faults::seeded(1).rewrite(reads, |_, reply| *reply = serde_json::json!({}));
+    sandbox.world.set_fault_hook(Some(Arc::new(none)));
+    let mut other = tombstone.clone();
+    // Another run packs into objects of its own.
+    let bytes = store.get(&other.parts[0].object).await.unwrap().unwrap();
+    "things/sprays/other/0.json.gz".clone_into(&mut other.parts[0].object);
+    store.put(&other.parts[0].object, bytes).await.unwrap();
+    assert_eq!(store.put_tombstone(&other).await.unwrap(), Replaced::Changed);
+    sandbox.world.set_fault_hook(None);
+    assert_eq!(store.tombstone(spray.pool()).await.unwrap(), Some(tombstone));
+    assert!(sprays.get(&key(spray.pool())).await.is_some());
+    sprays.delete(&key(spray.pool())).await;
+}
+
+/// The read before the transaction finds the tombstone.
 #[tokio::test(start_paused = true)]
 async fn a_thing_that_is_there_again_beside_its_tombstone_keeps_both() {
     let (sandbox, spray, tombstone) = ready(64).await;

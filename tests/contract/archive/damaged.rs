@@ -8,8 +8,9 @@ use super::*;
 /// Packs a thing and puts it into objects, as a run does. The run is not begun.
 pub(super) async fn packed(store: &Store, pool: PoolId) -> Tombstone {
     let (mut parts, mut next) = (Vec::new(), None);
+    let sets = store.sets(pool).await.unwrap();
     loop {
-        let (packed, behind) = store.pack(pool, next).await.unwrap();
+        let (packed, behind) = store.pack(&sets, next).await.unwrap();
         if let Some(packed) = packed {
             let object = format!("things/{}/test/{}.json.gz", packed.table, parts.len());
             let length = u64::try_from(packed.bytes.len()).unwrap();

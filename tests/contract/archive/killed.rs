@@ -1,9 +1,11 @@
 //! A run that is killed anywhere loses nothing, and the next one ends what it began.
 
 use largesse_app::archive::Stage;
+use largesse_domain::campaign::Duplicates;
 use largesse_tests::kill::kill_at;
 
 use super::*;
+use crate::campaign_rows::{draft, members, put, seal};
 
 /// No run waits this often.
 const AWAITS_MAX: usize = 3_000;
@@ -20,19 +22,18 @@ async fn lost_nothing(sandbox: &Sandbox, before: &BTreeSet<String>, pools: &[Poo
     assert!(lost.is_empty(), "killed at {at}: {lost:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_run_that_is_killed_at_any_await_loses_nothing() {
+/// Kills a run over finished things at each of its awaits, from the first until it ends by itself.
+async fn killed_everywhere(things: impl AsyncFn(&Sandbox) -> Vec<PoolId>) {
     let mut k = 1;
     loop {
         let sandbox = Sandbox::new(41);
-        let (spray, drop) = (over_spray(&sandbox).await, over_drop(&sandbox).await);
-        let pools = [spray.pool(), drop.pool()];
+        let pools = things(&sandbox).await;
         age(&sandbox).await;
         let before = stored(&sandbox);
         let killed = sandbox.another_process(42);
         let until = killed.now().plus_ms(600_000);
         let first = kill_at(k, daily::run(&*killed, until, POLICY)).await;
-        std::mem::drop(killed);
+        drop(killed);
         lost_nothing(&sandbox, &before, &pools, k).await;
         proved(&sandbox).await;
         let pass = sandbox.store.latest_archive_pass().await.unwrap().value;
@@ -47,7 +48,7 @@ async fn a_run_that_is_killed_at_any_await_loses_nothing() {
         }
         let pass = store.latest_archive_pass().await.unwrap().value.unwrap();
         assert_eq!(pass.in_flight, [], "killed at {k}");
-        for pool in pools {
+        for pool in pools.iter().copied() {
             assert_eq!(of(&stored(&sandbox), pool), BTreeSet::new(), "killed at {k}");
             assert_eq!(archived(&sandbox.store, pool).await, of(&before, pool), "killed at {k}");
         }
@@ -60,6 +61,37 @@ async fn a_run_that_is_killed_at_any_await_loses_nothing() {
         k += 1;
         assert!(k < AWAITS_MAX, "it never ended");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_killed_at_any_await_loses_nothing() {
+    killed_everywhere(async |sandbox| {
+        let (spray, drop) = (over_spray(sandbox).await, over_drop(sandbox).await);
+        vec![spray.pool(), drop.pool()]
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_killed_at_any_await_loses_nothing_of_a_product() {
+    killed_everywhere(async |sandbox| {
+        sandbox.deposit("ann", 500).await;
+        let product = made_of(sandbox, limits(100), 2).await;
+        invested(sandbox, &product, "ann", 10).await;
+        vec![product.pool()]
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_killed_at_any_await_loses_nothing_of_a_campaign() {
+    killed_everywhere(async |sandbox| {
+        let id = draft(sandbox, Duplicates::First).await;
+        put(sandbox, id, 1, &members(0, 3)).await;
+        seal(sandbox, id).await;
+        vec![PoolId::Campaign(id)]
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,8 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use largesse_app::archive::transfers::{LedgerProgress, round};
 use largesse_app::ports::{
-    Ids, MemberRef, Objects, PackedRun, PortErrorKind, PortResult, Removed, ScanKey, Scanned,
-    Segment, StoredRun, TransferArchive, Wallets, Written,
+    Clock, Ids, MemberRef, Objects, OwnerRow, PackedRun, PortErrorKind, PortResult, Removed,
+    ScanKey, Scanned, Segment, StoredRun, TransferArchive, Wallets, Written,
 };
 use largesse_aws::Store;
 use largesse_domain::id::{TransferId, Ulid, UserId};
@@ -18,7 +18,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use super::{
     Archived, archive, assert_sound, count_in_table, days_ago, ids_of, keys_in_table, objects, row,
-    some,
+    some, time,
 };
 use crate::scene::{Item, Table, key_with, n, s};
 
@@ -34,6 +34,12 @@ struct Tampered<'a> {
 impl Ids for Tampered<'_> {
     fn ulid(&self) -> Ulid {
         self.store.ulid()
+    }
+}
+
+impl Clock for Tampered<'_> {
+    fn now(&self) -> Timestamp {
+        self.store.now()
     }
 }
 
@@ -58,7 +64,7 @@ impl TransferArchive for Tampered<'_> {
         segment: Segment,
         after: Option<ScanKey>,
         horizon: Timestamp,
-    ) -> PortResult<Scanned<UserId>> {
+    ) -> PortResult<Scanned<OwnerRow<UserId>>> {
         self.store.archivable(segment, after, horizon).await
     }
 
@@ -106,7 +112,8 @@ async fn nothing_is_removed_whose_object_is_not_as_it_was_written() {
     for how in tampering {
         let tampered = Tampered { store, how };
         let mut progress = LedgerProgress::default();
-        let error = round(&tampered, sandbox.id(), horizon, &mut progress).await.unwrap_err();
+        let error =
+            round(&tampered, sandbox.id(), time(store, horizon), &mut progress).await.unwrap_err();
         assert_eq!(error.kind, PortErrorKind::Corrupt);
         assert_eq!(keys_in_table(sandbox, "a"), before, "no run is recorded, no row removed");
     }
@@ -248,4 +255,24 @@ async fn a_message_that_comes_after_its_transfer_was_archived_moves_nothing() {
     let next = TransferId(Ulid::from_parts(days_ago(sandbox, 400).ms_unsigned(), 0));
     store.post(order(next)).await.unwrap().unwrap();
     assert_eq!(store.wallet(&user("a")).await.unwrap().seq, before.seq + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_names_no_wallet_is_passed_over_and_counted_and_others_go_on() {
+    let world = Archived::new(5);
+    let (sandbox, store) = (&world.sandbox, &world.store);
+    some(sandbox, "a", 5).await;
+    let table = Table::of(sandbox, "ledger");
+    let old = Ulid::from_parts(days_ago(sandbox, 500).ms_unsigned(), 1);
+    let keys = [key_with("WALLET#", format!("TX#{old}")), key_with("else", format!("TX#{old}"))];
+    for key in &keys {
+        table.put(key.clone()).await;
+    }
+    let done = archive(store, days_ago(sandbox, 400)).await.unwrap();
+    assert_eq!((done.damaged, done.runs), (2, 1));
+    assert_eq!(count_in_table(sandbox, "a", "TX#"), 3);
+    for key in &keys {
+        assert!(table.get(key).await.is_some());
+        table.delete(key).await;
+    }
 }

@@ -1,5 +1,6 @@
 //! An archive that is killed at each of its awaits.
 
+use largesse_app::archive::transfers::{LedgerProgress, Time, round};
 use largesse_app::ports::{Clock, Once, Wallets};
 use largesse_domain::id::{TransferId, Ulid};
 use largesse_domain::ledger::{TransferKind, TransferOrder};
@@ -87,4 +88,34 @@ async fn a_payment_that_is_repeated_above_the_horizon_is_found_and_new_ones_go_o
     assert_eq!(ids_of(store, "a", 2).await.len(), ledger.transfers.len() + 1);
     assert_sound(store).await;
     assert_eq!(store.wallet(&user("a")).await.unwrap().seq, posted.seq);
+}
+
+/// Wallets that are worked on one after another, by rounds that each end at their deadline.
+#[tokio::test(start_paused = true)]
+async fn rounds_that_stop_at_their_deadline_finish_the_ledger_together() {
+    let world = Archived::new(4);
+    let sandbox = &world.sandbox;
+    let names: Vec<String> = (0..60).map(|number| format!("w{number}")).collect();
+    for name in &names {
+        some(sandbox, name, 3).await;
+    }
+    crate::archive::deadline::slow(sandbox);
+    let (mut progress, mut late) = (LedgerProgress::default(), 0);
+    while !progress.is_over() {
+        let began = world.store.now();
+        let time = Time { horizon: days_ago(sandbox, 400), stop_at: began.plus_ms(3_300) };
+        let done = round(&*world.store, Ulid::from_parts(9, 9), time, &mut progress).await.unwrap();
+        // What has begun ends: what is packed is recorded, eight wallets side by side.
+        assert!(world.store.now().ms_since(began) <= 3_300 + 1_500);
+        late += i32::from(done.is_err());
+        assert!(late < 40, "it never ends");
+    }
+    assert!(late > 1, "{late}");
+    assert_eq!((progress.runs, progress.strays, progress.damaged), (60, 0, 0));
+    sandbox.world.set_fault_hook(None);
+    for name in &names {
+        assert_eq!(count_in_table(sandbox, name, "TX#"), 3);
+        assert_eq!(ids_of(&world.store, name, 50).await.len(), 8);
+    }
+    assert_sound(&world.store).await;
 }

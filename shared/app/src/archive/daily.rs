@@ -2,9 +2,11 @@
 //! their deadline. The pass is saved after each step, so that the next run goes on where the last one
 //! stopped or was killed.
 
+use largesse_domain::id::PoolId;
 use largesse_domain::time::Timestamp;
 
 use super::pass::{Pass, Stage};
+use super::transfers::Time;
 use super::{Deps, Stop, things, transfers};
 use crate::ports::{PortResult, Versioned, Written};
 
@@ -36,6 +38,8 @@ pub(super) struct Run<'a, D> {
     pub(super) deps: &'a D,
     pub(super) pass: Pass,
     pub(super) stop_at: Timestamp,
+    /// Whether it has archived something, or a page of things is done with.
+    pub(super) has_progress: bool,
     version: u64,
 }
 
@@ -49,6 +53,21 @@ impl<D: Deps> Run<'_, D> {
         Ok(Ok(()))
     }
 
+    /// Whether its time is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.deps.now() >= self.stop_at
+    }
+
+    /// Stops before a thing that it had no time for. A run that has done nothing else says that one
+    /// run is too short for it, so that it does not hold up what is behind it.
+    pub(super) async fn leave(&mut self, pool: PoolId) -> PortResult<Result<(), Stop>> {
+        if self.has_progress {
+            return Ok(Err(Stop::Deadline));
+        }
+        self.pass.too_long.push(pool);
+        Ok(self.save().await?.and(Err(Stop::Deadline)))
+    }
+
     async fn step(&mut self) -> PortResult<Result<(), Stop>> {
         match self.pass.stage {
             Stage::Things(kind) => {
@@ -59,7 +78,11 @@ impl<D: Deps> Run<'_, D> {
             Stage::Ledger => {
                 let horizon = self.pass.horizon();
                 let pass = &mut self.pass;
-                transfers::round(self.deps, pass.id, horizon, &mut pass.ledger).await?;
+                let time = Time { horizon, stop_at: self.stop_at };
+                let done = transfers::round(self.deps, pass.id, time, &mut pass.ledger).await?;
+                if let Err(stop) = done {
+                    return Ok(self.save().await?.and(Err(stop)));
+                }
                 if pass.ledger.is_over() {
                     pass.advance(self.deps.now());
                 }
@@ -94,7 +117,7 @@ pub async fn run<D: Deps>(deps: &D, stop_at: Timestamp, policy: Policy) -> PortR
         }
         _ => return Ok(Ran::Idle),
     };
-    let mut run = Run { deps, pass, stop_at, version };
+    let mut run = Run { deps, pass, stop_at, has_progress: false, version };
     while run.pass.stage != Stage::Ended && deps.now() < stop_at {
         match run.step().await? {
             Ok(()) => {}

@@ -122,6 +122,8 @@ pub struct Pass {
     pub place: Option<ScanKey>,
     /// The things whose items are in objects that were read back, and which are being removed.
     pub in_flight: Vec<Tombstone>,
+    /// Things of the page that one run is too short for: they stay. A run adds at most one.
+    pub too_long: Vec<PoolId>,
     /// The oldest thing so far that is not archived.
     pub held: Option<Held>,
     /// How much was archived so far.
@@ -143,6 +145,7 @@ impl Pass {
             stage: Stage::ALL[0],
             place: None,
             in_flight: Vec::new(),
+            too_long: Vec::new(),
             held: None,
             counts: Counts::default(),
             ledger: LedgerProgress::default(),

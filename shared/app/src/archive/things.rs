@@ -12,33 +12,25 @@
 //! A run that is killed after 3 is followed by one that begins with 4: each step finds what was
 //! done. One that is killed before leaves an object that nothing names, which harms nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use largesse_domain::id::PoolId;
 use largesse_domain::product::made_at;
 
+use super::batch::{Added, Batch};
 use super::daily::Run;
 use super::finished::{Standing, standing};
+use super::flight::{archive, remove};
 use super::pass::Held;
 use super::{Deps, Stop};
-use crate::ports::{
-    Ids, ItemsKey, MemberRef, OwnerRow, Packed, PortError, PortErrorKind, PortResult, Replaced,
-    ThingKind, Tombstone,
-};
+use crate::ports::{OwnerRow, PortErrorKind, PortResult, ThingKind};
 
-/// Things looked at, or removed, at the same time.
+/// Things looked at at the same time.
 const CONCURRENCY: usize = 16;
-/// How large an object may become before another one is begun, in bytes (docs/limits.md).
-const OBJECT_LEN_MAX: usize = 4_194_304;
-/// How many members an object may have.
-const OBJECT_PARTS_MAX: usize = 1_000;
 /// How many members the things that are removed at once may have: the pass names each, in 200 bytes
 /// of an item of 400 KB (Amazon DynamoDB Developer Guide, "Item size").
 const FLIGHT_PARTS_MAX: usize = 500;
-/// How many members one thing may have, for the same reason: 4 GB of items.
-const THING_PARTS_MAX: usize = 1_500;
-
 /// Works on the next page of the things of a kind.
 ///
 /// # Errors
@@ -51,23 +43,61 @@ pub(super) async fn page<D: Deps>(
     if let Err(stop) = remove(run).await? {
         return Ok(Err(stop));
     }
-    let (deps, cutoff) = (run.deps, run.pass.cutoff);
-    let page = deps.scan_things(kind, run.pass.place.clone()).await?;
-    let frozen: BTreeSet<PoolId> =
-        deps.frozen_pools().await?.into_iter().map(|frozen| frozen.pool).collect();
+    let page = run.deps.scan_things(kind, run.pass.place.clone()).await?;
     let mut found = Found::default();
+    let old = old_of(run, page.rows, &mut found).await?;
+    let finished = match finished_of(run, old, &mut found).await? {
+        Ok(finished) => finished,
+        Err(stop) => return Ok(Err(stop)),
+    };
+    if let Err(stop) = archive_all(run, finished, &mut found).await? {
+        return Ok(Err(stop));
+    }
+    run.has_progress = true;
+    let pass = &mut run.pass;
+    pass.held = Held::older(pass.held.take(), found.held);
+    pass.counts.held = pass.counts.held.saturating_add(found.count);
+    pass.too_long.clear();
+    match page.next {
+        Some(next) => pass.place = Some(next),
+        None => pass.advance(run.deps.now()),
+    }
+    Ok(Ok(()))
+}
+
+/// The things of a page that were made before the cutoff and may be looked at.
+async fn old_of<D: Deps>(
+    run: &Run<'_, D>,
+    rows: Vec<OwnerRow<PoolId>>,
+    found: &mut Found,
+) -> PortResult<Vec<PoolId>> {
+    let frozen = run.deps.frozen_pools().await?;
+    let frozen: BTreeSet<PoolId> = frozen.into_iter().map(|frozen| frozen.pool).collect();
     let mut old = Vec::new();
-    for row in page.rows {
+    for row in rows {
         match row {
             // Asked once more in the transaction: it may be frozen meanwhile.
             OwnerRow::Whole(pool) if frozen.contains(&pool) => {
                 found.hold(Held::of(pool, "it is frozen"));
             }
-            OwnerRow::Whole(pool) if made_at(pool.ulid()) < cutoff => old.push(pool),
+            OwnerRow::Whole(pool) if run.pass.too_long.contains(&pool) => {
+                found.hold(Held::of(pool, "it cannot be archived within one run"));
+            }
+            OwnerRow::Whole(pool) if made_at(pool.ulid()) < run.pass.cutoff => old.push(pool),
             OwnerRow::Whole(_) | OwnerRow::Other => {}
             OwnerRow::Unreadable(key) => found.hold(Held::unreadable(&key)),
         }
     }
+    Ok(old)
+}
+
+/// Those that are finished. A page has at most a hundred things, so as many looks are made.
+async fn finished_of<D: Deps>(
+    run: &Run<'_, D>,
+    old: Vec<PoolId>,
+    found: &mut Found,
+) -> PortResult<Result<Vec<PoolId>, Stop>> {
+    let (deps, cutoff) = (run.deps, run.pass.cutoff);
     let looks: Vec<_> =
         old.into_iter().map(async |pool| (pool, standing(deps, pool, cutoff).await)).collect();
     let mut looks = futures::stream::iter(looks).buffered(CONCURRENCY);
@@ -78,22 +108,41 @@ pub(super) async fn page<D: Deps>(
             Standing::Gone => {}
             Standing::Held(why) => found.hold(Held::of(pool, why)),
         }
+        // A run that has done nothing yet archives what it has found.
+        if run.is_over() && run.has_progress {
+            return Ok(Err(Stop::Deadline));
+        }
     }
-    drop(looks);
+    Ok(Ok(finished))
+}
+
+/// Archives finished things. At the deadline the rest is left: the page is read again, and what is
+/// archived is not on it any more.
+async fn archive_all<D: Deps>(
+    run: &mut Run<'_, D>,
+    finished: Vec<PoolId>,
+    found: &mut Found,
+) -> PortResult<Result<(), Stop>> {
     let mut batch = Batch::default();
+    let mut late = None;
     for pool in finished {
-        if batch.parts >= FLIGHT_PARTS_MAX {
-            if let Err(stop) = archive(run, std::mem::take(&mut batch), &mut found).await? {
-                return Ok(Err(stop));
-            }
-            if deps.now() >= run.stop_at {
-                // The page is read again: what is archived is not on it any more.
-                return Ok(Err(Stop::Deadline));
-            }
+        if batch.parts >= FLIGHT_PARTS_MAX
+            && let Err(stop) = archive(run, std::mem::take(&mut batch), found).await?
+        {
+            return Ok(Err(stop));
+        }
+        // A run that has done nothing yet packs one thing at least.
+        if run.is_over() && (run.has_progress || !batch.is_empty()) {
+            late = Some(pool);
+            break;
         }
         match batch.add(run, pool).await {
-            Ok(Ok(())) => {}
-            Ok(Err(why)) => found.hold(Held::of(pool, why)),
+            Ok(Added::Whole) => {}
+            Ok(Added::Late) => {
+                late = Some(pool);
+                break;
+            }
+            Ok(Added::Refused(why)) => found.hold(Held::of(pool, why)),
             // It holds up no other thing.
             Err(error) if error.kind == PortErrorKind::Corrupt => {
                 found.hold(Held::of(pool, "an item of it cannot be packed"));
@@ -101,190 +150,25 @@ pub(super) async fn page<D: Deps>(
             Err(error) => return Err(error),
         }
     }
-    if let Err(stop) = archive(run, batch, &mut found).await? {
+    if let Err(stop) = archive(run, batch, found).await? {
         return Ok(Err(stop));
     }
-    let pass = &mut run.pass;
-    pass.held = Held::older(pass.held.take(), found.held);
-    pass.counts.held = pass.counts.held.saturating_add(found.count);
-    match page.next {
-        Some(next) => pass.place = Some(next),
-        None => pass.advance(deps.now()),
+    match late {
+        Some(pool) => run.leave(pool).await,
+        None => Ok(Ok(())),
     }
-    Ok(Ok(()))
 }
 
 /// What stays of a page.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     held: Option<Held>,
     count: u64,
 }
 
 impl Found {
-    fn hold(&mut self, held: Held) {
+    pub(super) fn hold(&mut self, held: Held) {
         self.held = Held::older(self.held.take(), Some(held));
         self.count = self.count.saturating_add(1);
     }
-}
-
-/// Things whose items are being put into objects, one object for each table at a time.
-#[derive(Default)]
-struct Batch {
-    things: Vec<Tombstone>,
-    parts: usize,
-    open: BTreeMap<&'static str, Object>,
-}
-
-/// An object that is not written yet.
-struct Object {
-    name: String,
-    bytes: Vec<u8>,
-    parts: usize,
-}
-
-impl Batch {
-    /// Adds all items of a thing; `Err` says why it cannot be archived.
-    async fn add<D: Deps>(
-        &mut self,
-        run: &Run<'_, D>,
-        pool: PoolId,
-    ) -> PortResult<Result<(), &'static str>> {
-        let mut parts = Vec::new();
-        let mut next: Option<ItemsKey> = None;
-        loop {
-            let (packed, behind) = run.deps.pack(pool, next.take()).await?;
-            if let Some(packed) = packed {
-                parts.push(self.put(run, packed).await?);
-            }
-            if parts.len() > THING_PARTS_MAX {
-                return Ok(Err("it has too many items"));
-            }
-            match behind {
-                Some(behind) => next = Some(behind),
-                None => break,
-            }
-        }
-        if parts.is_empty() {
-            return Err(PortError::corrupt("archive a thing: it has no items"));
-        }
-        self.parts = self.parts.saturating_add(parts.len());
-        self.things.push(Tombstone { pool, parts, at: run.deps.now() });
-        Ok(Ok(()))
-    }
-
-    /// Puts a member behind those of its table.
-    async fn put<D: Deps>(&mut self, run: &Run<'_, D>, packed: Packed) -> PortResult<MemberRef> {
-        let Packed { table, bytes, lines, hash } = packed;
-        let fits = |object: &Object| {
-            object.bytes.len().saturating_add(bytes.len()) <= OBJECT_LEN_MAX
-                && object.parts < OBJECT_PARTS_MAX
-        };
-        if let Some(object) = self.open.remove(table) {
-            if fits(&object) {
-                self.open.insert(table, object);
-            } else {
-                run.deps.put(&object.name, object.bytes.into()).await?;
-            }
-        }
-        let object = self.open.entry(table).or_insert_with(|| Object {
-            name: format!("things/{table}/{}/{}.json.gz", run.pass.id, Ids::ulid(run.deps)),
-            bytes: Vec::new(),
-            parts: 0,
-        });
-        let long = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let (offset, length) = (long(object.bytes.len()), long(bytes.len()));
-        object.bytes.extend_from_slice(&bytes);
-        object.parts = object.parts.saturating_add(1);
-        Ok(MemberRef { object: object.name.clone(), offset, length, lines, hash })
-    }
-}
-
-/// Writes what is open, reads all members back, and removes the things.
-async fn archive<D: Deps>(
-    run: &mut Run<'_, D>,
-    batch: Batch,
-    found: &mut Found,
-) -> PortResult<Result<(), Stop>> {
-    if batch.things.is_empty() {
-        return Ok(Ok(()));
-    }
-    for object in batch.open.into_values() {
-        run.deps.put(&object.name, object.bytes.into()).await?;
-    }
-    let deps = run.deps;
-    let reads: Vec<_> = batch
-        .things
-        .into_iter()
-        .map(async |thing| {
-            for part in &thing.parts {
-                if !deps.is_stored(part).await? {
-                    return Ok(Err(thing.pool));
-                }
-            }
-            Ok(Ok(thing))
-        })
-        .collect();
-    let reads = futures::stream::iter(reads).buffered(CONCURRENCY);
-    let reads: Vec<Result<Tombstone, PoolId>> = reads.try_collect().await?;
-    for read in reads {
-        match read {
-            Ok(thing) => run.pass.in_flight.push(thing),
-            Err(pool) => {
-                // infra/alarms.yaml counts `archive.damaged`.
-                tracing::error!(archive.damaged = 1, pool.id = %pool, "an object is damaged");
-                found.hold(Held::of(pool, "what was archived of it could not be read back"));
-            }
-        }
-    }
-    if let Err(stop) = run.save().await? {
-        return Ok(Err(stop));
-    }
-    let changed = match remove(run).await? {
-        Ok(changed) => changed,
-        Err(stop) => return Ok(Err(stop)),
-    };
-    for pool in changed {
-        found.hold(Held::of(pool, "it is frozen, or it changed while it was archived"));
-    }
-    Ok(Ok(()))
-}
-
-/// Removes the things that the pass names from their tables. Gives those that have changed: they
-/// stay.
-async fn remove<D: Deps>(run: &mut Run<'_, D>) -> PortResult<Result<Vec<PoolId>, Stop>> {
-    if run.pass.in_flight.is_empty() {
-        return Ok(Ok(Vec::new()));
-    }
-    let deps = run.deps;
-    let things = run.pass.in_flight.clone();
-    let removals: Vec<_> = things.iter().map(|thing| remove_one(deps, thing)).collect();
-    let removals = futures::stream::iter(removals).buffer_unordered(CONCURRENCY);
-    let removed: Vec<(PoolId, Option<u64>)> = removals.try_collect().await?;
-    let mut changed = Vec::new();
-    let counts = &mut run.pass.counts;
-    for (pool, items) in removed {
-        match items {
-            Some(items) => {
-                counts.things = counts.things.saturating_add(1);
-                counts.items = counts.items.saturating_add(items);
-            }
-            None => changed.push(pool),
-        }
-    }
-    run.pass.in_flight.clear();
-    Ok(run.save().await?.map(|()| changed))
-}
-
-/// How many items were removed; `None` when the thing has changed.
-async fn remove_one<D: Deps>(deps: &D, thing: &Tombstone) -> PortResult<(PoolId, Option<u64>)> {
-    if deps.put_tombstone(thing).await? == Replaced::Changed {
-        return Ok((thing.pool, None));
-    }
-    let mut items = 0_u64;
-    for part in &thing.parts {
-        deps.remove_items(part).await?;
-        items = items.saturating_add(part.lines);
-    }
-    Ok((thing.pool, Some(items)))
 }

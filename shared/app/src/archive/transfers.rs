@@ -15,6 +15,10 @@
 //! * Nothing is removed whose object is damaged, cut or missing:
 //!   `nothing_is_removed_whose_object_is_not_as_it_was_written`.
 //! * A row that is not in its run stays: `a_row_that_is_not_in_its_run_stays`.
+//! * A key that cannot be read is passed over:
+//!   `a_key_that_names_no_wallet_is_passed_over_and_counted_and_others_go_on`.
+//! * A round ends at its deadline, and the next ones go on:
+//!   `rounds_that_stop_at_their_deadline_finish_the_ledger_together`.
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -22,9 +26,11 @@ use futures::future::join_all;
 use largesse_domain::id::{Ulid, UserId};
 use largesse_domain::time::Timestamp;
 
+use super::Stop;
+pub use super::progress::{LEFT_MAX, LedgerProgress};
 use crate::ports::{
-    Ids, Objects, PackedRun, PortError, PortErrorKind, PortResult, Segment, StoredRun,
-    TransferArchive, Written,
+    Clock, Ids, Objects, OwnerRow, PackedRun, PortError, PortErrorKind, PortResult, Segment,
+    StoredRun, TransferArchive, Written,
 };
 use crate::reconcile::{Place, SEGMENTS};
 
@@ -33,79 +39,27 @@ use crate::reconcile::{Place, SEGMENTS};
 const OBJECT_LEN_MAX: usize = 4 << 20;
 /// How many members an object has at most: as many wallets are worked on between two puts.
 const MEMBERS_MAX: usize = 1_000;
-/// How many wallets with strays or damage a pass names: an operator looks at the first ones.
-pub const LEFT_MAX: usize = 100;
 /// Wallets that are read, recorded or removed side by side.
 const CONCURRENCY: usize = 8;
 
-/// How far the scan has come, and what was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerProgress {
-    /// How far each segment of the ledger has come: [`SEGMENTS`].
-    pub places: Vec<Place>,
-    /// Objects that were written.
-    pub objects: u64,
-    /// Runs that were recorded.
-    pub runs: u64,
-    /// Transfers in them.
-    pub transfers: u64,
-    /// Rows that were removed from the table, voided payments included.
-    pub rows: u64,
-    /// Rows that stay, since their run does not hold them as they are.
-    pub strays: u64,
-    /// Wallets that were left as they are, since a row or a run of them cannot be read.
-    pub damaged: u64,
-    /// The first [`LEFT_MAX`] wallets with strays or damage. No log names a member.
-    pub left: Vec<UserId>,
+/// What a round may archive, and how long it may work.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// Transfers with ids below go.
+    pub horizon: Timestamp,
+    /// Work on no other wallet begins from then on.
+    pub stop_at: Timestamp,
 }
 
-impl Default for LedgerProgress {
-    fn default() -> Self {
-        let places = (0..SEGMENTS).map(|_| Place::Start).collect();
-        Self {
-            places,
-            objects: 0,
-            runs: 0,
-            transfers: 0,
-            rows: 0,
-            strays: 0,
-            damaged: 0,
-            left: Vec::new(),
-        }
-    }
-}
-
-impl LedgerProgress {
-    /// Whether all segments are at their end.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.places.iter().all(|place| *place == Place::End)
-    }
-
-    /// Leaves a wallet as it is that cannot be read; every other failure ends the round.
-    fn leave(&mut self, user: &UserId, error: PortError) -> PortResult<()> {
-        if error.kind != PortErrorKind::Corrupt {
-            return Err(error);
-        }
-        tracing::error!(
-            archive.damaged = 1,
-            error.cause = error.causes(),
-            "a wallet is not archived"
-        );
-        self.damaged = self.damaged.saturating_add(1);
-        self.name(user);
-        Ok(())
-    }
-
-    fn name(&mut self, user: &UserId) {
-        if self.left.len() < LEFT_MAX && !self.left.contains(user) {
-            self.left.push(user.clone());
-        }
+impl Time {
+    fn is_over(self, clock: &impl Clock) -> bool {
+        clock.now() >= self.stop_at
     }
 }
 
 /// Reads the next page of each segment, and archives and removes what is below the horizon in the
-/// wallets on it. `pass` names the folder of the objects.
+/// wallets on it. `pass` names the folder of the objects. Looks at the clock between two wallets.
+/// [`Stop::Deadline`]: the same pages come again in the next round, which finds done what was done.
 ///
 /// # Errors
 /// [`PortError`]: something could not be read or written now. The round may be repeated with the
@@ -113,12 +67,34 @@ impl LedgerProgress {
 pub async fn round<D>(
     deps: &D,
     pass: Ulid,
+    time: Time,
+    progress: &mut LedgerProgress,
+) -> PortResult<Result<(), Stop>>
+where
+    D: TransferArchive + Objects + Ids + Clock,
+{
+    // Each round finds strays and damage again, so they count when their page is done with.
+    let found = (progress.strays, progress.damaged);
+    let (users, places) = next_pages(deps, time.horizon, progress).await?;
+    // What an earlier run left, and then run after run.
+    let mut left = remove(deps, time, users, progress).await?;
+    while !left.is_late && !left.users.is_empty() {
+        left = archive(deps, pass, time, left.users, progress).await?;
+    }
+    if left.is_late {
+        (progress.strays, progress.damaged) = found;
+        return Ok(Err(Stop::Deadline));
+    }
+    progress.places = places;
+    Ok(Ok(()))
+}
+
+/// The wallets on the next page of each segment, and the places behind the pages.
+async fn next_pages<D: TransferArchive>(
+    deps: &D,
     horizon: Timestamp,
     progress: &mut LedgerProgress,
-) -> PortResult<()>
-where
-    D: TransferArchive + Objects + Ids,
-{
+) -> PortResult<(Vec<UserId>, Vec<Place>)> {
     let numbered = (0..).zip(progress.places.clone()).filter(|(_, place)| *place != Place::End);
     let pages = numbered.map(async |(number, place)| {
         let after = match place {
@@ -132,37 +108,56 @@ where
     let mut places = progress.places.clone();
     for (number, page) in join_all(pages).await {
         let page = page?;
-        users.extend(page.rows);
+        for row in page.rows {
+            match row {
+                OwnerRow::Whole(user) => users.push(user),
+                OwnerRow::Other => {}
+                OwnerRow::Unreadable(_) => progress.pass_over(),
+            }
+        }
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(place) = places.get_mut(index) {
             *place = page.next.map_or(Place::End, Place::Behind);
         }
     }
-    // What an earlier run left, and then run after run.
-    let mut users = remove(deps, users, progress).await?;
-    while !users.is_empty() {
-        users = archive(deps, pass, horizon, users, progress).await?;
-    }
-    progress.places = places;
-    Ok(())
+    Ok((users, places))
 }
 
-/// Archives the next run of each wallet. Returns the wallets that have more.
+/// Wallets that there is more to do for.
+#[derive(Default)]
+struct Left {
+    users: Vec<UserId>,
+    /// Whether time was over before each wallet was worked on.
+    is_late: bool,
+}
+
+impl Left {
+    fn add(&mut self, more: Self) {
+        self.users.extend(more.users);
+        self.is_late |= more.is_late;
+    }
+}
+
+/// Archives the next run of each wallet, several side by side. The work on a wallet is made when it
+/// begins, so a page of thousands of wallets takes no memory for it. What is packed when time is over
+/// is stored. Returns the wallets that have more.
 async fn archive<D>(
     deps: &D,
     pass: Ulid,
-    horizon: Timestamp,
+    time: Time,
     users: Vec<UserId>,
     progress: &mut LedgerProgress,
-) -> PortResult<Vec<UserId>>
+) -> PortResult<Left>
 where
-    D: TransferArchive + Objects + Ids,
+    D: TransferArchive + Objects + Ids + Clock,
 {
-    let packing: Vec<_> =
-        users.into_iter().map(async |user| (deps.pack_run(&user, horizon).await, user)).collect();
+    let mut to_come = users.len();
+    let begun = users.into_iter().take_while(|_| !time.is_over(deps));
+    let packing = begun.map(|user| async move { (deps.pack_run(&user, time.horizon).await, user) });
     let mut packed = futures::stream::iter(packing).buffered(CONCURRENCY);
-    let (mut object, mut len, mut more) = (Vec::new(), 0_usize, Vec::new());
+    let (mut object, mut len, mut left) = (Vec::new(), 0_usize, Left::default());
     while let Some((run, user)) = packed.next().await {
+        to_come = to_come.saturating_sub(1);
         match run {
             Ok(Some(run)) => {
                 len = len.saturating_add(run.bytes.len());
@@ -172,32 +167,39 @@ where
             Err(error) => progress.leave(&user, error)?,
         }
         if len >= OBJECT_LEN_MAX || object.len() >= MEMBERS_MAX {
-            more.extend(store(deps, pass, std::mem::take(&mut object), progress).await?);
+            left.add(store(deps, pass, time, std::mem::take(&mut object), progress).await?);
             len = 0;
         }
     }
-    more.extend(store(deps, pass, object, progress).await?);
-    Ok(more)
+    left.add(store(deps, pass, time, object, progress).await?);
+    left.is_late |= to_come > 0;
+    Ok(left)
 }
 
 /// Puts runs into one object, reads it back, records each run, and removes its rows.
 async fn store<D>(
     deps: &D,
     pass: Ulid,
+    time: Time,
     runs: Vec<PackedRun>,
     progress: &mut LedgerProgress,
-) -> PortResult<Vec<UserId>>
+) -> PortResult<Left>
 where
-    D: TransferArchive + Objects + Ids,
+    D: TransferArchive + Objects + Ids + Clock,
 {
     if runs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Left::default());
     }
     let name = format!("transfers/{pass}/{}.json.gz", deps.ulid());
     let bytes: Vec<u8> = runs.iter().flat_map(|run| run.bytes.iter().copied()).collect();
     deps.put(&name, Bytes::from(bytes)).await?;
     progress.objects = progress.objects.saturating_add(1);
-    let stored = read_back(deps, &name, &runs).await?;
+    let stored = read_back(deps, &name, &runs).await.inspect_err(|error| {
+        if error.kind == PortErrorKind::Corrupt {
+            // infra/alarms.yaml counts `archive.damaged`.
+            tracing::error!(archive.damaged = 1, "an object of transfers is damaged");
+        }
+    })?;
     let recording: Vec<_> = runs
         .iter()
         .zip(&stored)
@@ -217,9 +219,9 @@ where
         }
         done.push(run.user);
     }
-    let removed = remove(deps, done, progress).await?;
-    more.retain(|user| removed.contains(user));
-    Ok(more)
+    let removed = remove(deps, time, done, progress).await?;
+    more.retain(|user| removed.users.contains(user));
+    Ok(Left { users: more, is_late: removed.is_late })
 }
 
 /// Where each run lies in the object, once every one was read back as it was written.
@@ -242,17 +244,20 @@ async fn read_back<D: TransferArchive + Objects>(
 }
 
 /// Removes the rows of wallets that their runs stand for. Returns the wallets without one that
-/// could not be read.
-async fn remove<D: TransferArchive>(
+/// could not be read. Late, some wallets keep their rows: the next round begins with them.
+async fn remove<D: TransferArchive + Clock>(
     deps: &D,
+    time: Time,
     users: Vec<UserId>,
     progress: &mut LedgerProgress,
-) -> PortResult<Vec<UserId>> {
-    let removing: Vec<_> =
-        users.into_iter().map(async |user| (deps.remove_archived(&user).await, user)).collect();
+) -> PortResult<Left> {
+    let mut to_come = users.len();
+    let begun = users.into_iter().take_while(|_| !time.is_over(deps));
+    let removing = begun.map(|user| async move { (deps.remove_archived(&user).await, user) });
     let mut removing = futures::stream::iter(removing).buffered(CONCURRENCY);
     let mut users = Vec::new();
     while let Some((removed, user)) = removing.next().await {
+        to_come = to_come.saturating_sub(1);
         match removed {
             Ok(removed) => {
                 if removed.strays > 0 {
@@ -268,5 +273,5 @@ async fn remove<D: TransferArchive>(
             Err(error) => progress.leave(&user, error)?,
         }
     }
-    Ok(users)
+    Ok(Left { users, is_late: to_come > 0 })
 }

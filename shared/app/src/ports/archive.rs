@@ -8,7 +8,7 @@ use largesse_domain::audit::Run;
 use largesse_domain::id::{TransferId, UserId};
 use largesse_domain::time::Timestamp;
 
-use super::{PortResult, ScanKey, Scanned, Segment, Written};
+use super::{OwnerRow, PortResult, ScanKey, Scanned, Segment, Written};
 
 /// Where a member of an object lies, and by what it is known. A member is a gzip member of its own:
 /// a run of transfers or one thing, as JSON Lines.
@@ -106,13 +106,14 @@ pub struct Removed {
 /// Moving old transfers from the ledger into the archive.
 pub trait TransferArchive: Send + Sync {
     /// The wallets of a page of a segment that have a transfer with an id below the horizon: 1 MB
-    /// is read. A wallet may be on more pages than one.
+    /// is read. A wallet may be on more pages than one. A key that names no wallet is
+    /// [`OwnerRow::Unreadable`].
     fn archivable(
         &self,
         segment: Segment,
         after: Option<ScanKey>,
         horizon: Timestamp,
-    ) -> impl Future<Output = PortResult<Scanned<UserId>>> + Send;
+    ) -> impl Future<Output = PortResult<Scanned<OwnerRow<UserId>>>> + Send;
 
     /// The next run of a wallet: its oldest transfers below the horizon behind its latest run, in
     /// whole milliseconds. Writes nothing. `None` when there are none; voided payments alone are no

@@ -71,6 +71,9 @@ pub enum Replaced {
 
 /// Things, as they are stored.
 pub trait Things: Send + Sync {
+    /// Where the items of one thing are.
+    type Sets: Send + Sync;
+
     /// A page of the things of a kind, in any order. Strongly consistent.
     fn scan_things(
         &self,
@@ -78,11 +81,16 @@ pub trait Things: Send + Sync {
         after: Option<ScanKey>,
     ) -> impl Future<Output = PortResult<Scanned<OwnerRow<PoolId>>>> + Send;
 
+    /// Where the items of a thing are. Reads the thing, and of a campaign its parts. Strongly
+    /// consistent.
+    fn sets(&self, pool: PoolId) -> impl Future<Output = PortResult<Self::Sets>> + Send;
+
     /// Some items of a thing, the thing itself first, and behind which to read on. A page without
-    /// items packs nothing. Strongly consistent.
+    /// items packs nothing; a thing that is gone has none. Reads one page of one set. Strongly
+    /// consistent.
     fn pack(
         &self,
-        pool: PoolId,
+        sets: &Self::Sets,
         after: Option<ItemsKey>,
     ) -> impl Future<Output = PortResult<(Option<Packed>, Option<ItemsKey>)>> + Send;
 

@@ -28,6 +28,8 @@ fn pass_item(pass: &Pass, version: u64) -> Item {
     put("stage", s(pass.stage.as_str()));
     let in_flight = pass.in_flight.iter().map(|one| Av::M(tombstone_item(one)));
     put("in_flight", Av::L(in_flight.collect()));
+    let too_long = pass.too_long.iter().map(|pool| Av::M(item([("pool", s(pool))])));
+    put("too_long", Av::L(too_long.collect()));
     put("things", n(things));
     put("items", n(items));
     put("held", n(held));
@@ -92,6 +94,12 @@ fn read_pass(item: &Item) -> PortResult<Pass> {
         stage: stage.ok_or_else(|| reader.corrupt())?,
         place: reader.optional("place", |reader, name| Ok(place_of(reader.map(name)?)))?,
         in_flight: read_list(&reader, "in_flight", read_tombstone)?,
+        // A pass of an earlier version has none.
+        too_long: reader
+            .optional("too_long", |reader, name| {
+                read_list(reader, name, |item| Reader { item, what: "thing" }.parse("pool"))
+            })?
+            .unwrap_or_default(),
         held: reader.optional("oldest", read_held)?,
         counts: Counts {
             things: reader.number("things")?,
@@ -162,6 +170,7 @@ mod tests {
             pass.place = Some(key.clone());
             pass.in_flight =
                 vec![Tombstone { pool, parts: vec![part.clone()], at: Timestamp::from_ms(1) }];
+            pass.too_long = vec![pool];
             pass.held = Some(Held::of(pool, "why"));
             pass.counts = Counts { things: 1, items: 2, held: 3 };
             pass.ledger.places[1] = Place::Behind(key.clone());

@@ -1,5 +1,7 @@
 //! Where the items of a thing are: sets of keys and partitions, each of one table.
 
+use std::ops::Range;
+
 use aws_sdk_dynamodb::types::AttributeValue as Av;
 use largesse_app::ports::{
     Campaigns, ChunkSet, DropReads, PortResult, Products, ScanKey, Sprays, Upload,
@@ -16,9 +18,9 @@ use crate::store::Store;
 /// Keys read for one member: a bucket has about 1 KB.
 const KEYS_STEP: usize = 1_000;
 
-/// Keys of chunks read for one member: the rows of a chunk have at most 180 KB, and as text a third more,
-/// so a hundred of them stay below what a member may have.
-const CHUNK_KEYS_STEP: usize = 100;
+/// Chunks read for one member, each with its rows and its result: the rows of a chunk have at most
+/// 180 KB, and as text a third more, so fifty of them stay below what a member may have.
+const CHUNKS_STEP: u32 = 50;
 
 /// A table whose items are archived with a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,19 +98,26 @@ pub(super) struct Set {
 pub(super) enum What {
     /// Those of these keys that exist.
     Keys(Vec<Item>),
+    /// The rows and results of those of these chunks that exist. Their keys are made when they are
+    /// read: a campaign of a million rows has 140,000 for each seal that was given up.
+    Chunks(ChunkSet, Range<u32>),
     /// All with this partition key, but for the thing itself, which is a set of its own.
     Partition(String),
 }
 
 impl Set {
     fn keys(table: Table, keys: impl Iterator<Item = Item>) -> Vec<Self> {
-        Self::keys_by(KEYS_STEP, table, keys)
-    }
-
-    fn keys_by(step: usize, table: Table, keys: impl Iterator<Item = Item>) -> Vec<Self> {
         let keys: Vec<Item> = keys.collect();
         let some = |keys: &[Item]| Self { table, what: What::Keys(keys.to_vec()) };
-        keys.chunks(step).map(some).collect()
+        keys.chunks(KEYS_STEP).map(some).collect()
+    }
+
+    fn chunks(set: ChunkSet, chunks: u32) -> impl Iterator<Item = Self> {
+        let step = usize::try_from(CHUNKS_STEP).unwrap_or(usize::MAX);
+        (0..chunks).step_by(step).map(move |first| {
+            let end = first.saturating_add(CHUNKS_STEP).min(chunks);
+            Self { table: Table::CampaignRows, what: What::Chunks(set, first..end) }
+        })
     }
 
     const fn partition(table: Table, pk: String) -> Self {
@@ -116,7 +125,7 @@ impl Set {
     }
 }
 
-fn buckets(pool: PoolId, numbers: std::ops::Range<u32>) -> impl Iterator<Item = Item> {
+fn buckets(pool: PoolId, numbers: Range<u32>) -> impl Iterator<Item = Item> {
     numbers.map(move |number| keys::bucket(BucketId { pool, number }))
 }
 
@@ -186,10 +195,7 @@ impl Store {
                 let layout = Layout::of_round(campaign.parts.rows, round);
                 let chunks = layout.map_or(0, Layout::chunks);
                 let set = ChunkSet { round, ..set };
-                let items = (0..chunks).map(ChunkNumber).flat_map(move |chunk| {
-                    [keys::chunk_rows(&set, chunk), keys::chunk_result(&set, chunk)]
-                });
-                sets.extend(Set::keys_by(CHUNK_KEYS_STEP, Table::CampaignRows, items));
+                sets.extend(Set::chunks(set, chunks));
             }
         }
         Ok(sets)
@@ -206,6 +212,13 @@ impl Store {
             What::Keys(keys) => {
                 let items = self.batch_get("read items of a thing", table, keys.clone()).await?;
                 Ok((items, None))
+            }
+            What::Chunks(set, chunks) => {
+                let keys = chunks.clone().map(ChunkNumber).flat_map(|chunk| {
+                    [keys::chunk_rows(set, chunk), keys::chunk_result(set, chunk)]
+                });
+                let items = self.batch_get("read chunks of a campaign", table, keys.collect());
+                Ok((items.await?, None))
             }
             What::Partition(pk) => {
                 let got = self

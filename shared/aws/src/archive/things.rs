@@ -7,7 +7,7 @@ use largesse_app::ports::{
 };
 use largesse_domain::id::PoolId;
 
-use super::sets::{Table, key_item, place_of};
+use super::sets::{Set, Table, key_item, place_of};
 use super::tombstone::{read_tombstone, tombstone_item};
 use super::{MemberWriter, PackedMember, read_member};
 use crate::errors::{TransactError, corrupt, port_error};
@@ -82,7 +82,8 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Its condition: the thing has no tombstone.
+    /// Its condition: the thing has no tombstone. It matters where a thing was put back beside its
+    /// tombstone by hand after the tombstone was read; a run's own tombstone takes the thing away.
     fn marking_archived(&self, tombstone: &Tombstone) -> PortResult<TransactWriteItem> {
         let put = Put::builder()
             .table_name(&self.names.reconcile)
@@ -105,7 +106,13 @@ impl Store {
     }
 }
 
+/// Where the items of one thing are.
+#[derive(Debug)]
+pub struct Sets(Vec<Set>);
+
 impl Things for Store {
+    type Sets = Sets;
+
     async fn scan_things(
         &self,
         kind: ThingKind,
@@ -139,12 +146,16 @@ impl Things for Store {
         Ok(Scanned { rows, next: got.last_evaluated_key.as_ref().map(place_of) })
     }
 
+    async fn sets(&self, pool: PoolId) -> PortResult<Sets> {
+        Ok(Sets(self.sets_of(pool).await?))
+    }
+
     async fn pack(
         &self,
-        pool: PoolId,
+        sets: &Sets,
         after: Option<ItemsKey>,
     ) -> PortResult<(Option<Packed>, Option<ItemsKey>)> {
-        let sets = self.sets_of(pool).await?;
+        let Sets(sets) = sets;
         let ItemsKey { set: number, after } = after.unwrap_or(ItemsKey { set: 0, after: None });
         let at = |number: u32| sets.get(usize::try_from(number).unwrap_or(usize::MAX));
         let Some(set) = at(number) else { return Ok((None, None)) };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use bytes::Bytes;
 use largesse_app::ports::{
-    MemberRef, PackedRun, PortResult, Removed, ScanKey, Scanned, Segment, StoredRun,
+    MemberRef, OwnerRow, PackedRun, PortResult, Removed, ScanKey, Scanned, Segment, StoredRun,
     TransferArchive, Written,
 };
 use largesse_domain::audit::Run;
@@ -209,7 +209,7 @@ impl TransferArchive for Store {
         segment: Segment,
         after: Option<ScanKey>,
         horizon: Timestamp,
-    ) -> PortResult<Scanned<UserId>> {
+    ) -> PortResult<Scanned<OwnerRow<UserId>>> {
         let got = self
             .dynamo
             .scan()
@@ -227,11 +227,15 @@ impl TransferArchive for Store {
             .send()
             .await
             .map_err(|error| port_error("scan old transfers", error))?;
-        let mut rows: Vec<UserId> = Vec::new();
+        let mut rows: Vec<OwnerRow<UserId>> = Vec::new();
         for item in got.items.unwrap_or_default() {
-            let user = Reader { item: &item, what: "transfer key" }.parse_after(PK, WALLET)?;
-            if rows.last() != Some(&user) {
-                rows.push(user);
+            let reader = Reader { item: &item, what: "transfer key" };
+            let row = match reader.parse_after(PK, WALLET) {
+                Ok(user) => OwnerRow::Whole(user),
+                Err(_) => OwnerRow::Unreadable(reader.text(PK).unwrap_or_default().to_owned()),
+            };
+            if rows.last() != Some(&row) {
+                rows.push(row);
             }
         }
         Ok(Scanned { rows, next: got.last_evaluated_key.as_ref().map(key_of) })
