@@ -68,6 +68,11 @@ pub async fn used<D: Keys>(deps: &D, key: &KeyRecord, now: Timestamp) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use largesse_domain::id::{KeyId, Ulid};
+    use largesse_domain::key::{KEY_RANDOM_LEN, Lifetime, Networks, Scopes, Terms};
+
     use super::*;
 
     #[test]
@@ -77,5 +82,50 @@ mod tests {
             assert_eq!(is_timely(at(signed * 1_000), at(1_000_000)), timely, "{signed}");
         }
         assert!(!is_timely(at(699_999), at(1_000_000)) && !is_timely(at(1_300_001), at(1_000_000)));
+    }
+
+    /// Keeps until when a nonce was taken.
+    struct Taken(AtomicI64);
+
+    impl Ids for Taken {
+        fn ulid(&self) -> Ulid {
+            Ulid::from_parts(1, 1)
+        }
+    }
+
+    impl Keys for Taken {
+        async fn key(&self, _id: KeyId) -> PortResult<Option<KeyRecord>> {
+            Ok(None)
+        }
+
+        async fn touch_key(&self, _id: KeyId, _now: Timestamp) -> PortResult<()> {
+            Ok(())
+        }
+
+        async fn take_nonce(
+            &self,
+            _nonce: Nonce<'_>,
+            _now: Timestamp,
+            until: Timestamp,
+        ) -> PortResult<bool> {
+            self.0.store(until.ms(), Ordering::Relaxed);
+            Ok(true)
+        }
+    }
+
+    /// A request that is signed as far ahead as allowed is timely for twice the window.
+    #[tokio::test]
+    async fn a_nonce_is_kept_for_as_long_as_its_request_may_be_timely() {
+        let (now, taken) = (Timestamp::from_ms(1_000_000), Taken(AtomicI64::new(0)));
+        let signed = now.plus_ms(WINDOW_MS);
+        assert!(is_timely(signed, now));
+        let key = ApiKey::new(KeyId(Ulid::from_parts(1, 1)), &[1; KEY_RANDOM_LEN]);
+        let (owner, scopes) = ("chat".parse().unwrap(), Scopes::all());
+        let terms = Terms { owner, scopes, networks: Networks::default() };
+        let lifetime = Lifetime { created: now, expires: None };
+        let record = KeyRecord::new(key.id(), key.hash(), terms, lifetime);
+        assert!(is_first(&taken, &record, "0123456789abcdef", now).await.unwrap());
+        let until = Timestamp::from_ms(taken.0.into_inner());
+        assert!(is_timely(signed, until) && !is_timely(signed, until.plus_ms(1)));
     }
 }

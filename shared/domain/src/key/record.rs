@@ -206,4 +206,12 @@ mod tests {
         let dead = record(Some(at(2_000)));
         assert_eq!(dead.rotate(key(2).id(), key(2).hash(), 10, at(2_000)), None);
     }
+
+    #[test]
+    fn a_rotated_key_opens_no_more_than_before() {
+        let mut record = record(None);
+        record.terms.scopes = "read,spray".parse().unwrap();
+        let rotation = record.rotate(key(2).id(), key(2).hash(), 10, at(2_000)).unwrap();
+        assert_eq!((rotation.old.terms, rotation.new.terms), (record.terms.clone(), record.terms));
+    }
 }

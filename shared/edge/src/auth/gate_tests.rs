@@ -104,9 +104,12 @@ impl Ask {
     }
 
     fn with(self, name: &'static str, value: impl Into<String>) -> Self {
-        let mut ask = self.without(name);
-        ask.headers.push((name, value.into()));
-        ask
+        self.without(name).and(name, &value.into())
+    }
+
+    fn and(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
     }
 
     /// Status, `reason` (else the code) and the text of the answer.
@@ -161,6 +164,7 @@ async fn a_signed_request_reaches_its_route_with_its_owner_and_its_body() {
 #[case::long_nonce(Ask::good().with("x-nonce", "a".repeat(65)), 401, "malformed")]
 #[case::nonce_with_a_blank(Ask::good().with("x-nonce", "0123456789 abcdef"), 401, "malformed")]
 #[case::other_user(Ask::good().with("x-user-id", "bob"), 401, "signature")]
+#[case::second_user(Ask::good().and("x-user-id", "bob"), 401, "signature")]
 #[case::no_user(Ask::good().without("x-user-id"), 401, "signature")]
 #[case::added_room(Ask::good().with("x-room-id", "01K9Z3NDEKTSV4RRFFQ69G5FAV"), 401, "signature")]
 #[case::non_ascii_user(Ask::good().with("x-user-id", "뿌리기"), 401, "malformed")]

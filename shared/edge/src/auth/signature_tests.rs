@@ -64,6 +64,18 @@ fn a_request_that_differs_in_one_byte_does_not_verify() {
     }
 }
 
+/// A comparison of a part of the signature would let the rest be anything.
+#[test]
+fn a_signature_that_differs_in_one_byte_does_not_verify() {
+    let text = signed_text(&parts());
+    let signatures = Signatures::parse(&sign("secret", &text)).unwrap();
+    for place in 0..MAC_LEN {
+        let mut changed = signatures.clone();
+        changed.0[0][place] ^= 1;
+        assert!(!changed.verify("secret", &text), "byte {place}");
+    }
+}
+
 #[test]
 fn one_of_several_signatures_is_enough() {
     let text = signed_text(&parts());
