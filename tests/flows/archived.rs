@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use largesse_app::archive::transfers::{LedgerProgress, round};
+use largesse_app::archive::transfers::{LedgerProgress, Time, round};
 use largesse_app::ports::{Clock, Ids};
 use largesse_tests::Sandbox;
 use largesse_tests::http::{Api, Reply};
@@ -26,10 +26,11 @@ async fn archived(api: &Api, with: &largesse_aws::Store) -> Vec<String> {
         ids.push(api.deposit("7", amount).await.string("transaction_id"));
         tokio::time::advance(Duration::from_millis(10)).await;
     }
-    let horizon = with.now().minus_ms(30);
+    let now = with.now();
+    let time = Time { horizon: now.minus_ms(30), stop_at: now.plus_ms(86_400_000) };
     let mut progress = LedgerProgress::default();
     while !progress.is_over() {
-        round(with, with.ulid(), horizon, &mut progress).await.unwrap();
+        round(with, with.ulid(), time, &mut progress).await.unwrap().unwrap();
     }
     assert_eq!((progress.transfers, progress.rows), (9, 9));
     ids
